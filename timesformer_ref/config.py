@@ -1,0 +1,226 @@
+"""What a TimeSformer is: the attention schemes as one table, and the geometry of one model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from math import prod
+
+Grid = tuple[int, int, int]
+"""Frames, rows and columns of a clip's patches: (t, h, w)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A grouping of patch tokens: the tokens of one group attend to each other.
+
+    `groups` is how einops writes the groups of a batch of clips. Where a group is only a piece of an
+    axis, `t`, `h` or `w` tells how that axis is cut, and `splits` into how many pieces.
+    """
+
+    groups: str
+    t: str = "t"
+    h: str = "h"
+    w: str = "w"
+    splits: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def cube(self) -> str:
+        """The patches in time and space."""
+        return f"b ({self.t}) ({self.h}) ({self.w}) d"
+
+    @property
+    def sequence(self) -> str:
+        """The same patches as they lie between blocks: row by row, time fastest."""
+        return f"b ({self.h} {self.w} {self.t}) d"
+
+    @property
+    def group(self) -> str:
+        """The einops pattern that sorts a sequence of patches into groups."""
+        return f"{self.sequence} -> {self.groups}"
+
+    @property
+    def ungroup(self) -> str:
+        """The einops pattern that puts the tokens of all groups back in sequence."""
+        return f"{self.groups} -> {self.sequence}"
+
+    @property
+    def within_frame(self) -> bool:
+        """Whether every group lies in a single frame: whether t is one of the axes of its groups."""
+        return "t" in self.groups.split(")")[0].split()
+
+    def pieces(self) -> Grid:
+        """Into how many pieces the step cuts frames, rows and columns."""
+        t, h, w = (
+            prod(self.splits.get(name, 1) for name in axis.split())
+            for axis in (self.t, self.h, self.w)
+        )
+        return t, h, w
+
+    def lengths(self, b: int, grid: Grid) -> dict[str, int]:
+        """The lengths that einops needs for the two patterns; t it finds from the tokens."""
+        _, cut_h, cut_w = self.pieces()
+        return {"b": b, "h": grid[1] // cut_h, "w": grid[2] // cut_w} | self.splits
+
+
+STEPS: dict[str, Step] = {
+    "spatial": Step("(b t) (h w) d"),
+    "joint": Step("b (t h w) d"),
+    "temporal": Step("(b h w) t d"),
+    "width": Step("(b t h) w d"),
+    "height": Step("(b t w) h d"),
+    "local": Step("(b wh ww) (t h w) d", h="wh h", w="ww w", splits={"wh": 2, "ww": 2}),
+    "global": Step(
+        "(b st sh sw) (t h w) d",
+        t="t st",
+        h="h sh",
+        w="w sw",
+        splits={"st": 2, "sh": 2, "sw": 2},
+    ),
+}
+"""Every attention step by name: which patches form a group (paper, section 3 and figure 2)."""
+
+SCHEMES: dict[str, tuple[str, ...]] = {
+    "space_only": ("spatial",),
+    "joint_space_time": ("joint",),
+    "divided_space_time": ("temporal", "spatial"),
+    "sparse_local_global": ("local", "global"),
+    "axial": ("temporal", "width", "height"),
+}
+"""The steps of a block, in order, by `attention_type` (paper, figure 1). The class token takes part
+in the last step only."""
+
+
+def step_prefix(attention_type: str, step: str) -> str:
+    """What precedes the names of a step's weights: nothing for the last step, else `STEP_`."""
+    return "" if step == SCHEMES[attention_type][-1] else f"{step}_"
+
+
+@dataclass(frozen=True)
+class TimeSformerConfig:
+    """The geometry of one TimeSformer, with the field names of Hugging Face's `TimesformerConfig`.
+
+    The defaults are the published model, ViT-Base with divided attention on 8 frames of 224 x 224
+    pixels. `num_frames` and `image_size` are what the weights were trained for; a clip may have
+    another number of frames and another size.
+
+    image_size: height and width of a training frame, pixels, a multiple of `patch_size`.
+    patch_size: height and width of a patch, pixels.
+    num_channels: colour channels of a frame.
+    num_frames: frames of a training clip.
+    hidden_size: width of a token, a multiple of `num_attention_heads`.
+    num_hidden_layers: number of blocks.
+    num_attention_heads: heads of every attention step.
+    intermediate_size: width of the MLP's hidden layer.
+    layer_norm_eps: added to the variance in every LayerNorm.
+    qkv_bias: whether queries, keys and values have a bias.
+    attention_type: a name from the scheme table `SCHEMES`.
+    num_labels: classes of the classifier.
+    hidden_dropout_prob, attention_probs_dropout_prob: dropout in training (the original's
+        `drop_rate` and `attn_drop_rate`).
+    drop_path_rate: stochastic depth of the last block in training; rises linearly from 0.
+
+    Raises ValueError, which names the value and what would be right, for an impossible model.
+    """
+
+    image_size: int = 224
+    patch_size: int = 16
+    num_channels: int = 3
+    num_frames: int = 8
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    layer_norm_eps: float = 1e-6
+    qkv_bias: bool = True
+    attention_type: str = "divided_space_time"
+    num_labels: int = 400
+    hidden_dropout_prob: float = 0.0
+    attention_probs_dropout_prob: float = 0.0
+    drop_path_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            _check_type(f.name, getattr(self, f.name), type(f.default))
+        if self.attention_type not in SCHEMES:
+            raise ValueError(
+                f"attention_type {self.attention_type!r} is unknown: use one of {', '.join(SCHEMES)}"
+            )
+        _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
+        _check_multiple(
+            "hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads
+        )
+        self._check_groups(self.grid)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The attention steps of a block, in order."""
+        return SCHEMES[self.attention_type]
+
+    @property
+    def separate_frames(self) -> bool:
+        """Whether no step looks across frames, so that each frame is a clip of its own."""
+        return all(STEPS[step].within_frame for step in self.steps)
+
+    @property
+    def grid(self) -> Grid:
+        """Frames, rows and columns of a training clip's patches."""
+        side = self.image_size // self.patch_size
+        return self.num_frames, side, side
+
+    def clip_grid(self, shape: tuple[int, ...]) -> Grid:
+        """Frames, rows and columns of the patches of a clip of this shape, b t c H W.
+
+        Pixels beyond the last whole patch are dropped (original: a strided convolution).
+        Raises ValueError for a clip that this model cannot take.
+        """
+        if len(shape) != 5:
+            raise ValueError(
+                f"a video has 5 axes (batch, frames, channels, height, width), not shape {shape}"
+            )
+        _, frames, channels, height, width = shape
+        if channels != self.num_channels:
+            raise ValueError(
+                f"the video has {channels} channels on axis 2 of {shape}, the model takes {self.num_channels}"
+            )
+        if frames < 1:
+            raise ValueError(f"the video of shape {shape} has no frames: at least 1 is needed")
+        if min(height, width) < self.patch_size:
+            raise ValueError(
+                f"frames of {height} x {width} pixels are smaller than one patch: "
+                f"use at least {self.patch_size} x {self.patch_size}"
+            )
+        grid = frames, height // self.patch_size, width // self.patch_size
+        self._check_groups(grid)
+        return grid
+
+    def _check_groups(self, grid: Grid) -> None:
+        for step in self.steps:
+            pieces = STEPS[step].pieces()
+            if any(size % n for size, n in zip(grid, pieces, strict=True)):
+                raise ValueError(
+                    f"{self.attention_type} cannot divide {grid[0]} frames of {grid[1]} x {grid[2]} patches: "
+                    f"its {step} step needs multiples of {pieces[0]} (frames), {pieces[1]} (rows) "
+                    f"and {pieces[2]} (columns)"
+                )
+
+
+_PROBABILITIES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate")
+
+
+def _check_type(name: str, value: object, expected: type) -> None:
+    accepted = (int, float) if expected is float else expected
+    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
+        raise ValueError(f"{name} {value!r} is no {expected.__name__}")
+    if name in _PROBABILITIES and not 0 <= value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name} {value!r} is no probability: use 0 or more, and less than 1")
+    if expected in (int, float) and name not in _PROBABILITIES and not value > 0:  # type: ignore[operator]
+        raise ValueError(f"{name} {value!r} is impossible: use a number above 0")
+
+
+def _check_multiple(name: str, value: int, divisor_name: str, divisor: int) -> None:
+    if value % divisor:
+        below, above = value // divisor * divisor, (value // divisor + 1) * divisor
+        choices = f"{below} or {above}" if below else f"{above}"
+        raise ValueError(
+            f"{name} {value} is not a multiple of {divisor_name} {divisor}: use {choices}, for example"
+        )

@@ -1,0 +1,65 @@
+"""The few layers that every block is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float, Int
+from scipy.special import erf
+
+from timesformer_ref.weights import part
+
+Array = np.ndarray
+Weights = Mapping[str, np.ndarray]
+
+
+def linear(x: Float[Array, "*batch i"], w: Weights) -> Float[Array, "*batch o"]:
+    """x W^T + b, the layout of `torch.nn.Linear`: `w` holds `weight` (o i) and perhaps `bias` (o)."""
+    y = x @ w["weight"].T
+    return y + w["bias"] if "bias" in w else y
+
+
+def layer_norm(x: Float[Array, "*batch d"], w: Weights, eps: float) -> Float[Array, "*batch d"]:
+    """Normalise each token to mean 0 and variance 1 (biased), then scale and shift it."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(variance + eps) * w["weight"] + w["bias"]
+
+
+def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """x times the normal distribution's cumulative function: the exact GELU, not its tanh form."""
+    return x * (1 + erf(x / sqrt(2))) / 2
+
+
+def softmax(x: Float[Array, "*batch s"]) -> Float[Array, "*batch s"]:
+    """exp(x) / sum exp(x) along the last axis; the maximum is taken off so that nothing overflows."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def self_attention(
+    x: Float[Array, "g s d"], w: Weights, heads: int
+) -> tuple[Float[Array, "g s d"], Float[Array, "g a s s"]]:
+    """Let the tokens of each group look at each other (paper, eqs. 2 to 8; original `Attention`).
+
+    x: g groups of s tokens of width d. `w` holds `qkv` and `proj`.
+    Returns the new tokens, and the attention weights: row i tells whom token i looks at.
+    """
+    qkv = linear(x, part(w, "qkv"))
+    q, k, v = rearrange(qkv, "g s (three a k) -> three g a s k", three=3, a=heads)
+    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))
+    return linear(rearrange(attention @ v, "g a s k -> g s (a k)"), part(w, "proj")), attention
+
+
+def nearest(size: int, new_size: int) -> Int[Array, " new_size"]:
+    """The source index of each place when `size` places are resized to `new_size`, nearest.
+
+    The original runs PyTorch's `interpolate` in float32, and its rounding is part of the model:
+    26 places resized to 22 take index 12, not 13, for place 11.
+    """
+    ratio = np.float32(size) / np.float32(new_size)
+    source = np.floor(np.arange(new_size, dtype=np.float32) * ratio).astype(np.int64)
+    return np.minimum(source, size - 1)
