@@ -13,19 +13,26 @@ Grid = tuple[int, int, int]
 class Step:
     """A grouping of patch tokens: the tokens of one group attend to each other.
 
-    `groups` is how einops writes the groups of a batch of clips. Where a group is only a piece of an
+    There is one group for each combination of the axes `per`, and its tokens run over the axes
+    `tokens`: a frame is a group per b and t, of tokens h w. Where a group is only a piece of an
     axis, `t`, `h` or `w` tells how that axis is cut, and `splits` into how many pieces.
     """
 
-    groups: str
+    per: str
+    tokens: str
     t: str = "t"
     h: str = "h"
     w: str = "w"
     splits: dict[str, int] = field(default_factory=dict)
 
     @property
+    def groups(self) -> str:
+        """How einops writes the groups of a batch of clips."""
+        return f"({self.per}) ({self.tokens}) d"
+
+    @property
     def cube(self) -> str:
-        """The patches in time and space."""
+        """The same patches in time and space."""
         return f"b ({self.t}) ({self.h}) ({self.w}) d"
 
     @property
@@ -45,8 +52,8 @@ class Step:
 
     @property
     def within_frame(self) -> bool:
-        """Whether every group lies in a single frame: whether t is one of the axes of its groups."""
-        return "t" in self.groups.split(")")[0].split()
+        """Whether every group lies in a single frame."""
+        return "t" in self.per.split()
 
     def pieces(self) -> Grid:
         """Into how many pieces the step cuts frames, rows and columns."""
@@ -63,14 +70,15 @@ class Step:
 
 
 STEPS: dict[str, Step] = {
-    "spatial": Step("(b t) (h w) d"),
-    "joint": Step("b (t h w) d"),
-    "temporal": Step("(b h w) t d"),
-    "width": Step("(b t h) w d"),
-    "height": Step("(b t w) h d"),
-    "local": Step("(b wh ww) (t h w) d", h="wh h", w="ww w", splits={"wh": 2, "ww": 2}),
+    "spatial": Step("b t", "h w"),
+    "joint": Step("b", "h w t"),
+    "temporal": Step("b h w", "t"),
+    "width": Step("b t h", "w"),
+    "height": Step("b t w", "h"),
+    "local": Step("b wh ww", "t h w", h="wh h", w="ww w", splits={"wh": 2, "ww": 2}),
     "global": Step(
-        "(b st sh sw) (t h w) d",
+        "b st sh sw",
+        "t h w",
         t="t st",
         h="h sh",
         w="w sw",
@@ -143,7 +151,7 @@ class TimeSformerConfig:
             _check_type(f.name, getattr(self, f.name), type(f.default))
         if self.attention_type not in SCHEMES:
             raise ValueError(
-                f"attention_type {self.attention_type!r} is unknown: use one of {', '.join(SCHEMES)}"
+                f"attention_type {self.attention_type!r} is unknown: use {', '.join(SCHEMES)}"
             )
         _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
         _check_multiple(
@@ -180,7 +188,8 @@ class TimeSformerConfig:
         _, frames, channels, height, width = shape
         if channels != self.num_channels:
             raise ValueError(
-                f"the video has {channels} channels on axis 2 of {shape}, the model takes {self.num_channels}"
+                f"the video has {channels} channels on axis 2 of {shape}, "
+                f"the model takes {self.num_channels}"
             )
         if frames < 1:
             raise ValueError(f"the video of shape {shape} has no frames: at least 1 is needed")
@@ -198,9 +207,9 @@ class TimeSformerConfig:
             pieces = STEPS[step].pieces()
             if any(size % n for size, n in zip(grid, pieces, strict=True)):
                 raise ValueError(
-                    f"{self.attention_type} cannot divide {grid[0]} frames of {grid[1]} x {grid[2]} patches: "
-                    f"its {step} step needs multiples of {pieces[0]} (frames), {pieces[1]} (rows) "
-                    f"and {pieces[2]} (columns)"
+                    f"{self.attention_type} cannot divide {grid[0]} frames of {grid[1]} x "
+                    f"{grid[2]} patches: its {step} step needs multiples of {pieces[0]} (frames), "
+                    f"{pieces[1]} (rows) and {pieces[2]} (columns)"
                 )
 
 
@@ -222,5 +231,5 @@ def _check_multiple(name: str, value: int, divisor_name: str, divisor: int) -> N
         below, above = value // divisor * divisor, (value // divisor + 1) * divisor
         choices = f"{below} or {above}" if below else f"{above}"
         raise ValueError(
-            f"{name} {value} is not a multiple of {divisor_name} {divisor}: use {choices}, for example"
+            f"{name} {value} is not a multiple of {divisor_name} {divisor}: use {choices}"
         )

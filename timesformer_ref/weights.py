@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, TypeVar
 from timesformer_ref.config import TimeSformerConfig, step_prefix
 
 Start = Literal["zeros", "ones", "normal", "fan_in"]
-"""How a weight starts: `normal` has standard deviation 0.02 and is cut at 2 on either side, `fan_in`
-is uniform within 1 / sqrt(inputs of one output) (PyTorch's default for convolutions)."""
+"""How a weight starts: `normal` has standard deviation 0.02, cut at 2 on either side; `fan_in` is
+uniform within 1 / sqrt(inputs of one output) (PyTorch's default for convolutions)."""
 
 T = TypeVar("T")
 

@@ -29,9 +29,7 @@ def earlier_step(
     class_token, patches = tokens[:, :1], tokens[:, 1:]
     groups = rearrange(patches, rule.group, **lengths)
     normed = layer_norm(groups, part(w, f"{step}_norm1"), config.layer_norm_eps)
-    update, attention = self_attention(
-        normed, part(w, f"{step}_attn"), config.num_attention_heads
-    )
+    update, attention = self_attention(normed, part(w, f"{step}_attn"), config.num_attention_heads)
     update = rearrange(linear(update, part(w, f"{step}_fc")), rule.ungroup, **lengths)
     return np.concatenate([class_token, patches + update], axis=1), attention
 

@@ -17,7 +17,7 @@ Weights = Mapping[str, np.ndarray]
 
 
 def linear(x: Float[Array, "*batch i"], w: Weights) -> Float[Array, "*batch o"]:
-    """x W^T + b, the layout of `torch.nn.Linear`: `w` holds `weight` (o i) and perhaps `bias` (o)."""
+    """The product with `weight` (o i) transposed, plus `bias` (o) where there is one."""
     y = x @ w["weight"].T
     return y + w["bias"] if "bias" in w else y
 
@@ -30,12 +30,12 @@ def layer_norm(x: Float[Array, "*batch d"], w: Weights, eps: float) -> Float[Arr
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x times the normal distribution's cumulative function: the exact GELU, not its tanh form."""
+    """The exact GELU, x times the normal distribution's cumulative function at x."""
     return x * (1 + erf(x / sqrt(2))) / 2
 
 
 def softmax(x: Float[Array, "*batch s"]) -> Float[Array, "*batch s"]:
-    """exp(x) / sum exp(x) along the last axis; the maximum is taken off so that nothing overflows."""
+    """exp(x) / sum exp(x) along the last axis; less the maximum, so that nothing overflows."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 

@@ -1,0 +1,116 @@
+"""A block: the attention steps of its scheme one after another, then an MLP."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange, reduce, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from timesformer_ref.config import STEPS, Grid, TimeSformerConfig, step_prefix
+from timesformer_ref.torch_blocks.layers import SelfAttention, StochasticDepth
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the exact GELU between them (paper, eq. 9; original `Mlp`)."""
+
+    def __init__(self, config: TimeSformerConfig) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, x: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
+        """Every token on its own."""
+        return self.dropout(self.fc2(self.dropout(F.gelu(self.fc1(x)))))
+
+
+class Block(nn.Module):
+    """The attention steps of the scheme, then the MLP, each with its own norm and residual.
+
+    drop_path: the probability of stochastic depth in this block.
+    """
+
+    norm1: nn.LayerNorm
+    attn: SelfAttention
+
+    def __init__(self, config: TimeSformerConfig, drop_path: float) -> None:
+        super().__init__()
+        self.config = config
+        d, eps = config.hidden_size, config.layer_norm_eps
+        for step in config.steps:
+            prefix = step_prefix(config.attention_type, step)
+            attention = SelfAttention(
+                d,
+                config.num_attention_heads,
+                config.qkv_bias,
+                config.hidden_dropout_prob,
+                config.attention_probs_dropout_prob,
+            )
+            self.add_module(f"{prefix}norm1", nn.LayerNorm(d, eps))
+            self.add_module(f"{prefix}attn", attention)
+            if prefix:
+                self.add_module(f"{prefix}fc", nn.Linear(d, d))
+        self.norm2 = nn.LayerNorm(d, eps)
+        self.mlp = Mlp(config)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def earlier_step(
+        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool
+    ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
+        """A step that is not its scheme's last: patches look at their group, the class token waits.
+
+        The result passes one more linear layer, `STEP_fc`, before it is added (original `Block`).
+        """
+        norm, attend, fc = (getattr(self, f"{step}_{name}") for name in ("norm1", "attn", "fc"))
+        rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
+        class_token, patches = tokens[:, :1], tokens[:, 1:]
+        groups = rearrange(patches, rule.group, **lengths)
+        update, attention = attend(norm(groups), output_attentions)
+        update = rearrange(fc(self.drop_path(update)), rule.ungroup, **lengths)
+        return torch.cat([class_token, patches + update], dim=1), attention
+
+    def last_step(
+        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool
+    ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
+        """The scheme's last step: every group gets a copy of the class token, in its first place.
+
+        What the copies have learnt is averaged over the groups (original `Block`).
+        """
+        rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
+        class_token, patches = tokens[:, :1], tokens[:, 1:]
+        groups = rearrange(patches, rule.group, **lengths)
+        copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
+        groups = torch.cat([copies, groups], dim=1)
+        update, attention = self.attn(self.norm1(groups), output_attentions)
+        update = self.drop_path(update)
+        class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
+        patch_update = rearrange(update[:, 1:], rule.ungroup, **lengths)
+        return tokens + torch.cat([class_update, patch_update], dim=1), attention
+
+    def attention_step(
+        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool = False
+    ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
+        """The tokens after one step and its residual, and on request its attention weights.
+
+        tokens: class token first, then the patches with time fastest. `grid` is the clip's frames,
+        rows and columns, `step` a name from the step table.
+        """
+        run = self.earlier_step if step_prefix(self.config.attention_type, step) else self.last_step
+        return run(tokens, grid, step, output_attentions)
+
+    def feed_forward(self, tokens: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
+        """The tokens after the MLP and its residual."""
+        return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+
+    def forward(
+        self, tokens: Float[Tensor, "b s d"], grid: Grid, output_attentions: bool = False
+    ) -> tuple[Float[Tensor, "b s d"], dict[str, Float[Tensor, "g a m m"]]]:
+        """The tokens after a whole block, and on request the attention weights of each step."""
+        attentions = {}
+        for step in self.config.steps:
+            tokens, attention = self.attention_step(tokens, grid, step, output_attentions)
+            if attention is not None:
+                attentions[step] = attention
+        return self.feed_forward(tokens), attentions

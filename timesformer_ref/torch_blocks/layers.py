@@ -1,0 +1,69 @@
+"""The few layers that every block is made of, as far as PyTorch does not have them."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SelfAttention(nn.Module):
+    """Let the tokens of each group look at each other (paper, eqs. 2 to 8; original `Attention`).
+
+    dropout, attention_dropout: rates in training, on the result and on the attention weights.
+    """
+
+    def __init__(
+        self, width: int, heads: int, qkv_bias: bool, dropout: float, attention_dropout: float
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_dropout = attention_dropout
+        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
+        self.proj = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "g s d"], output_attentions: bool = False
+    ) -> tuple[Float[Tensor, "g s d"], Float[Tensor, "g a s s"] | None]:
+        """The new tokens, and on request the attention weights, which the fast way never holds."""
+        q, k, v = rearrange(self.qkv(x), "g s (three a k) -> three g a s k", three=3, a=self.heads)
+        attention = None
+        rate = self.attention_dropout if self.training else 0.0
+        if output_attentions:
+            attention = torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, dim=-1)
+            mixed = F.dropout(attention, rate) @ v
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
+        return self.dropout(self.proj(rearrange(mixed, "g a s k -> g s (a k)"))), attention
+
+
+class StochasticDepth(nn.Module):
+    """In training, drop each row's whole update with this probability (original `DropPath`).
+
+    What is kept grows by 1 / (1 - rate), so that the expectation stays.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, update: Float[Tensor, "g s d"]) -> Float[Tensor, "g s d"]:
+        """update: what a step or an MLP would add; each of the g rows is kept or dropped."""
+        if not self.training or self.rate == 0:
+            return update
+        kept = torch.rand(len(update), 1, 1, device=update.device) >= self.rate
+        return update * kept.to(update.dtype) / (1 - self.rate)
+
+
+def nearest(size: int, new_size: int, device: torch.device) -> Int[Tensor, " new_size"]:
+    """The source index of each place when `size` places are resized to `new_size`, nearest.
+
+    The original runs PyTorch's `interpolate` in float32, and its rounding is part of the model; so
+    the index is computed in float32 here, whatever the type of the weights.
+    """
+    sizes = torch.tensor([size, new_size], dtype=torch.float32, device=device)
+    places = torch.arange(new_size, dtype=torch.float32, device=device)
+    return (places * (sizes[0] / sizes[1])).floor().long().clamp(max=size - 1)

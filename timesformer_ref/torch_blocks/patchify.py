@@ -1,0 +1,56 @@
+"""Frames to tokens: cut every frame in patches, project them, add the class token and positions."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.torch_blocks.layers import nearest
+
+
+class PatchEmbed(nn.Module):
+    """Project each patch's pixels to a token (paper, eq. 1; original `PatchEmbed`).
+
+    Pixels beyond the last whole patch are dropped.
+    """
+
+    def __init__(self, config: TimeSformerConfig) -> None:
+        super().__init__()
+        p = config.patch_size
+        self.proj = nn.Conv2d(config.num_channels, config.hidden_size, kernel_size=p, stride=p)
+
+    def forward(self, video: Float[Tensor, "b t c H W"]) -> Float[Tensor, "b t n d"]:
+        """Every frame's patches, row by row."""
+        patches = self.proj(rearrange(video, "b t c H W -> (b t) c H W"))
+        return rearrange(patches, "(b t) d h w -> b t (h w) d", b=len(video))
+
+
+def positions(pos_embed: Float[Tensor, "1 m d"], h: int, w: int) -> Float[Tensor, "1+{h}*{w} d"]:
+    """The positions of the class token and of an h x w grid of patches.
+
+    A table for another number of patches is resized, nearest in both directions, as the square grid
+    it was trained as. Only the count is compared: 2 x 8 patches use a 4 x 4 table as it is, in the
+    order of its entries (original `forward_features`).
+    """
+    class_position, table = pos_embed[0, :1], pos_embed[0, 1:]
+    if len(table) != h * w:
+        side = int(len(table) ** 0.5)
+        square = rearrange(table, "(h w) d -> h w d", h=side)
+        device = table.device
+        resized = square[nearest(side, h, device)][:, nearest(side, w, device)]
+        table = rearrange(resized, "h w d -> (h w) d")
+    return torch.cat([class_position, table])
+
+
+def patchify(
+    patches: Float[Tensor, "b t n d"],
+    cls_token: Float[Tensor, "1 1 d"],
+    positions: Float[Tensor, "s d"],
+) -> Float[Tensor, "b t s d"]:
+    """Every frame as a sequence: the class token, then its patches row by row, positions added."""
+    b, t = patches.shape[:2]
+    class_tokens = repeat(cls_token, "1 1 d -> b t 1 d", b=b, t=t)
+    return torch.cat([class_tokens, patches], dim=2) + positions
