@@ -45,7 +45,7 @@ class Preprocessing:
             raise ValueError(f"channel_order {self.channel_order!r} is unknown: use rgb or bgr")
         if len(self.mean) != len(self.std):
             raise ValueError(
-                f"mean has {len(self.mean)} numbers and std {len(self.std)}: give one a channel to both"
+                f"mean has {len(self.mean)} numbers, std {len(self.std)}: give both one a channel"
             )
         if min(self.std) <= 0:
             raise ValueError(f"std {self.std} is impossible: use numbers above 0")

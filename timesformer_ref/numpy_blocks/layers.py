@@ -18,7 +18,7 @@ Weights = Mapping[str, np.ndarray]
 
 def linear(x: Float[Array, "*batch i"], w: Weights) -> Float[Array, "*batch o"]:
     """The product with `weight` (o i) transposed, plus `bias` (o) where there is one."""
-    y = x @ w["weight"].T
+    y = np.tensordot(x, w["weight"], axes=(-1, -1))  # one product for all tokens, unlike x @ W.T
     return y + w["bias"] if "bias" in w else y
 
 

@@ -1,0 +1,17 @@
+"""Files and hub folders to weights, and back."""
+
+from timesformer_ref.checkpoints.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointWarning,
+)
+from timesformer_ref.checkpoints.reading import load_checkpoint
+from timesformer_ref.checkpoints.writing import save_checkpoint
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointWarning",
+    "load_checkpoint",
+    "save_checkpoint",
+]

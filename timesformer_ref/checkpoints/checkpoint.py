@@ -1,0 +1,47 @@
+"""What a checkpoint holds, whatever the form of its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from timesformer_ref.config import TimeSformerConfig
+
+Form = Literal["original", "Hugging Face", "safetensors"]
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be read or written: names the file, the tensor, what was found."""
+
+
+class CheckpointWarning(UserWarning):
+    """Something that reading or writing a checkpoint changed, or had to assume."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of one model and what is known of them.
+
+    weights: tensors by their name in the original's state dict, in the type of the file.
+    labels: the name of each class, where the file has them.
+    preprocessing: those fields of `Preprocessing` that the file itself tells.
+    form: of the file it came from.
+    """
+
+    config: TimeSformerConfig
+    weights: dict[str, Tensor]
+    labels: tuple[str, ...] | None = None
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    form: Form = "original"
+
+    def arrays(self, dtype: type[np.floating[Any]] = np.float32) -> dict[str, np.ndarray]:
+        """The weights as NumPy arrays; those of that type already share their memory."""
+        return {
+            name: weight.double().numpy().astype(dtype)
+            if str(weight.dtype) == "torch.bfloat16"
+            else weight.numpy().astype(dtype, copy=False)
+            for name, weight in self.weights.items()
+        }

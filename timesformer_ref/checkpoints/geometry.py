@@ -1,0 +1,147 @@
+"""A model's geometry, read off its tensors: names of files and configs are known to be wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import isqrt, prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from timesformer_ref.checkpoints.checkpoint import CheckpointError
+from timesformer_ref.config import SCHEMES, STEPS, TimeSformerConfig
+from timesformer_ref.weights import weight_table
+
+HEAD_WIDTH = 64
+"""Width of a head in every published TimeSformer; no tensor tells it."""
+
+UNTOLD = (
+    "num_attention_heads",
+    "layer_norm_eps",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "drop_path_rate",
+)
+"""What only a config can tell, and its default otherwise."""
+
+
+def infer_config(
+    path: object, weights: Mapping[str, Tensor], told: Mapping[str, Any]
+) -> TimeSformerConfig:
+    """The config whose weights these are.
+
+    told: fields of a config that lay beside the weights; only what tensors cannot tell is taken
+    from it (`UNTOLD`, and for a model without time embedding the number of frames).
+    Raises CheckpointError where the tensors are not those of a TimeSformer.
+    """
+    if not weights.keys() & weight_table(TimeSformerConfig()).keys():
+        found = ", ".join(list(weights)[:3])
+        raise CheckpointError(
+            f"{path}: the weights of another model: {found}, …; "
+            "a TimeSformer has cls_token, pos_embed, blocks.0.attn.qkv.weight, …"
+        )
+
+    def shape(name: str, axes: str) -> tuple[int, ...]:
+        if name not in weights:
+            raise CheckpointError(f"{path}: tensor {name} is missing, expected {axes}")
+        found = tuple(weights[name].shape)
+        if len(found) != len(axes.split(" x ")) or 0 in found:
+            raise CheckpointError(f"{path}: tensor {name} is {_times(found)}, expected {axes}")
+        return found
+
+    width, channels, patch, _ = shape("patch_embed.proj.weight", "width x channels x patch x patch")
+    patches = shape("pos_embed", "1 x (1 + patches) x width")[1] - 1
+    attention_type = _scheme(path, weights)
+    frames = told.get("num_frames", TimeSformerConfig.num_frames)
+    if "time_embed" in weights:
+        frames = shape("time_embed", "1 x frames x width")[1]
+    if isqrt(patches) ** 2 != patches or patches == 0:
+        raise CheckpointError(
+            f"{path}: pos_embed has places for {patches} patches, expected a square grid"
+        )
+    if "num_attention_heads" not in told and width % HEAD_WIDTH:
+        raise CheckpointError(
+            f"{path}: no tensor tells the number of heads, and heads of {HEAD_WIDTH} do not divide "
+            f"the width {width}: give num_attention_heads"
+        )
+    fields = {
+        "num_attention_heads": width // HEAD_WIDTH,
+        **{name: told[name] for name in UNTOLD if name in told},
+        "image_size": isqrt(patches) * patch,
+        "patch_size": patch,
+        "num_channels": channels,
+        "num_frames": frames,
+        "hidden_size": width,
+        "num_hidden_layers": _depth(weights),
+        "intermediate_size": shape("blocks.0.mlp.fc1.weight", "MLP width x width")[0],
+        "qkv_bias": "blocks.0.attn.qkv.bias" in weights,
+        "attention_type": attention_type,
+        "num_labels": shape("head.weight", "labels x width")[0],
+    }
+    try:
+        return TimeSformerConfig(**fields)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _depth(weights: Mapping[str, Tensor]) -> int:
+    numbers = {int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d{1,6})\.", name))}
+    return max(1, len(numbers))
+
+
+def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
+    """The scheme whose earlier steps are those of block 0; time tells joint from space-only."""
+    found = {step for step in STEPS if f"blocks.0.{step}_attn.qkv.weight" in weights}
+    fitting = [name for name, steps in SCHEMES.items() if set(steps[:-1]) == found]
+    if not fitting:
+        raise CheckpointError(
+            f"{path}: block 0 has the attention steps {', '.join(sorted(found))} before its last, "
+            "which is no known scheme"
+        )
+    if len(fitting) > 1:
+        return "joint_space_time" if "time_embed" in weights else "space_only"
+    return fitting[0]
+
+
+def check_weights(path: object, weights: Mapping[str, Tensor], config: TimeSformerConfig) -> None:
+    """Compare weights with the weight table: none missing, none more, right shapes, real numbers.
+
+    Raises CheckpointError, which names the first tensor that is wrong and counts the others.
+    """
+    table = weight_table(config)
+    problems = [
+        f"tensor {name} is missing, expected {_times(weight.shape)}"
+        for name, weight in table.items()
+        if name not in weights
+    ]
+    problems += [
+        f"tensor {name} is {_times(weights[name].shape)}, expected {_times(weight.shape)}"
+        for name, weight in table.items()
+        if name in weights and weights[name].shape != weight.shape
+    ]
+    problems += [
+        f"tensor {name} ({_times(weights[name].shape)}) is unexpected: "
+        f"no weight of a {config.attention_type} model with {config.num_hidden_layers} blocks"
+        for name in weights
+        if name not in table
+    ]
+    problems += [
+        f"tensor {name} holds {str(weight.dtype).removeprefix('torch.')}, expected floating point"
+        for name, weight in weights.items()
+        if not weight.is_floating_point()
+    ]
+    if not problems:
+        problems = [
+            f"tensor {name} has {count} of {prod(weight.shape)} numbers that are NaN or infinite"
+            for name, weight in weights.items()
+            if (count := int((~torch.isfinite(weight)).sum()))
+        ]
+    if problems:
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise CheckpointError(f"{path}: {problems[0]}{more}")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"

@@ -1,0 +1,172 @@
+"""Weights to any form of checkpoint, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from timesformer_ref.checkpoints import hugging_face, original
+from timesformer_ref.checkpoints.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointWarning,
+    Form,
+)
+from timesformer_ref.checkpoints.geometry import check_weights
+
+ENDINGS: dict[str, Form] = {
+    ".pyth": "original",
+    ".pth": "original",
+    ".safetensors": "safetensors",
+    "": "Hugging Face",
+}
+"""The form of a file by the ending of its name; a name without one is a folder's."""
+
+
+def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path:
+    """Write a checkpoint in the form that the target's name tells (`ENDINGS`).
+
+    The file or folder appears whole, in place of an earlier one, or not at all.
+    Raises CheckpointError for what that form cannot hold, for weights that do not fit the config,
+    and where a folder would replace files that are no model's.
+    Warns (CheckpointWarning) of what the form cannot hold exactly.
+    """
+    path = Path(target)
+    if path.suffix not in ENDINGS:
+        raise CheckpointError(
+            f"{path}: the ending {path.suffix!r} tells no form: use .pyth or .pth for the "
+            "original's, .safetensors, or a name without ending for a Hugging Face folder"
+        )
+    check_weights(path, checkpoint.weights, checkpoint.config)
+    form = ENDINGS[path.suffix]
+    if form != "Hugging Face" and path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, expected the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _WRITERS[form](checkpoint, path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return path
+
+
+def _write_original(checkpoint: Checkpoint, path: Path) -> None:
+    with _whole_file(path) as unfinished:
+        torch.save(
+            original.content(checkpoint.weights, checkpoint.config, checkpoint.preprocessing),
+            unfinished,
+        )
+
+
+def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
+    metadata = {"format": "pt", "config": json.dumps(asdict(checkpoint.config))}
+    if checkpoint.labels:
+        metadata["labels"] = json.dumps(checkpoint.labels)
+    if checkpoint.preprocessing:
+        metadata["preprocessing"] = json.dumps(checkpoint.preprocessing)
+    with _whole_file(path) as unfinished:
+        save_file(_apart(checkpoint.weights), unfinished, metadata)
+
+
+def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
+    config = checkpoint.config
+    if config.attention_type not in hugging_face.SCHEMES:
+        raise CheckpointError(
+            f"{path}: the Hugging Face form has no {config.attention_type}, only "
+            f"{', '.join(hugging_face.SCHEMES)}: write .pyth or .safetensors"
+        )
+    if config.drop_path_rate % 1:
+        warnings.warn(
+            f"{path}: the Hugging Face form takes whole numbers for drop_path_rate, so "
+            f"{config.drop_path_rate} is written as 0 (it matters in training only)",
+            CheckpointWarning,
+            stacklevel=4,
+        )
+    weights = hugging_face.rename_to_hugging_face(checkpoint.weights, config)
+    with _whole_folder(path) as unfinished:
+        save_file(_apart(weights), unfinished / "model.safetensors", {"format": "pt"})
+        files = {
+            hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels),
+            hugging_face.PREPROCESSOR: hugging_face.preprocessor_json(checkpoint.preprocessing),
+        }
+        for name, content in files.items():
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            (unfinished / name).write_text(text + "\n", encoding="utf-8")
+
+
+def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with no two sharing memory: safetensors writes each on its own."""
+    seen: set[int] = set()
+    apart = {}
+    for name, weight in weights.items():
+        storage = weight.untyped_storage()
+        shared = storage.data_ptr() in seen or storage.nbytes() > weight.nbytes
+        seen.add(storage.data_ptr())
+        apart[name] = weight.clone() if shared else weight.contiguous()
+    return apart
+
+
+_WRITERS = {
+    "original": _write_original,
+    "safetensors": _write_safetensors,
+    "Hugging Face": _write_hugging_face,
+}
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    """A name beside the path to write to, which takes the path's place once all is written."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+        unfinished.chmod(0o666 & ~_umask())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder. One that holds anything but an earlier model stays as it is."""
+    ours = {"model.safetensors", hugging_face.CONFIG, hugging_face.PREPROCESSOR}
+    if path.exists() and not path.is_dir():
+        raise CheckpointError(f"{path}: is a file, expected the name of a folder")
+    if path.is_dir() and (others := {p.name for p in path.iterdir()} - ours):
+        raise CheckpointError(
+            f"{path}: already holds {', '.join(sorted(others)[:3])}, which a model would replace: "
+            "choose another folder"
+        )
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        new, old = aside / "new", aside / "old"
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
