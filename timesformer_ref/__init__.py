@@ -1,1 +1,61 @@
-"""The executable specification of TimeSformer, the first video transformer (arXiv 2102.05095)."""
+"""The executable specification of TimeSformer, the first video transformer (arXiv 2102.05095).
+
+    from timesformer_ref import TimeSformer, read_clip
+
+    model = TimeSformer.from_pretrained("facebook/timesformer-base-finetuned-k400")
+    clip = read_clip("video.mp4")
+    logits = model(torch.from_numpy(clip.video)).logits
+
+`timesformer_ref.numpy_blocks` is the specification, to be read; `timesformer_ref.torch_blocks` the
+same model for GPUs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from timesformer_ref.checkpoints import (
+        Checkpoint,
+        CheckpointError,
+        load_checkpoint,
+        save_checkpoint,
+    )
+    from timesformer_ref.config import TimeSformerConfig
+    from timesformer_ref.numpy_blocks.model import forward
+    from timesformer_ref.preprocessing import Preprocessing
+    from timesformer_ref.pretrained import TimeSformer
+    from timesformer_ref.video import Clip, VideoError, read_clip
+
+_HOME = {
+    "Checkpoint": "checkpoints",
+    "CheckpointError": "checkpoints",
+    "Clip": "video",
+    "Preprocessing": "preprocessing",
+    "TimeSformer": "pretrained",
+    "TimeSformerConfig": "config",
+    "VideoError": "video",
+    "forward": "numpy_blocks.model",
+    "load_checkpoint": "checkpoints",
+    "read_clip": "video",
+    "save_checkpoint": "checkpoints",
+}
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "Clip",
+    "Preprocessing",
+    "TimeSformer",
+    "TimeSformerConfig",
+    "VideoError",
+    "forward",
+    "load_checkpoint",
+    "read_clip",
+    "save_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:  # so that reading the NumPy blocks does not import PyTorch
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -17,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from timesformer_ref.atomic import whole_file, whole_folder
 from timesformer_ref.checkpoints import hugging_face, original
 from timesformer_ref.checkpoints.checkpoint import (
     Checkpoint,
@@ -62,7 +59,7 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
 
 
 def _write_original(checkpoint: Checkpoint, path: Path) -> None:
-    with _whole_file(path) as unfinished:
+    with whole_file(path) as unfinished:
         torch.save(
             original.content(checkpoint.weights, checkpoint.config, checkpoint.preprocessing),
             unfinished,
@@ -75,7 +72,7 @@ def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
         metadata["labels"] = json.dumps(checkpoint.labels)
     if checkpoint.preprocessing:
         metadata["preprocessing"] = json.dumps(checkpoint.preprocessing)
-    with _whole_file(path) as unfinished:
+    with whole_file(path) as unfinished:
         save_file(_apart(checkpoint.weights), unfinished, metadata)
 
 
@@ -94,12 +91,12 @@ def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
             stacklevel=4,
         )
     weights = hugging_face.rename_to_hugging_face(checkpoint.weights, config)
-    with _whole_folder(path) as unfinished:
+    _check_folder(path)
+    with whole_folder(path) as unfinished:
         save_file(_apart(weights), unfinished / "model.safetensors", {"format": "pt"})
-        files = {
-            hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels),
-            hugging_face.PREPROCESSOR: hugging_face.preprocessor_json(checkpoint.preprocessing),
-        }
+        files = {hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels)}
+        if told := checkpoint.preprocessing:
+            files[hugging_face.PREPROCESSOR] = hugging_face.preprocessor_json(told)
         for name, content in files.items():
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (unfinished / name).write_text(text + "\n", encoding="utf-8")
@@ -124,23 +121,8 @@ _WRITERS = {
 }
 
 
-@contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    """A name beside the path to write to, which takes the path's place once all is written."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    unfinished = Path(name)
-    try:
-        yield unfinished
-        unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder. One that holds anything but an earlier model stays as it is."""
+def _check_folder(path: Path) -> None:
+    """Only an earlier model, or nothing, may give way to a folder."""
     ours = {"model.safetensors", hugging_face.CONFIG, hugging_face.PREPROCESSOR}
     if path.exists() and not path.is_dir():
         raise CheckpointError(f"{path}: is a file, expected the name of a folder")
@@ -149,24 +131,3 @@ def _whole_folder(path: Path) -> Iterator[Path]:
             f"{path}: already holds {', '.join(sorted(others)[:3])}, which a model would replace: "
             "choose another folder"
         )
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        new, old = aside / "new", aside / "old"
-        new.mkdir()
-        yield new
-        if path.exists():
-            path.rename(old)
-        try:
-            new.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
