@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
@@ -29,20 +31,18 @@ class PatchEmbed(nn.Module):
 
 
 def positions(pos_embed: Float[Tensor, "1 m d"], h: int, w: int) -> Float[Tensor, "1+{h}*{w} d"]:
-    """The positions of the class token and of an h x w grid of patches.
+    """The table's entries for the class token and an h x w grid of patches.
 
     A table for another number of patches is resized, nearest in both directions, as the square grid
     it was trained as. Only the count is compared: 2 x 8 patches use a 4 x 4 table as it is, in the
     order of its entries (original `forward_features`).
     """
-    class_position, table = pos_embed[0, :1], pos_embed[0, 1:]
-    if len(table) != h * w:
-        side = int(len(table) ** 0.5)
-        square = rearrange(table, "(h w) d -> h w d", h=side)
-        device = table.device
-        resized = square[nearest(side, h, device)][:, nearest(side, w, device)]
-        table = rearrange(resized, "h w d -> (h w) d")
-    return torch.cat([class_position, table])
+    patches, device = pos_embed.shape[1] - 1, pos_embed.device
+    if patches == h * w:
+        return pos_embed[0]
+    side = isqrt(patches)
+    grid = 1 + side * nearest(side, h, device)[:, None] + nearest(side, w, device)
+    return torch.cat([pos_embed[0, :1], pos_embed[0, rearrange(grid, "h w -> (h w)")]])
 
 
 def patchify(
