@@ -57,11 +57,10 @@ class Step:
 
     def pieces(self) -> Grid:
         """Into how many pieces the step cuts frames, rows and columns."""
-        t, h, w = (
-            prod(self.splits.get(name, 1) for name in axis.split())
-            for axis in (self.t, self.h, self.w)
-        )
-        return t, h, w
+        return self._pieces(self.t), self._pieces(self.h), self._pieces(self.w)
+
+    def _pieces(self, axis: str) -> int:
+        return prod([self.splits.get(name, 1) for name in axis.split()])
 
     def lengths(self, b: int, grid: Grid) -> dict[str, int]:
         """The lengths that einops needs for the two patterns; t it finds from the tokens."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -30,14 +32,26 @@ def clip(b=2, t=4, size=16, dtype=torch.float32):
     return torch.randn(b, t, 3, size, size, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
-@SCHEME
-@pytest.mark.parametrize("frames", [4, 6])
-def test_the_model_compiles_as_one_graph(attention_type, frames):
-    model, video = tiny(attention_type=attention_type), clip(t=frames, size=24)
-    torch.compiler.reset()
+COMPILE = """
+import sys, torch
+from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from timesformer_ref.torch_blocks.model import TimeSformer
+video = torch.randn(1, 6, 3, 24, 24)
+for scheme in SCHEMES:
+    model = TimeSformer(TimeSformerConfig(
+        image_size=16, patch_size=4, num_frames=4, hidden_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=24, num_labels=5, attention_type=scheme)).eval()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
         torch.testing.assert_close(compiled(video).logits, model(video).logits)
+    print(scheme)
+"""
+
+
+def test_every_scheme_compiles_as_one_graph_resizes_included():
+    """In a process of its own: the shape checks of these tests cannot be compiled."""
+    done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True)
+    assert done.stdout.split() == list(SCHEMES), done.stderr[-2000:]
 
 
 @SCHEME
@@ -83,7 +97,7 @@ def test_stochastic_depth_drops_whole_rows_and_keeps_the_expectation():
     out = layer(torch.ones(20_000, 3, 2))
     rows = out.flatten(1)
     assert (rows == rows[:, :1]).all()
-    assert set(out.unique().tolist()) == {0.0, pytest.approx(1 / 0.75)}
+    assert out.unique().tolist() == pytest.approx([0, 1 / 0.75])
     assert out.mean().item() == pytest.approx(1, abs=0.02)
     assert torch.equal(layer.eval()(out), out)
 
@@ -95,7 +109,7 @@ def test_rates_of_stochastic_depth_rise_linearly_over_the_blocks():
 
 def test_stochastic_depth_drops_places_in_the_temporal_step_and_frames_in_the_spatial_one():
     """Before `temporal_fc`, whose bias is added to dropped places too, as in the original."""
-    model = tiny(drop_path_rate=0.9, num_hidden_layers=2).train()
+    model = tiny(drop_path_rate=0.6, num_hidden_layers=2).train()
     block, video = model.blocks[1], clip(b=1)
     tokens = model.embed(video).detach()
     with torch.no_grad():
@@ -104,7 +118,6 @@ def test_stochastic_depth_drops_places_in_the_temporal_step_and_frames_in_the_sp
         dropped = (update.abs() < 1e-6).all(dim=2)
         assert (dropped.all(dim=1) == dropped.any(dim=1)).all(), "a place is dropped in all frames"
         assert 0 < dropped[:, 0].sum() < 16
-        torch.manual_seed(3)
         after = block.attention_step(tokens, (4, 4, 4), "spatial")[0]
         dropped = ((after - tokens)[0, 1:].unflatten(0, (16, 4)) == 0).all(dim=2)
         assert (dropped.all(dim=0) == dropped.any(dim=0)).all(), "a frame is dropped in all places"
