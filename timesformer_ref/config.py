@@ -31,13 +31,8 @@ class Step:
         return f"({self.per}) ({self.tokens}) d"
 
     @property
-    def cube(self) -> str:
-        """The same patches in time and space."""
-        return f"b ({self.t}) ({self.h}) ({self.w}) d"
-
-    @property
     def sequence(self) -> str:
-        """The same patches as they lie between blocks: row by row, time fastest."""
+        """How einops writes the patches as they lie between blocks: row by row, time fastest."""
         return f"b ({self.h} {self.w} {self.t}) d"
 
     @property
