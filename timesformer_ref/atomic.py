@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name beside the path to write to, which takes the path's place once all is written."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    unfinished = Path(name)
-    try:
+    """A name beside the path to write to, which takes the path's place once all is written.
+
+    Folders on the way to the path are made. Raises OSError where it cannot be written.
+    """
+    with _place_beside(path) as aside:
+        unfinished = aside / path.name
         yield unfinished
-        unfinished.chmod(0o666 & ~_umask())
+        _readable(unfinished)
         unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder beside the path to fill, which takes the path's place once all is written."""
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    new, old = aside / "new", aside / "old"
-    try:
+    """A folder beside the path to fill, which takes the path's place once all is written.
+
+    Folders on the way to the path are made. Raises OSError where it cannot be written.
+    """
+    path = path.parent.resolve() / path.name  # a path through the folder itself breaks as it moves
+    with _place_beside(path) as aside:
+        new, old = aside / "new", aside / "old"
         new.mkdir()
         yield new
+        for file in new.iterdir():
+            _readable(file)
         if path.exists():
             path.rename(old)
         try:
@@ -40,11 +45,26 @@ def whole_folder(path: Path) -> Iterator[Path]:
             if old.exists():
                 old.rename(path)
             raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _umask() -> int:
+@contextmanager
+def _place_beside(path: Path) -> Iterator[Path]:
+    """A hidden folder on the same disk, which is gone afterwards; errors name the path."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
+            yield Path(aside)
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:  # torch and safetensors have their own
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise OSError(f"{path}: cannot be written ({reason})") from error
+
+
+def _readable(file: Path) -> None:
+    """Give a file the rights of any new file, which some writers keep to its owner."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    file.chmod(0o666 & ~mask)

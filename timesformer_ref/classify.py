@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from scipy.special import softmax
 
-from timesformer_ref.checkpoints import Checkpoint, CheckpointError
+from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
@@ -42,7 +42,7 @@ def choose_preprocessing(
     checkpoint's own config, the published variant that its geometry matches, and last a rate of 32
     with the original's mean and std, under a PreprocessingWarning that says so. Frames and crop
     are the checkpoint's own unless a variant or `asked` says otherwise.
-    Raises CheckpointError where the answers do not fit together.
+    Raises ValueError where the answers are impossible or do not fit together.
     """
     asked = asked or {}
     config = checkpoint.config
@@ -74,12 +74,9 @@ def _changed(
 ) -> Preprocessing:
     if fields.get("crop", base.crop) != base.crop:
         fields = {"single_crop_scale": None, **fields}  # it belongs to the other crop
-    try:
-        changed = replace(base, **fields)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"the input cannot be made as asked: {error}") from error
+    changed = replace(base, **fields)
     if len(changed.mean) != config.num_channels:
-        raise CheckpointError(
+        raise ValueError(
             f"mean and std are for {len(changed.mean)} channels, the checkpoint takes "
             f"{config.num_channels}"
         )
@@ -167,7 +164,7 @@ class Classifier:
     ) -> Prediction:
         """Classify one video; `progress` is called after every view of every writing.
 
-        Raises VideoError (see `read_clip`).
+        Raises VideoError (see `read_clip`), ValueError where the arithmetic overflows.
         """
         clip = read_clip(
             video, self.preprocessing, num_clips=num_clips, num_crops=num_crops, pixels=pixels
@@ -179,6 +176,8 @@ class Classifier:
                 per_view.append(run(view))
                 progress()
             logits.append(np.stack(per_view))
+        if not np.isfinite(logits).all():
+            raise ValueError(f"{video}: logits are not finite: use an arithmetic of a wider range")
         views = logits[0]
         probabilities = (
             softmax(views.mean(axis=0))

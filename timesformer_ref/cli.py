@@ -6,12 +6,17 @@ import json
 import mimetypes
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from io import TextIOWrapper
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -24,16 +29,24 @@ app = typer.Typer(
     name="timesformer-ref",
     help="TimeSformer, the first video transformer: classify videos with the published "
     "checkpoints, through a readable NumPy and a fast PyTorch writing of the same model.",
-    no_args_is_help=True,
+    rich_markup_mode=None,  # its boxes leave the help a third of the width
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Names of files and classes may look like markup or emoji, and are to be shown as they are.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+class Writing(StrEnum):
+    """Which writing computes."""
+
+    torch = "torch"
+    numpy = "numpy"
 
 
 class Backend(StrEnum):
-    """Which writing computes."""
+    """Which writing computes, or both."""
 
     torch = "torch"
     numpy = "numpy"
@@ -89,7 +102,7 @@ VariantOption = Annotated[
         metavar="NAME",
     ),
 ]
-FramesOption = Annotated[int | None, typer.Option(help="Frames of a clip.", min=1)]
+FramesOption = Annotated[int | None, typer.Option(help="Frames of a clip.", min=1, metavar="N")]
 RateOption = Annotated[
     str | None,
     typer.Option(
@@ -98,13 +111,20 @@ RateOption = Annotated[
         metavar="N|segments",
     ),
 ]
-CropOption = Annotated[int | None, typer.Option(help="Side of a crop, pixels.", min=1)]
+CropOption = Annotated[
+    int | None, typer.Option(help="Side of a crop, in pixels.", min=1, metavar="N")
+]
 MeanOption = Annotated[
     str | None,
-    typer.Option(help="Subtracted from pixels in 0 to 1: a number, or one a channel (a,b,c)."),
+    typer.Option(
+        help="Subtracted from pixels of 0 to 1: a number, or one a channel.", metavar="A|A,B,C"
+    ),
 ]
 StdOption = Annotated[
-    str | None, typer.Option(help="Divided into pixels after that: a number, or one a channel.")
+    str | None,
+    typer.Option(
+        help="Divided into pixels after that: a number, or one a channel.", metavar="A|A,B,C"
+    ),
 ]
 OrderOption = Annotated[
     ChannelOrder | None, typer.Option(help="Colour order that the checkpoint was trained on.")
@@ -116,11 +136,15 @@ PixelsOption = Annotated[
         "rotation and timestamps."
     ),
 ]
-ClipsOption = Annotated[int, typer.Option(help="Clips spread over the video.", min=1)]
-DeviceOption = Annotated[str, typer.Option(help="Of the PyTorch writing: cpu, cuda, mps, …")]
+ClipsOption = Annotated[int, typer.Option(help="Clips spread over the video.", min=1, metavar="N")]
+DeviceOption = Annotated[
+    str, typer.Option(help="Where the PyTorch writing runs: cpu, cuda, mps, …", metavar="NAME")
+]
 HeadsOption = Annotated[
     int | None,
-    typer.Option(help="Attention heads, where the file's config does not tell.", min=1),
+    typer.Option(
+        help="Attention heads, where no config tells; else a head is 64 wide.", min=1, metavar="N"
+    ),
 ]
 
 
@@ -128,7 +152,7 @@ HeadsOption = Annotated[
 def classify(
     videos: Annotated[
         list[Path],
-        typer.Argument(help="Video files, or folders of them.", metavar="VIDEO…"),
+        typer.Argument(help="Video files, or folders of them.", metavar="VIDEO"),
     ],
     checkpoint: CheckpointOption,
     backend: Annotated[
@@ -138,7 +162,7 @@ def classify(
     crops: Annotated[
         str, typer.Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
     ] = "3",
-    top: Annotated[int, typer.Option(help="How many classes to show.", min=1)] = 5,
+    top: Annotated[int, typer.Option(help="How many classes to show.", min=1, metavar="N")] = 5,
     labels: Annotated[
         Path | None,
         typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
@@ -166,7 +190,7 @@ def classify(
 ) -> None:
     """Tell the most probable classes of videos.
 
-    For example: timesformer-ref classify video.mp4 -c TimeSformer_divST_8x32_224_K400.pyth
+    For example: timesformer-ref classify video.mp4 --checkpoint weights.pyth
     """
     import torch
 
@@ -192,18 +216,18 @@ def classify(
     with _progress() as progress:
         task = progress.add_task("", total=len(files) * views)
         for number, file in enumerate(files):
-            progress.update(task, description=file.name, completed=number * views)
+            progress.update(task, description=escape(file.name), completed=number * views)
             prediction = _try_classify(
                 classifier, file, clips, num_crops, pixels, lambda: progress.advance(task)
             )
             if prediction is None:
                 failed += 1
             elif as_json:
-                _print(json.dumps(_as_json(prediction, names, top), ensure_ascii=False))
+                out.print(json.dumps(_as_json(prediction, names, top)))
             elif len(files) == 1:
                 _show(prediction, names, top)
             else:
-                _print(_line(prediction, names, top))
+                out.print(_line(prediction, names, top))
     if failed:
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
@@ -222,11 +246,10 @@ def features(
         typer.Option(
             help="After which block, 1 for the first; 0 for what enters it. By default the last.",
             min=0,
+            metavar="N",
         ),
     ] = None,
-    backend: Annotated[
-        Backend, typer.Option(help="Which writing computes: torch or numpy.")
-    ] = Backend.torch,
+    backend: Annotated[Writing, typer.Option(help="Which writing computes.")] = Writing.torch,
     clips: ClipsOption = 1,
     crops: Annotated[
         str, typer.Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
@@ -242,13 +265,15 @@ def features(
     device: DeviceOption = "cpu",
     heads: HeadsOption = None,
 ) -> None:
-    """Write what a block knows of a video: the class token, and the patches by frame and place.
+    """Write what a block knows of a video to a file.
 
-    The file holds `class_token` (views x width), `patches` (views x frames x rows x columns x
-    width), `frames` (the frame numbers of each clip) and, of the last block, `class_feature`, the
-    normed class token that the classifier sees.
+    That is the class token, and the patches by frame and place. The file holds `class_token` (views
+    x width), `patches` (views x frames x rows x columns x width), `frames` (the frame numbers of
+    each clip) and, of the last block, `class_feature`, the normed class token that the classifier
+    sees.
     """
     from timesformer_ref.features import (
+        check_target,
         extract_features,
         numpy_hidden_states,
         save_features,
@@ -256,32 +281,32 @@ def features(
     )
     from timesformer_ref.video import read_clip
 
-    if out_file.suffix not in (".npz", ".safetensors"):
-        raise typer.BadParameter(f"{out_file}: use the ending .npz or .safetensors")
-    if backend == Backend.both:
-        raise typer.BadParameter("features come from one writing: use --backend torch or numpy")
+    with _wrong_use():
+        check_target(out_file)
+    if out_file.resolve() in (video.resolve(), Path(checkpoint).resolve()):
+        raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
     num_crops = _crops(crops)
     loaded = _load(checkpoint, heads)
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
     asked = _asked(frames, rate, crop, mean, std, channel_order)
-    clip = read_clip(
-        video,
-        _preprocessing(loaded, variant, asked),
-        num_clips=clips,
-        num_crops=num_crops,
-        pixels=pixels.value,
-    )
+    preprocessing = _preprocessing(loaded, variant, asked)
     run = (
         torch_hidden_states(loaded, _device(device))
-        if backend == Backend.torch
+        if backend == Writing.torch
         else numpy_hidden_states(loaded)
     )
-    found = extract_features(loaded, clip.video, depth if block is None else block, run)
+    with _wrong_use():
+        clip = read_clip(
+            video, preprocessing, num_clips=clips, num_crops=num_crops, pixels=pixels.value
+        )
+        found = extract_features(loaded, clip.video, depth if block is None else block, run)
     save_features(found, clip.frames, out_file)
     shapes = {name: a.shape for name, a in found._asdict().items() if a is not None}
-    _print(f"{out_file}: " + ", ".join(f"{n} {' x '.join(map(str, s))}" for n, s in shapes.items()))
+    out.print(
+        f"{out_file}: " + ", ".join(f"{n} {' x '.join(map(str, s))}" for n, s in shapes.items())
+    )
 
 
 @app.command()
@@ -291,7 +316,10 @@ def inspect(
     ],
     heads: HeadsOption = None,
 ) -> None:
-    """Tell what a checkpoint is: form, geometry, scheme, published variant, any problem."""
+    """Tell what a checkpoint is.
+
+    That is its form, geometry and scheme, the published variant that it matches, and any problem.
+    """
     from timesformer_ref.variants import matching_variant
     from timesformer_ref.weights import count_parameters
 
@@ -313,7 +341,10 @@ def inspect(
         + (f" ({', '.join(loaded.labels[:3])}, …)" if loaded.labels else ", without names"),
         "parameters": f"{count_parameters(config):,} in {', '.join(dtypes)}",
         "published variant": f"the geometry of {match.name}" if match else "none of this geometry",
-        "input": ", ".join(f"{k} {v}" for k, v in loaded.preprocessing.items())
+        "input": ", ".join(
+            f"{k} {'segments' if k == 'sampling_rate' and v is None else v}"
+            for k, v in loaded.preprocessing.items()
+        )
         or ("as the published variant" if match else "not told: give --rate, --mean and --std"),
         "problems": "none: every tensor is there, of the right shape, and finite",
     }
@@ -339,10 +370,11 @@ def convert(
         ),
     ],
     frames: Annotated[
-        int | None, typer.Option(help="Resize the time embedding to clips of N frames.", min=1)
+        int | None, typer.Option(help="Resize the time embedding to N frames.", min=1, metavar="N")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Resize the positions to frames of N x N pixels.", min=1)
+        int | None,
+        typer.Option(help="Resize the positions to frames of N x N.", min=1, metavar="N"),
     ] = None,
     labels: Annotated[
         Path | None,
@@ -350,7 +382,10 @@ def convert(
     ] = None,
     heads: HeadsOption = None,
 ) -> None:
-    """Write a checkpoint in another form; every weight stays as it is, bit for bit."""
+    """Write a checkpoint in another form.
+
+    Every weight stays as it is, bit for bit, unless --frames or --size resizes the embeddings.
+    """
     from dataclasses import asdict, replace
 
     from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
@@ -364,7 +399,7 @@ def convert(
         known = asdict(match.preprocessing) | loaded.preprocessing
         loaded = replace(loaded, preprocessing=known)
     save_checkpoint(loaded, target)
-    _print(f"{target}: written, {len(loaded.weights)} tensors")
+    out.print(f"{target}: written, {len(loaded.weights)} tensors")
 
 
 def _load(source: str, heads: int | None) -> Checkpoint:
@@ -399,11 +434,12 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(number) for number in text.split(","))
+        numbers = tuple(map(float, text.split(",")))
     except ValueError:
-        raise typer.BadParameter(
-            f"{option} {text}: use a number, or one a channel (a,b,c)"
-        ) from None
+        numbers = (nan,)
+    if not all(map(isfinite, numbers)):
+        raise typer.BadParameter(f"{option} {text}: use a number, or one a channel (a,b,c)")
+    return numbers
 
 
 def _preprocessing(
@@ -416,8 +452,16 @@ def _preprocessing(
     for name in ("mean", "std"):
         if len(asked.get(name, ())) == 1:
             asked[name] = asked[name] * channels
+    with _wrong_use():
+        named = None if variant is None else find_variant(variant)
+        return choose_preprocessing(checkpoint, named, asked)
+
+
+@contextmanager
+def _wrong_use() -> Iterator[None]:
+    """Blame the arguments for a ValueError."""
     try:
-        return choose_preprocessing(checkpoint, find_variant(variant) if variant else None, asked)
+        yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -432,7 +476,7 @@ def _device(name: str) -> str:
     import torch
 
     try:
-        torch.empty(1, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise typer.BadParameter(f"--device {name} is not to be had here: {reason}") from error
@@ -465,13 +509,12 @@ def _try_classify(
     from timesformer_ref.video import VideoError
 
     try:
-        return classifier(
-            file, num_clips=clips, num_crops=crops, pixels=pixels.value, progress=progress
-        )
-    except VideoError as error:
-        err.print(f"error: {error}", markup=False)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        with _wrong_use():
+            return classifier(
+                file, num_clips=clips, num_crops=crops, pixels=pixels.value, progress=progress
+            )
+    except (VideoError, OSError) as error:
+        err.print(_one_line(error))
     return None
 
 
@@ -512,7 +555,7 @@ def _show(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> No
         table.add_row(f"{100 * probability:.1f} %", bar, name)
     out.print(table)
     if prediction.max_difference is not None:
-        _print(_difference(prediction))
+        out.print(_difference(prediction))
 
 
 def _line(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> str:
@@ -534,39 +577,41 @@ def _progress() -> Progress:
     return Progress(console=err, transient=True, disable=not err.is_terminal)
 
 
-def _print(text: str) -> None:
-    out.print(text, markup=False)
-
-
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    err.print(f"warning: {str(message).splitlines()[0]}", markup=False)
+    err.print(f"warning: {str(message).splitlines()[0]}")
 
 
 def main() -> None:
     """Run the command line; errors are one line, exit code 2 for wrong use and 1 for a failure."""
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
+        sys.stdout.reconfigure(errors="replace")
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
-        _fail(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", 130)
+        err.print(_one_line(error.format_message()))
+        code = error.exit_code
     except Exception as error:
         if not _is_ours(error):
             raise
-        _fail(str(error), 1)
-    sys.exit(code or 0)
+        err.print(_one_line(error))
+        code = 1
+    sys.exit(code)
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether an error is one that this project raises to tell a user something."""
+    """Whether an error tells a user something, and a traceback would tell no more."""
+    from torch import OutOfMemoryError
+
     from timesformer_ref.checkpoints import CheckpointError
     from timesformer_ref.labels import LabelError
     from timesformer_ref.video import VideoError
 
-    return isinstance(error, CheckpointError | LabelError | VideoError | OSError)
+    told = CheckpointError | LabelError | VideoError | OSError | MemoryError | OutOfMemoryError
+    return isinstance(error, told)
 
 
-def _fail(message: str, code: int) -> None:
-    err.print(f"error: {message}", markup=False)
-    sys.exit(code)
+def _one_line(error: Exception | str) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    return f"error: {' '.join(str(error).splitlines())}"

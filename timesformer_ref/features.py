@@ -85,13 +85,20 @@ def numpy_hidden_states(checkpoint: Checkpoint) -> HiddenStates:
     )
 
 
+def check_target(target: Path) -> None:
+    """Raises ValueError for a name under which features cannot be written."""
+    if target.suffix not in (".npz", ".safetensors"):
+        raise ValueError(f"{target}: features are written as .npz or .safetensors")
+    if target.is_dir():
+        raise ValueError(f"{target}: is a folder, expected the name of a file")
+
+
 def save_features(features: Features, frames: list[list[int]], target: Path) -> None:
     """Write features and the frame numbers of each clip as `.npz` or `.safetensors`.
 
-    Raises ValueError for another ending.
+    Raises ValueError for another ending, and for a folder.
     """
-    if target.suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"{target}: features are written as .npz or .safetensors")
+    check_target(target)
     arrays = {name: array for name, array in features._asdict().items() if array is not None}
     arrays["frames"] = np.array(frames)
     with whole_file(target) as unfinished:

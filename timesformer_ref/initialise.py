@@ -49,16 +49,17 @@ def weights_from_image_vit(
     the time embedding and each `STEP_fc` keep the fresh weights of `seed`, and so does every weight
     that the ViT lacks. A kernel for 3 channels is summed to 1, or repeated in proportion to more.
 
-    Raises ValueError for a weight whose shape does not fit the config.
+    Raises ValueError for another model's state dict, and for a weight whose shape does not fit.
     """
+    if _IMAGE_ATTENTION not in vit:
+        raise ValueError(f"an image ViT has {_IMAGE_ATTENTION}, this state dict has not")
     weights = initial_weights(config, seed)
-    table = weight_table(config)
     for name, fresh in weights.items():
         source = vit.get(_image_name(name, config))
         if source is None or (name.startswith("head.") and source.shape != fresh.shape):
             continue
         if name == "patch_embed.proj.weight":
-            source = _kernel(source, table[name].shape)
+            source = _kernel(source, fresh.shape)
         if name == "pos_embed":
             source = resize_positions(source, fresh.shape[1] - 1)
         if source.shape != fresh.shape:
@@ -69,11 +70,14 @@ def weights_from_image_vit(
     return weights
 
 
+_IMAGE_ATTENTION = "blocks.0.attn.qkv.weight"
+
+
 def _image_name(name: str, config: TimeSformerConfig) -> str:
     """The weight of an image ViT from which a weight of this name starts."""
     for step in config.steps:
         prefix = step_prefix(config.attention_type, step)
-        if prefix and not name.startswith(f"{prefix}fc"):
+        if prefix:
             name = name.replace(f".{prefix}norm1.", ".norm1.").replace(f".{prefix}attn.", ".attn.")
     return name
 

@@ -16,12 +16,12 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     Raises LabelError where the file cannot be read or does not name exactly `classes` classes.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: not readable as text ({error})") from error
     try:
         content = json.loads(text) if text.lstrip()[:1] in ("[", "{") else text.split("\n")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabelError(f"{path}: not valid JSON ({error})") from error
     if isinstance(content, dict):
         content = _by_number(path, content)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -13,7 +15,13 @@ from timesformer_ref.torch_blocks import model
 
 
 class TimeSformer(model.TimeSformer):
-    """A video transformer (see `timesformer_ref.torch_blocks.model.TimeSformer`)."""
+    """A video transformer (see `timesformer_ref.torch_blocks.model.TimeSformer`).
+
+    labels, preprocessing: what its checkpoint tells of its classes and its input (`Checkpoint`).
+    """
+
+    labels: tuple[str, ...] | None = None
+    preprocessing: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def from_pretrained(
@@ -24,7 +32,7 @@ class TimeSformer(model.TimeSformer):
         image_size: int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> Self:
+    ) -> TimeSformer:
         """The model of a checkpoint file, a Hugging Face folder or a hub id, ready to classify.
 
         num_frames, image_size: another clip length or frame size (pixels) than the file's, for
@@ -41,15 +49,17 @@ class TimeSformer(model.TimeSformer):
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> Self:
+    ) -> TimeSformer:
         """The model of a checkpoint in memory, whose weights it shares where the type is theirs."""
         with torch.device("meta"):
             timesformer = cls(checkpoint.config)
         weights = {name: w.to(device, dtype) for name, w in checkpoint.weights.items()}
         timesformer.load_state_dict(weights, assign=True)
+        timesformer.labels, timesformer.preprocessing = checkpoint.labels, checkpoint.preprocessing
         return timesformer.eval()
 
     def save_pretrained(self, target: str | PathLike[str]) -> Path:
-        """Write the weights in the form that the target's name tells (see `save_checkpoint`)."""
+        """Write the model in the form that the target's name tells (see `save_checkpoint`)."""
         weights = {name: w.detach().cpu() for name, w in self.state_dict().items()}
-        return save_checkpoint(Checkpoint(self.config, weights), target)
+        checkpoint = Checkpoint(self.config, weights, self.labels, dict(self.preprocessing))
+        return save_checkpoint(checkpoint, target)

@@ -101,7 +101,7 @@ def find_variant(name: str) -> Variant:
     """
     words = _words(name)
     found = [v for v in VARIANTS if words <= _words(f"{v.model} {v.file} {v.hub or ''}")]
-    exact = [v for v in found if words in (_words(v.file), _words(v.name), _words(v.hub or ""))]
+    exact = [v for v in found if any(words == _words(n) for n in (v.file, v.name, v.hub) if n)]
     found = exact or found
     if len(found) == 1:
         return found[0]

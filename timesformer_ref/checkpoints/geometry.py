@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import isqrt, prod
+from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from timesformer_ref.checkpoints.checkpoint import CheckpointError
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError
 from timesformer_ref.config import SCHEMES, STEPS, TimeSformerConfig
 from timesformer_ref.weights import weight_table
 
@@ -18,13 +18,15 @@ HEAD_WIDTH = 64
 """Width of a head in every published TimeSformer; no tensor tells it."""
 
 UNTOLD = (
-    "num_attention_heads",
     "layer_norm_eps",
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
     "drop_path_rate",
 )
-"""What only a config can tell, and its default otherwise."""
+"""What only a config can tell, besides the heads; its default otherwise."""
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+"""What weights are stored in."""
 
 
 def infer_config(
@@ -33,7 +35,7 @@ def infer_config(
     """The config whose weights these are.
 
     told: fields of a config that lay beside the weights; only what tensors cannot tell is taken
-    from it (`UNTOLD`, and for a model without time embedding the number of frames).
+    from it (heads, `UNTOLD`, and for a model without time embedding the number of frames).
     Raises CheckpointError where the tensors are not those of a TimeSformer.
     """
     if not weights.keys() & weight_table(TimeSformerConfig()).keys():
@@ -66,9 +68,12 @@ def infer_config(
             f"{path}: no tensor tells the number of heads, and heads of {HEAD_WIDTH} do not divide "
             f"the width {width}: give num_attention_heads"
         )
+    heads = told.get("num_attention_heads", width // HEAD_WIDTH)
+    if isinstance(heads, int) and heads > 0 and width % heads:
+        raise CheckpointError(f"{path}: {heads} heads do not divide the tensors' width {width}")
     fields = {
-        "num_attention_heads": width // HEAD_WIDTH,
         **{name: told[name] for name in UNTOLD if name in told},
+        "num_attention_heads": heads,
         "image_size": isqrt(patches) * patch,
         "patch_size": patch,
         "num_channels": channels,
@@ -105,11 +110,13 @@ def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
     return fitting[0]
 
 
-def check_weights(path: object, weights: Mapping[str, Tensor], config: TimeSformerConfig) -> None:
+def check(path: object, checkpoint: Checkpoint) -> None:
     """Compare weights with the weight table: none missing, none more, right shapes, real numbers.
 
-    Raises CheckpointError, which names the first tensor that is wrong and counts the others.
+    Raises CheckpointError, which names the first tensor that is wrong and counts the others, and
+    where the labels are not one a class.
     """
+    config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
     table = weight_table(config)
     problems = [
         f"tensor {name} is missing, expected {_times(weight.shape)}"
@@ -122,25 +129,31 @@ def check_weights(path: object, weights: Mapping[str, Tensor], config: TimeSform
         if name in weights and weights[name].shape != weight.shape
     ]
     problems += [
-        f"tensor {name} ({_times(weights[name].shape)}) is unexpected: "
+        f"tensor {name} ({_times(weight.shape)}) is unexpected: "
         f"no weight of a {config.attention_type} model with {config.num_hidden_layers} blocks"
-        for name in weights
+        for name, weight in weights.items()
         if name not in table
     ]
     problems += [
-        f"tensor {name} holds {str(weight.dtype).removeprefix('torch.')}, expected floating point"
+        f"tensor {name} holds {_type(weight.dtype)}, expected {', '.join(map(_type, DTYPES))}"
         for name, weight in weights.items()
-        if not weight.is_floating_point()
+        if weight.dtype not in DTYPES
     ]
     if not problems:
         problems = [
-            f"tensor {name} has {count} of {prod(weight.shape)} numbers that are NaN or infinite"
+            f"tensor {name} has {count} of {weight.numel()} numbers that are NaN or infinite"
             for name, weight in weights.items()
             if (count := int((~torch.isfinite(weight)).sum()))
         ]
+    if labels is not None and len(labels) != config.num_labels:
+        problems.append(f"names {len(labels)} classes, but head.weight has {config.num_labels}")
     if problems:
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise CheckpointError(f"{path}: {problems[0]}{more}")
+
+
+def _type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -5,18 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
-from timesformer_ref.checkpoints.hugging_face import CONFIG, MODEL_FILES, PREPROCESSOR, shards
+from timesformer_ref.checkpoints.hugging_face import CONFIG, MODEL_FILES, PROCESSORS
 
 
 def is_hub_id(source: str) -> bool:
@@ -31,36 +24,31 @@ def download(hub_id: str) -> Path:
 
     Raises CheckpointError for an unknown model, one without weights, and without a connection.
     """
-    config = _fetch(hub_id, CONFIG)
-    if config is None:
-        raise CheckpointError(f"{hub_id}: the hub's model has no {CONFIG}")
-    _fetch(hub_id, PREPROCESSOR)
     for name in MODEL_FILES:
-        if _fetch(hub_id, name):
-            return config.parent
-        if index := _fetch(hub_id, f"{name}.index.json"):
-            for shard in shards(index):
-                _fetch(hub_id, shard)
-            return config.parent
+        stem, ending = name.split(".")
+        wanted = [CONFIG, *PROCESSORS, name, f"{name}.index.json", f"{stem}-*.{ending}"]
+        folder = _fetch(hub_id, wanted)
+        if (folder / name).exists() or (folder / f"{name}.index.json").exists():
+            return folder
     raise CheckpointError(f"{hub_id}: the hub's model has no {' nor '.join(MODEL_FILES)}")
 
 
-def _fetch(hub_id: str, file: str) -> Path | None:
-    """One file's path in the cache, or None where the model does not have it."""
+def _fetch(hub_id: str, wanted: list[str]) -> Path:
+    """The cache's folder with the latest commit's files of these names, those that there are."""
     try:
-        return Path(hf_hub_download(hub_id, file))
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        if file != CONFIG:  # the model itself is cached, and without this file
-            return None
+        return Path(snapshot_download(hub_id, allow_patterns=wanted))
+    except LocalEntryNotFoundError as error:
         raise CheckpointError(
-            f"{hub_id}: no such file or folder here, not in the hub's cache, and no connection to "
-            "the hub (is HF_HUB_OFFLINE set?)"
+            f"{hub_id}: no such file or folder here, not whole in the hub's cache, and the hub "
+            "cannot be reached (no connection, or HF_HUB_OFFLINE is set)"
         ) from error
-    except EntryNotFoundError:
-        return None
     except RepositoryNotFoundError as error:
         raise CheckpointError(
             f"{hub_id}: no such file or folder here, no such model on the hub (or a private one)"
         ) from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise CheckpointError(f"{hub_id}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # the library lets errors of its HTTP client through
+        raise CheckpointError(f"{hub_id}: cannot be fetched ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -12,11 +12,15 @@ from typing import Any
 from torch import Tensor
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
+from timesformer_ref.checkpoints.notes import KEY, Told, known_preprocessing
 from timesformer_ref.checkpoints.tensors import read_tensors
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.weights import weight_table
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+CONFIG = "config.json"
+
+PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
+"""What tells of the input: of images (as published), and of videos (as `transformers` 5 writes)."""
 
 MODEL_FILES = ("model.safetensors", "pytorch_model.bin")
 """In order of preference; each also comes sharded, with an index."""
@@ -42,22 +46,29 @@ def rename_to_hugging_face(
     return {table[name].hugging_face: weight for name, weight in weights.items()}
 
 
+def read_told(folder: Path) -> Told:
+    """What a folder's config files tell of its model.
+
+    Raises CheckpointError where there is no `config.json`, and for another model's.
+    """
+    config = read_config(folder)
+    labels = _labels(folder / CONFIG, config.get("id2label"))
+    return Told(config, labels, read_preprocessing(folder))
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises CheckpointError for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected an object")
     return content
 
 
-def read_config(folder: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
-    """The fields of a folder's `config.json`, and its labels where they are more than numbers.
-
-    Raises CheckpointError where there is none, and for another model's.
-    """
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `config.json`, a TimeSformer's."""
     path = folder / CONFIG
     if not path.is_file():
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
@@ -72,10 +83,13 @@ def read_config(folder: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
         raise CheckpointError(
             f"{path}: hidden_act {told['hidden_act']!r}, but a TimeSformer has the exact 'gelu'"
         )
-    return told, _labels(path, told.get("id2label"))
+    if isinstance(told.get("drop_path_rate"), int):  # whole, as the library asks
+        told["drop_path_rate"] = float(told["drop_path_rate"])
+    return told
 
 
 def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:
+    """The names of the classes, where they are more than the library's placeholders."""
     if not isinstance(id2label, dict) or not id2label:
         return None
     try:
@@ -91,19 +105,15 @@ def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
     """What a folder's processor config tells of the input; nothing where there is none."""
-    path = folder / PREPROCESSOR
-    if not path.is_file():
+    path = next((folder / name for name in PROCESSORS if (folder / name).is_file()), None)
+    if path is None:
         return {}
     told = read_json(path)
-    found: dict[str, Any] = {}
-    for field, key in (("mean", "image_mean"), ("std", "image_std")):
-        if isinstance(told.get(key), list):
-            found[field] = tuple(map(float, told[key]))
-    crop = told.get("crop_size")
-    if isinstance(crop, dict) and isinstance(crop.get("height"), int):
+    found = {field: told[key] for field, key in _NUMBERS.items() if key in told}
+    crop, note = told.get("crop_size"), told.get(KEY)
+    if isinstance(crop, dict) and "height" in crop:
         found["crop"] = crop["height"]
-    ours = told.get("timesformer_ref")
-    return found | (ours if isinstance(ours, dict) else {})
+    return known_preprocessing(path, found | (note if isinstance(note, dict) else {}))
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -133,15 +143,18 @@ def shards(index: Path) -> list[str]:
         raise CheckpointError(f"{index}: has no weight_map")
     names = sorted(set(map(str, weight_map.values())))
     for name in names:
-        if Path(name).name != name:
+        if name in ("", "..") or Path(name).name != name:
             raise CheckpointError(f"{index}: names the shard {name!r}, expected a plain file name")
     return names
+
+
+_NUMBERS = {"mean": "image_mean", "std": "image_std"}
 
 
 def config_json(config: TimeSformerConfig, labels: tuple[str, ...] | None) -> dict[str, Any]:
     """The content of `config.json`; its `drop_path_rate` must be a whole number there."""
     names = labels or tuple(f"LABEL_{i}" for i in range(config.num_labels))
-    fields = asdict(replace(config, drop_path_rate=0))
+    fields = asdict(replace(config, drop_path_rate=0.0))
     del fields["num_labels"]  # told by the labels
     return {
         "architectures": ["TimesformerForVideoClassification"],
@@ -158,14 +171,9 @@ def config_json(config: TimeSformerConfig, labels: tuple[str, ...] | None) -> di
 def preprocessor_json(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `preprocessor_config.json`; what the library lacks goes under our own key."""
     content: dict[str, Any] = {"image_processor_type": "VideoMAEImageProcessor"}
-    for field, key in (("mean", "image_mean"), ("std", "image_std")):
-        if field in preprocessing:
-            content[key] = list(preprocessing[field])
+    content |= {key: preprocessing[f] for f, key in _NUMBERS.items() if f in preprocessing}
     if crop := preprocessing.get("crop"):
         content["crop_size"] = {"height": crop, "width": crop}
         content["size"] = {"shortest_edge": crop}
-    ours = ("num_frames", "sampling_rate", "single_crop_scale", "channel_order")
-    content["timesformer_ref"] = {
-        name: preprocessing[name] for name in ours if name in preprocessing
-    }
+    content[KEY] = {k: v for k, v in preprocessing.items() if k not in (*_NUMBERS, "crop")}
     return content

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from torch import Tensor
 
-from timesformer_ref.config import TimeSformerConfig
-
-
-def content(
-    weights: Mapping[str, Tensor], config: TimeSformerConfig, preprocessing: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What `torch.save` is to write. The original's `cfg` has no key for heads; ours is `HEADS`."""
-    data: dict[str, Any] = {
-        "NUM_FRAMES": config.num_frames,
-        "TRAIN_CROP_SIZE": config.image_size,
-        "INPUT_CHANNEL_NUM": [config.num_channels],
-    }
-    for field, key in _DATA.items():
-        if preprocessing.get(field) is not None:
-            data[key] = json.loads(json.dumps(preprocessing[field]))  # tuples to lists
-    cfg = {
-        "DATA": data,
-        "MODEL": {"ARCH": "vit", "NUM_CLASSES": config.num_labels},
-        "TIMESFORMER": {
-            "ATTENTION_TYPE": config.attention_type,
-            "HEADS": config.num_attention_heads,
-        },
-    }
-    if "sampling_rate" in preprocessing and preprocessing["sampling_rate"] is None:
-        cfg["TEST"] = {"DATASET": "ssv2"}
-    return {
-        "epoch": 0,
-        "model_state": {f"model.{name}": weight for name, weight in weights.items()},
-        "optimizer_state": {},
-        "cfg": yaml.safe_dump(cfg, sort_keys=False),
-    }
-
+from timesformer_ref.checkpoints.checkpoint import Checkpoint
+from timesformer_ref.checkpoints.notes import (
+    KEY,
+    NOTHING,
+    Told,
+    known_preprocessing,
+    write_note,
+)
 
 _DATA = {
     "mean": "MEAN",
@@ -48,10 +21,39 @@ _DATA = {
     "crop": "TEST_CROP_SIZE",
     "sampling_rate": "SAMPLING_RATE",
 }
+"""Where the original's config has the fields of `Preprocessing`."""
 
 
-def read_cfg(cfg: object) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a file's `cfg` tells: fields of the model's config, and of its preprocessing.
+def content(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What `torch.save` is to write: what the original reads, and our note of what it lacks."""
+    config, preprocessing = checkpoint.config, checkpoint.preprocessing
+    data: dict[str, Any] = {
+        "NUM_FRAMES": config.num_frames,
+        "TRAIN_CROP_SIZE": config.image_size,
+        "INPUT_CHANNEL_NUM": [config.num_channels],
+    }
+    for field, key in _DATA.items():
+        value = preprocessing.get(field)
+        if value is not None:
+            data[key] = list(value) if isinstance(value, tuple) else value
+    cfg: dict[str, Any] = {
+        "DATA": data,
+        "MODEL": {"ARCH": "vit", "NUM_CLASSES": config.num_labels},
+        "TIMESFORMER": {"ATTENTION_TYPE": config.attention_type},
+    }
+    if "sampling_rate" in preprocessing and preprocessing["sampling_rate"] is None:
+        cfg["TEST"] = {"DATASET": "ssv2"}
+    return {
+        "epoch": 0,
+        "model_state": {f"model.{name}": weight for name, weight in checkpoint.weights.items()},
+        "optimizer_state": {},
+        "cfg": yaml.safe_dump(cfg, sort_keys=False),
+        KEY: write_note(checkpoint),
+    }
+
+
+def read_cfg(path: object, cfg: object) -> Told:
+    """What the original's `cfg` tells.
 
     cfg: YAML text or a dict; anything else tells nothing, and so does what has another form than
     the original's configs.
@@ -59,21 +61,15 @@ def read_cfg(cfg: object) -> tuple[dict[str, Any], dict[str, Any]]:
     if isinstance(cfg, str):
         try:
             cfg = yaml.safe_load(cfg)
-        except yaml.YAMLError:
-            return {}, {}
-    data, model = _section(cfg, "DATA"), _section(cfg, "TIMESFORMER")
-    told = {"num_attention_heads": model["HEADS"]} if isinstance(model.get("HEADS"), int) else {}
-    if isinstance(data.get("NUM_FRAMES"), int):
-        told["num_frames"] = data["NUM_FRAMES"]
-    preprocessing: dict[str, Any] = {
-        field: tuple(data[key]) if isinstance(data[key], list) else data[key]
-        for field, key in _DATA.items()
-        if key in data
-    }
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return NOTHING
+    data = _section(cfg, "DATA")
+    preprocessing = {field: data[key] for field, key in _DATA.items() if key in data}
     if "ssv2" in (_section(cfg, part).get("DATASET") for part in ("TRAIN", "TEST")):
         # Its frames are read by OpenCV, one from each segment of the video.
         preprocessing |= {"sampling_rate": None, "channel_order": "bgr"}
-    return told, preprocessing
+    config = {"num_frames": data["NUM_FRAMES"]} if "NUM_FRAMES" in data else {}
+    return Told(config, None, known_preprocessing(path, preprocessing))
 
 
 def _section(cfg: object, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from timesformer_ref.checkpoints import hub, hugging_face, original
 from timesformer_ref.checkpoints.checkpoint import (
@@ -21,7 +20,8 @@ from timesformer_ref.checkpoints.checkpoint import (
     CheckpointWarning,
     Form,
 )
-from timesformer_ref.checkpoints.geometry import check_weights, infer_config
+from timesformer_ref.checkpoints.geometry import check, infer_config
+from timesformer_ref.checkpoints.notes import KEY, Told, read_note
 from timesformer_ref.checkpoints.tensors import read_tensors
 from timesformer_ref.initialise import resize_weights
 
@@ -45,21 +45,23 @@ def load_checkpoint(
     """
     checkpoint = _read(_locate(source), num_attention_heads)
     config = checkpoint.config
-    frames, size = num_frames or config.num_frames, image_size or config.image_size
+    frames = config.num_frames if num_frames is None else num_frames
+    size = config.image_size if image_size is None else image_size
     if (frames, size) == (config.num_frames, config.image_size):
         return checkpoint
+    resized = _resize(source, checkpoint, frames, size)
     warnings.warn(
         f"{source}: trained for {config.num_frames} frames of {config.image_size} pixels, its "
-        f"embeddings are resized for {frames} frames of {size} pixels",
+        f"embeddings were resized for {frames} frames of {size} pixels",
         CheckpointWarning,
         stacklevel=2,
     )
-    return _resize(checkpoint, frames, size)
+    return resized
 
 
 def _locate(source: str | PathLike[str]) -> Path:
-    path = Path(source).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(source))
+    if os.path.exists(path):
         return path
     if hub.is_hub_id(str(source)):
         return hub.download(str(source))
@@ -67,61 +69,32 @@ def _locate(source: str | PathLike[str]) -> Path:
 
 
 def _read(path: Path, heads: int | None) -> Checkpoint:
-    told: Mapping[str, Any]
-    labels: tuple[str, ...] | None = None
     form: Form
     if path.is_dir():
-        form = "Hugging Face"
-        told, labels = hugging_face.read_config(path)
-        preprocessing = hugging_face.read_preprocessing(path)
+        form, told = "Hugging Face", hugging_face.read_told(path)
         weights = hugging_face.read_weights(path)
-    elif path.suffix == ".safetensors":
-        form = "safetensors"
-        weights, metadata = read_tensors(path)
-        told, labels, preprocessing = _read_metadata(path, metadata)
     else:
-        form = "original"
+        form = "safetensors" if path.suffix == ".safetensors" else "original"
         weights, rest = read_tensors(path)
-        told, preprocessing = original.read_cfg(rest.get("cfg"))
-    told = {**told, **({"num_attention_heads": heads} if heads else {})}
-    return _checked(path, hugging_face.rename_from_hugging_face(weights), told, labels,
-                    preprocessing, form)  # fmt: skip
+        told = _told(path, rest)
+    config_told = {**told.config, **({} if heads is None else {"num_attention_heads": heads})}
+    weights = hugging_face.rename_from_hugging_face(weights)
+    config = infer_config(path, weights, config_told)
+    checkpoint = Checkpoint(config, weights, told.labels, told.preprocessing, form)
+    check(path, checkpoint)
+    return checkpoint
 
 
-def _checked(
-    path: Path,
-    weights: dict[str, Tensor],
-    told: Mapping[str, Any],
-    labels: tuple[str, ...] | None,
-    preprocessing: dict[str, Any],
-    form: Form,
-) -> Checkpoint:
-    config = infer_config(path, weights, told)
-    check_weights(path, weights, config)
-    if labels and len(labels) != config.num_labels:
-        raise CheckpointError(
-            f"{path}: names {len(labels)} classes, but head.weight has {config.num_labels}"
-        )
-    return Checkpoint(config, weights, labels, preprocessing, form)
+def _told(path: Path, rest: Mapping[str, Any]) -> Told:
+    """What a single file tells beside its tensors, or the config that lies beside it."""
+    if KEY in rest:
+        return read_note(path, rest[KEY])
+    if path.name in hugging_face.MODEL_FILES and (path.parent / hugging_face.CONFIG).is_file():
+        return hugging_face.read_told(path.parent)
+    return original.read_cfg(path, rest.get("cfg"))
 
 
-def _read_metadata(
-    path: Path, metadata: Mapping[str, str]
-) -> tuple[dict[str, Any], tuple[str, ...] | None, dict[str, Any]]:
-    """What we write beside the tensors of a safetensors file; others write other things."""
-    try:
-        told = json.loads(metadata.get("config", "{}"))
-        labels = json.loads(metadata.get("labels", "null"))
-        preprocessing = json.loads(metadata.get("preprocessing", "{}"))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its metadata are not JSON ({error})") from error
-    for name in ("mean", "std"):
-        if name in preprocessing:
-            preprocessing[name] = tuple(preprocessing[name])
-    return told, tuple(labels) if labels else None, preprocessing
-
-
-def _resize(checkpoint: Checkpoint, num_frames: int, image_size: int) -> Checkpoint:
+def _resize(path: object, checkpoint: Checkpoint, num_frames: int, image_size: int) -> Checkpoint:
     tables: dict[str, np.ndarray] = {
         name: checkpoint.weights[name].double().numpy()
         for name in ("pos_embed", "time_embed")
@@ -130,7 +103,7 @@ def _resize(checkpoint: Checkpoint, num_frames: int, image_size: int) -> Checkpo
     try:
         resized, config = resize_weights(tables, checkpoint.config, num_frames, image_size)
     except ValueError as error:
-        raise CheckpointError(str(error)) from error
+        raise CheckpointError(f"{path}: cannot be resized: {error}") from error
     weights = dict(checkpoint.weights)
     for name, table in resized.items():
         weights[name] = torch.from_numpy(table).to(weights[name].dtype)

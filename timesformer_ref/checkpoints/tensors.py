@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +52,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _read_torch(path: Path) -> Mapping[Any, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if zipfile.is_zipfile(path):
+            _refuse_compressed(path)
+        with warnings.catch_warnings(action="ignore"):  # of odd files, which are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         if code := re.search(r"GLOBAL (\S+)|global (\S+)|class (\S+)", str(error)):
             name = next(filter(None, code.groups()))
@@ -60,6 +66,8 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
                 "refused: save the state dict alone"
             ) from error
         raise CheckpointError(f"{path}: {_what_it_is(path)}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # torch reports a broken archive in a dozen ways
         raise CheckpointError(f"{path}: {_what_it_is(path)}") from error
     if not isinstance(content, Mapping):
@@ -69,26 +77,34 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
     return content
 
 
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch stores and never compresses: a small archive must not unfold to fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        unfolded = sum(entry.file_size for entry in archive.infolist())
+    if unfolded > path.stat().st_size:
+        raise CheckpointError(f"{path}: a compressed archive, expected one that torch.save wrote")
+
+
 def _what_it_is(path: Path) -> str:
     """Say of a file that PyTorch cannot read why that may be."""
-    if zipfile.is_zipfile(path):
-        return "a zip archive that is no PyTorch checkpoint, or a damaged one"
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith((b"PK", b"\x80")):
-        return "the checkpoint is cut off or damaged: fetch it again"
-    if (start.isascii() and start.decode().isprintable()) or (b"\n" in start and start.isascii()):
+        return "cut off, damaged, or an archive or pickle that torch.save did not write"
+    if start.isascii() and (b"\n" in start or start.decode().isprintable()):
         return f"a text file ({start[:24].decode()!r} …), not a PyTorch checkpoint"
     return "not a PyTorch checkpoint (.pyth, .pth, .pt, .bin) nor a .safetensors file"
 
 
-def _check_storage(path: Path, name: str, tensor: Tensor) -> None:
+def _check_storage(path: Path, name: object, tensor: Tensor) -> None:
     """A small file must not claim a huge tensor: every number it shows has to be in it."""
-    if tensor.layout != torch.strided or tensor.is_quantized:
-        raise CheckpointError(f"{path}: {name} is sparse or quantised, expected plain numbers")
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise CheckpointError(
+            f"{path}: tensor {name} is sparse, quantised or empty, expected plain numbers"
+        )
     if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
         raise CheckpointError(
-            f"{path}: {name} claims {tensor.numel()} numbers, but the file holds fewer"
+            f"{path}: tensor {name} claims {tensor.numel()} numbers, but the file holds fewer"
         )
 
 
@@ -111,5 +127,5 @@ def _unwrap(path: Path, tensors: Mapping[Any, Tensor]) -> dict[str, Tensor]:
         plain = re.sub(rf"^({'|'.join(map(re.escape, PREFIXES))})+", "", name)
         if plain in unwrapped:
             raise CheckpointError(f"{path}: {plain} is there twice, also as {name}")
-        unwrapped[plain] = tensor
+        unwrapped[plain] = tensor.detach()
     return unwrapped

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from timesformer_ref.checkpoints.checkpoint import (
     CheckpointWarning,
     Form,
 )
-from timesformer_ref.checkpoints.geometry import check_weights
+from timesformer_ref.checkpoints.geometry import check
+from timesformer_ref.checkpoints.notes import KEY, write_note
 
 ENDINGS: dict[str, Form] = {
     ".pyth": "original",
@@ -46,34 +46,27 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
             f"{path}: the ending {path.suffix!r} tells no form: use .pyth or .pth for the "
             "original's, .safetensors, or a name without ending for a Hugging Face folder"
         )
-    check_weights(path, checkpoint.weights, checkpoint.config)
+    check(path, checkpoint)
     form = ENDINGS[path.suffix]
     if form != "Hugging Face" and path.is_dir():
         raise CheckpointError(f"{path}: is a folder, expected the name of a file")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _WRITERS[form](checkpoint, path)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise CheckpointError(str(error)) from error
     return path
 
 
 def _write_original(checkpoint: Checkpoint, path: Path) -> None:
     with whole_file(path) as unfinished:
-        torch.save(
-            original.content(checkpoint.weights, checkpoint.config, checkpoint.preprocessing),
-            unfinished,
-        )
+        torch.save(original.content(checkpoint), unfinished)
 
 
 def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
-    metadata = {"format": "pt", "config": json.dumps(asdict(checkpoint.config))}
-    if checkpoint.labels:
-        metadata["labels"] = json.dumps(checkpoint.labels)
-    if checkpoint.preprocessing:
-        metadata["preprocessing"] = json.dumps(checkpoint.preprocessing)
     with whole_file(path) as unfinished:
-        save_file(_apart(checkpoint.weights), unfinished, metadata)
+        save_file(
+            _apart(checkpoint.weights), unfinished, {"format": "pt", KEY: write_note(checkpoint)}
+        )
 
 
 def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
@@ -96,7 +89,7 @@ def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
         save_file(_apart(weights), unfinished / "model.safetensors", {"format": "pt"})
         files = {hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels)}
         if told := checkpoint.preprocessing:
-            files[hugging_face.PREPROCESSOR] = hugging_face.preprocessor_json(told)
+            files[hugging_face.PROCESSORS[0]] = hugging_face.preprocessor_json(told)
         for name, content in files.items():
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (unfinished / name).write_text(text + "\n", encoding="utf-8")
@@ -110,7 +103,8 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         storage = weight.untyped_storage()
         shared = storage.data_ptr() in seen or storage.nbytes() > weight.nbytes
         seen.add(storage.data_ptr())
-        apart[name] = weight.clone() if shared else weight.contiguous()
+        plain = weight.contiguous()
+        apart[name] = plain.clone() if shared and plain is weight else plain
     return apart
 
 
@@ -123,7 +117,7 @@ _WRITERS = {
 
 def _check_folder(path: Path) -> None:
     """Only an earlier model, or nothing, may give way to a folder."""
-    ours = {"model.safetensors", hugging_face.CONFIG, hugging_face.PREPROCESSOR}
+    ours = {"model.safetensors", hugging_face.CONFIG, *hugging_face.PROCESSORS}
     if path.exists() and not path.is_dir():
         raise CheckpointError(f"{path}: is a file, expected the name of a folder")
     if path.is_dir() and (others := {p.name for p in path.iterdir()} - ours):

@@ -1,0 +1,48 @@
+"""What the README and the site say is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from spec_tests.make_example import random_checkpoint, write_video
+from timesformer_ref.checkpoints import save_checkpoint
+from timesformer_ref.config import TimeSformerConfig
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the checkout")
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+def test_the_python_blocks_of_a_page_run_one_after_another(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TimeSformerConfig(
+        hidden_size=64, num_attention_heads=1, num_hidden_layers=1, intermediate_size=8
+    )
+    save_checkpoint(random_checkpoint(config), "random.pyth")
+    write_video(Path("video.mp4"))
+    names = {}
+    for block in blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), names)
+    assert names["logits"].shape == (400,)
+
+
+def test_the_readme_and_the_home_page_have_the_same_commands():
+    readme, home = (blocks(ROOT / name, "sh") for name in ("README.md", "docs/index.md"))
+    assert readme == home
+    assert len(readme) == 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_local_link_leads_to_a_file(page):
+    generated = ("reference/", "docs/assets", "assets/")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists() or target.startswith(generated), target
