@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +36,11 @@ class Timing:
     ratio: float
     difference: float
 
+    @property
+    def median_seconds(self) -> float:
+        """The time to quote."""
+        return median(self.seconds)
+
 
 def runners(config: TimeSformerConfig, seed: int = 0) -> dict[str, Run]:
     """Everyone on the same random weights, none of them zero, and the same clip in float32."""
@@ -54,13 +63,9 @@ def runners(config: TimeSformerConfig, seed: int = 0) -> dict[str, Run]:
 
 
 def _transformers(checkpoint: Checkpoint) -> torch.nn.Module:
-    """The peer's model. Raises ImportError with what to install where the library is missing."""
-    try:
-        from transformers import TimesformerConfig, TimesformerForVideoClassification
-    except ImportError as error:
-        raise ImportError(
-            "the benchmark's peer is missing: pip install 'timesformer-ref[peers]'"
-        ) from error
+    """The peer's model, of the extra `peers`."""
+    from transformers import TimesformerConfig, TimesformerForVideoClassification
+
     config = replace(checkpoint.config, drop_path_rate=0.0)
     model = TimesformerForVideoClassification(TimesformerConfig(**config_json(config, None)))
     model.load_state_dict(rename_to_hugging_face(checkpoint.weights, config))
@@ -95,3 +100,22 @@ def time_runners(
         )
         for name, times in seconds.items()
     ]
+
+
+def report(config: TimeSformerConfig, timings: list[Timing]) -> dict[str, Any]:
+    """All that was measured, and on what, for a JSON file."""
+    return {
+        "case": f"ViT-Base, {config.attention_type}, {config.num_frames} frames of "
+        f"{config.image_size} x {config.image_size} pixels",
+        "machine": f"{_processor()}, {torch.get_num_threads()} threads, PyTorch "
+        f"{torch.__version__}, NumPy {np.__version__}",
+        "repeats": len(timings[0].seconds),
+        "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
+    }
+
+
+def _processor() -> str:
+    """The processor's name, which only Linux tells well."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()

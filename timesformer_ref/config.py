@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from math import prod
+from math import inf, prod
 
 Grid = tuple[int, int, int]
 """Frames, rows and columns of a clip's patches: (t, h, w)."""
@@ -142,11 +142,7 @@ class TimeSformerConfig:
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            _check_type(f.name, getattr(self, f.name), type(f.default))
-        if self.attention_type not in SCHEMES:
-            raise ValueError(
-                f"attention_type {self.attention_type!r} is unknown: use {', '.join(SCHEMES)}"
-            )
+            _check(f.name, getattr(self, f.name), f.default)
         _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
         _check_multiple(
             "hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads
@@ -207,17 +203,20 @@ class TimeSformerConfig:
                 )
 
 
-_PROBABILITIES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate")
-
-
-def _check_type(name: str, value: object, expected: type) -> None:
-    accepted = (int, float) if expected is float else expected
-    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-        raise ValueError(f"{name} {value!r} is no {expected.__name__}")
-    if name in _PROBABILITIES and not 0 <= value < 1:  # type: ignore[operator]
-        raise ValueError(f"{name} {value!r} is no probability: use 0 or more, and less than 1")
-    if expected in (int, float) and name not in _PROBABILITIES and not value > 0:  # type: ignore[operator]
-        raise ValueError(f"{name} {value!r} is impossible: use a number above 0")
+def _check(name: str, value: object, default: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(default, bool):
+        possible, expected = isinstance(value, bool), "True or False"
+    elif isinstance(default, int):
+        possible, expected = type(value) is int and value > 0, "a whole number above 0"
+    elif isinstance(default, str):
+        possible, expected = value in SCHEMES, f"one of {', '.join(SCHEMES)}"
+    elif name == "layer_norm_eps":
+        possible, expected = number and 0 < value < inf, "a number above 0"  # type: ignore[operator]
+    else:
+        possible, expected = number and 0 <= value < 1, "a probability below 1"  # type: ignore[operator]
+    if not possible:
+        raise ValueError(f"{name} {value!r} is impossible: use {expected}")
 
 
 def _check_multiple(name: str, value: int, divisor_name: str, divisor: int) -> None:

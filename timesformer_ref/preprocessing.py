@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 ChannelOrder = Literal["rgb", "bgr"]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(
+        type(number) in (int, float) and isfinite(number) for number in value
+    )  # fmt: skip
+
+
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "num_frames": (_is_count, "a whole number above 0"),
+    "sampling_rate": (lambda v: v is None or _is_count(v), "a whole number above 0, or None"),
+    "crop": (_is_count, "a whole number above 0"),
+    "single_crop_scale": (lambda v: v is None or _is_count(v), "a whole number above 0, or None"),
+    "mean": (_are_numbers, "numbers, one a channel"),
+    "std": (lambda v: _are_numbers(v) and min(v) > 0, "numbers above 0, one a channel"),
+    "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
+}
+"""For each field of `Preprocessing`, what is possible; also asked of what files tell."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +57,18 @@ class Preprocessing:
     channel_order: ChannelOrder = "rgb"
 
     def __post_init__(self) -> None:
-        for name in ("num_frames", "sampling_rate", "crop", "single_crop_scale"):
+        for name, (possible, expected) in RULES.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} {value} is impossible: use a whole number above 0")
+            if not possible(value):
+                raise ValueError(f"{name} {value!r} is impossible: use {expected}")
         if self.single_crop_scale is not None and self.single_crop_scale < self.crop:
             raise ValueError(
                 f"single_crop_scale {self.single_crop_scale} is smaller than the crop {self.crop}"
             )
-        if self.channel_order not in ("rgb", "bgr"):
-            raise ValueError(f"channel_order {self.channel_order!r} is unknown: use rgb or bgr")
         if len(self.mean) != len(self.std):
             raise ValueError(
                 f"mean has {len(self.mean)} numbers, std {len(self.std)}: give both one a channel"
             )
-        if min(self.std) <= 0:
-            raise ValueError(f"std {self.std} is impossible: use numbers above 0")
 
     def scale(self, num_crops: int) -> int:
         """The length, in pixels, to which the shorter side of a frame is resized."""

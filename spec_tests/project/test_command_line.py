@@ -241,7 +241,9 @@ def test_several_videos_and_folders_are_a_line_each_and_one_bad_one_stops_none(r
 
 def test_the_progress_bar_shows_names_as_they_are(run, tmp_path, monkeypatch):
     with (tmp_path / "screen").open("w") as screen:
-        monkeypatch.setattr(cli, "err", Console(file=screen, force_terminal=True, width=200))
+        monkeypatch.setattr(
+            "timesformer_ref.cli.console.err", Console(file=screen, force_terminal=True, width=200)
+        )
         path = write_video(tmp_path / "[red] [bold]x.mp4")
         said = run("classify", path, "-c", "told", "--json")
     assert said.code == 0

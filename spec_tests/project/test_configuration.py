@@ -47,7 +47,7 @@ def test_a_rate_that_is_no_probability_is_refused(name, value):
     assert repr(value) in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [0, -1e-6, float("nan"), "1e-6", None])
+@pytest.mark.parametrize("value", [0, -1e-6, float("nan"), float("inf"), "1e-6", None])
 def test_an_impossible_epsilon_is_refused(value):
     with pytest.raises(ValueError, match="layer_norm_eps"):
         replace(CONFIG, layer_norm_eps=value)

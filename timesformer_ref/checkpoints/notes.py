@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from math import isfinite
 from typing import Any, NamedTuple
 
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
+from timesformer_ref.preprocessing import RULES
 
 KEY = "timesformer_ref"
 """Where our note lies: beside `model_state`, in safetensors' metadata, in a processor's config."""
@@ -59,7 +59,7 @@ def read_note(path: object, note: object) -> Told:
 def known_preprocessing(path: object, told: Mapping[str, Any]) -> dict[str, Any]:
     """Those fields of `Preprocessing` that are there; impossible ones are left out, with a word."""
     known = {}
-    for name, (possible, expected) in _FIELDS.items():
+    for name, (possible, expected) in RULES.items():
         if name not in told:
             continue
         value = tuple(told[name]) if isinstance(told[name], list) else told[name]
@@ -72,24 +72,3 @@ def known_preprocessing(path: object, told: Mapping[str, Any]) -> dict[str, Any]
                 stacklevel=2,
             )
     return known
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
-def _are_numbers(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(
-        type(number) in (int, float) and isfinite(number) for number in value
-    )  # fmt: skip
-
-
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "num_frames": (_is_count, "a whole number above 0"),
-    "sampling_rate": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),
-    "crop": (_is_count, "a whole number above 0"),
-    "single_crop_scale": (lambda v: v is None or _is_count(v), "a whole number above 0, or null"),
-    "mean": (_are_numbers, "a list of numbers"),
-    "std": (lambda v: _are_numbers(v) and min(v) > 0, "a list of numbers above 0"),
-    "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
-}

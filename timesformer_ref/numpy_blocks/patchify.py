@@ -35,7 +35,7 @@ def patch_embed(
     return linear(patch_pixels(video, config), {"weight": weight, "bias": proj["bias"]})
 
 
-def positions(places: int, h: int, w: int) -> Int[Array, 1+{h}*{w}]:
+def positions(places: int, h: int, w: int) -> Int[Array, 1 + {h} * {w}]:
     """Which of a table's places the class token and an h x w grid of patches take.
 
     A table for another number of patches is resized, nearest in both directions, as the square grid

@@ -1,0 +1,61 @@
+"""The command `timesformer-ref`, a file a subcommand."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from io import TextIOWrapper
+from typing import Any
+
+import typer
+
+from timesformer_ref.cli.bench import bench
+from timesformer_ref.cli.checkpoints import convert, inspect
+from timesformer_ref.cli.classify import classify
+from timesformer_ref.cli.console import err, one_line
+from timesformer_ref.cli.features import features
+
+app = typer.Typer(
+    name="timesformer-ref",
+    help="TimeSformer, the first video transformer: classify videos with the published "
+    "checkpoints, through a readable NumPy and a fast PyTorch writing of the same model.",
+    rich_markup_mode=None,  # its boxes leave the help a third of the width
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (classify, features, inspect, convert, bench):
+    app.command()(command)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(f"warning: {str(message).splitlines()[0]}")
+
+
+def main() -> None:
+    """Run the command line; errors are one line, exit code 2 for wrong use and 1 for a failure."""
+    warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        err.print(one_line(error.format_message()))
+        code = error.exit_code
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        err.print(one_line(error))
+        code = 1
+    sys.exit(code)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error tells a user something, and a traceback would tell no more."""
+    from torch import OutOfMemoryError
+
+    from timesformer_ref.checkpoints import CheckpointError
+    from timesformer_ref.labels import LabelError
+    from timesformer_ref.video import VideoError
+
+    told = CheckpointError | LabelError | VideoError | OSError | MemoryError | OutOfMemoryError
+    return isinstance(error, told)

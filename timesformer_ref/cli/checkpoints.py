@@ -1,0 +1,104 @@
+"""`timesformer-ref inspect` and `timesformer-ref convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from timesformer_ref.cli import options
+from timesformer_ref.cli.console import out
+
+
+def inspect(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint file, folder or hub id.", metavar="CHECKPOINT")
+    ],
+    heads: options.HeadsOption = None,
+) -> None:
+    """Tell what a checkpoint is.
+
+    That is its form, geometry and scheme, the published variant that it matches, and any problem.
+    """
+    from timesformer_ref.checkpoints import load_checkpoint
+    from timesformer_ref.variants import matching_variant
+    from timesformer_ref.weights import count_parameters
+
+    loaded = load_checkpoint(checkpoint, num_attention_heads=heads)
+    config = loaded.config
+    match = matching_variant(config)
+    dtypes = sorted({str(w.dtype).removeprefix("torch.") for w in loaded.weights.values()})
+    rows = {
+        "form": loaded.form,
+        "scheme": f"{config.attention_type} ({', then '.join(config.steps)})",
+        "clip": f"{config.num_frames} frames of {config.image_size} x {config.image_size} pixels, "
+        f"{config.num_channels} channels",
+        "patches": f"{config.grid[1]} x {config.grid[2]} a frame, of {config.patch_size} x "
+        f"{config.patch_size} pixels",
+        "blocks": f"{config.num_hidden_layers}, width {config.hidden_size}, "
+        f"{config.num_attention_heads} heads, MLP {config.intermediate_size}, "
+        f"{'with' if config.qkv_bias else 'no'} qkv bias",
+        "classes": f"{config.num_labels}"
+        + (f" ({', '.join(loaded.labels[:3])}, …)" if loaded.labels else ", without names"),
+        "parameters": f"{count_parameters(config):,} in {', '.join(dtypes)}",
+        "published variant": f"the geometry of {match.name}" if match else "none of this geometry",
+        "input": ", ".join(
+            f"{k} {'segments' if k == 'sampling_rate' and v is None else v}"
+            for k, v in loaded.preprocessing.items()
+        )
+        or ("as the published variant" if match else "not told: give --rate, --mean and --std"),
+        "problems": "none: every tensor is there, of the right shape, and finite",
+    }
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows.items():
+        table.add_row(*row)
+    out.print(table)
+
+
+def convert(
+    source: Annotated[
+        str, typer.Argument(help="A checkpoint file, folder or hub id.", metavar="SOURCE")
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: NAME.pyth for the original's form, NAME.safetensors, or a name "
+            "without ending for a Hugging Face folder.",
+            metavar="TARGET",
+        ),
+    ],
+    frames: Annotated[
+        int | None, typer.Option(help="Resize the time embedding to N frames.", min=1, metavar="N")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Resize the positions to frames of N x N.", min=1, metavar="N"),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
+    ] = None,
+    heads: options.HeadsOption = None,
+) -> None:
+    """Write a checkpoint in another form.
+
+    Every weight stays as it is, bit for bit, unless --frames or --size resizes the embeddings.
+    """
+    from dataclasses import asdict, replace
+
+    from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
+    from timesformer_ref.labels import read_labels
+    from timesformer_ref.variants import matching_variant
+
+    loaded = load_checkpoint(source, num_frames=frames, image_size=size, num_attention_heads=heads)
+    if labels:
+        loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
+    if match := matching_variant(loaded.config):
+        known = asdict(match.preprocessing) | loaded.preprocessing
+        loaded = replace(loaded, preprocessing=known)
+    save_checkpoint(loaded, target)
+    out.print(f"{target}: written, {len(loaded.weights)} tensors")

@@ -1,0 +1,35 @@
+"""Where the command line writes, and how it tells of errors and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+# Names of files and classes may look like markup or emoji, and are to be shown as they are.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, where that is a terminal; gone when the work is done."""
+    return Progress(console=err, transient=True, disable=not err.is_terminal)
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """Blame the arguments for a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def one_line(error: Exception | str) -> str:
+    """What went wrong, as the one line that the user sees."""
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    return f"error: {' '.join(str(error).splitlines())}"
