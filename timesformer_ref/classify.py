@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
 
@@ -14,73 +13,15 @@ from jaxtyping import Float
 from scipy.special import softmax
 
 from timesformer_ref.checkpoints import Checkpoint
-from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.variants import Variant, matching_variant
 from timesformer_ref.video import Pixels, read_clip
 
 Backend = Literal["torch", "numpy", "both"]
 Average = Literal["logits", "softmax"]
 Run = Callable[[Float[np.ndarray, "t c H W"]], Float[np.ndarray, " labels"]]
 """One writing, ready to turn a view into logits."""
-
-
-class PreprocessingWarning(UserWarning):
-    """Something about the input that no one told and that had to be assumed."""
-
-
-def choose_preprocessing(
-    checkpoint: Checkpoint,
-    variant: Variant | None = None,
-    asked: dict[str, Any] | None = None,
-) -> Preprocessing:
-    """How a checkpoint wants its input: as told, never in silence where it had to be guessed.
-
-    In order of precedence: what is `asked` (fields of `Preprocessing`), the named variant, the
-    checkpoint's own config, the published variant that its geometry matches, and last a rate of 32
-    with the original's mean and std, under a PreprocessingWarning that says so. Frames and crop
-    are the checkpoint's own unless a variant or `asked` says otherwise.
-    Raises ValueError where the answers are impossible or do not fit together.
-    """
-    asked = asked or {}
-    config = checkpoint.config
-    if variant:
-        return _changed(config, variant.preprocessing, asked)
-    own = {"num_frames": config.num_frames, "crop": config.image_size, **checkpoint.preprocessing}
-    if match := matching_variant(config):
-        return _changed(config, match.preprocessing, own | asked)
-    known = own | asked
-    missing = [name for name in ("sampling_rate", "mean", "std") if name not in known]
-    channels = config.num_channels
-    default = Preprocessing(mean=(0.45,) * channels, std=(0.225,) * channels)
-    chosen = _changed(config, default, known)
-    if missing:
-        told = {"sampling_rate": "rate 32", "mean": "mean 0.45", "std": "std 0.225"}
-        warnings.warn(
-            f"the checkpoint does not say how its input is made and matches no published variant: "
-            f"assuming {chosen.num_frames} frames x {chosen.sampling_rate or 'segments'} "
-            f"({', '.join(told[name] for name in missing)} by default); "
-            "give --variant, --rate, --mean and --std",
-            PreprocessingWarning,
-            stacklevel=2,
-        )
-    return chosen
-
-
-def _changed(
-    config: TimeSformerConfig, base: Preprocessing, fields: Mapping[str, Any]
-) -> Preprocessing:
-    if fields.get("crop", base.crop) != base.crop:
-        fields = {"single_crop_scale": None, **fields}  # it belongs to the other crop
-    changed = replace(base, **fields)
-    if len(changed.mean) != config.num_channels:
-        raise ValueError(
-            f"mean and std are for {len(changed.mean)} channels, the checkpoint takes "
-            f"{config.num_channels}"
-        )
-    return changed
 
 
 @dataclass(frozen=True)

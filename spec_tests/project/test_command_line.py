@@ -27,7 +27,7 @@ from spec_tests.project.tiny import (
 )
 from timesformer_ref import cli, read_clip
 from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
-from timesformer_ref.classify import choose_preprocessing
+from timesformer_ref.choosing import PreprocessingWarning, choose_preprocessing
 from timesformer_ref.features import (
     extract_features,
     numpy_hidden_states,
@@ -317,10 +317,19 @@ def test_a_published_geometry_needs_no_flags():
     published = type(start)(ssv2.config, {})
     assert choose_preprocessing(published) == ssv2.preprocessing
     told = type(start)(ssv2.config, {}, None, {"mean": (0.5, 0.5, 0.5)})
-    assert choose_preprocessing(told).mean == (0.5, 0.5, 0.5)
-    assert choose_preprocessing(told).channel_order == "bgr"
+    with pytest.warns(PreprocessingWarning, match=r"tells mean \(0.5, 0.5, 0.5\), which is follow"):
+        chosen = choose_preprocessing(told)
+    assert (chosen.mean, chosen.channel_order) == ((0.5, 0.5, 0.5), "bgr")
     asked = choose_preprocessing(told, None, {"mean": (0.1,) * 3, "sampling_rate": 8})
     assert (asked.mean, asked.sampling_rate, asked.std) == ((0.1,) * 3, 8, (0.225,) * 3)
+
+
+def test_a_told_crop_that_is_not_the_size_of_the_positions_is_warned_of():
+    start = checkpoint(preprocessing=INPUT | {"crop": 24})
+    with pytest.warns(PreprocessingWarning, match="crops of 24 pixels, its positions are those of"):
+        assert choose_preprocessing(start).crop == 24
+    with warnings.catch_warnings(action="error"):
+        assert choose_preprocessing(start, None, {"crop": 24}).crop == 24
 
 
 def test_a_grey_model_reads_grey_frames(run, room):

@@ -171,7 +171,7 @@ def choose_input(
     checkpoint: Checkpoint, variant: str | None, asked: dict[str, Any]
 ) -> Preprocessing:
     """The input that the flags, the named variant or the checkpoint itself ask for."""
-    from timesformer_ref.classify import choose_preprocessing
+    from timesformer_ref.choosing import choose_preprocessing
     from timesformer_ref.variants import find_variant
 
     channels = checkpoint.config.num_channels

@@ -23,7 +23,7 @@ def final_norm(
 def classifier(
     tokens: Float[Array, "b2 s d"], weights: Weights, config: TimeSformerConfig, frames: int
 ) -> Float[Array, "b labels"]:
-    """Logits from the normed class token (paper, eqs. 10 and 11; the original has one layer)."""
+    """Logits from the normed class token (paper, eq. 10, but a single linear layer)."""
     return linear(final_norm(tokens, weights, config, frames)[:, 0], part(weights, "head"))
 
 

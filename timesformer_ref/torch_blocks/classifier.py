@@ -18,7 +18,7 @@ def final_norm(
 
 
 def classifier(normed: Float[Tensor, "b s d"], head: nn.Linear) -> Float[Tensor, "b labels"]:
-    """Logits from the normed class token (paper, eqs. 10 and 11; the original has one layer)."""
+    """Logits from the normed class token (paper, eq. 10, but a single linear layer)."""
     return head(normed[:, 0])
 
 
