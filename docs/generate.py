@@ -32,13 +32,7 @@ from matplotlib.patches import Rectangle
 FRAMES, SIDE = 4, 4
 QUERY = (1, 1, 2)
 COLOURS = {"query": "#c2410c", "group": "#f59e0b", "other": "#94a3b833", "text": "#808890"}
-NAMES = {
-    "space_only": "space only",
-    "joint_space_time": "joint space-time",
-    "divided_space_time": "divided space-time",
-    "sparse_local_global": "sparse local-global",
-    "axial": "axial",
-}
+NAMES = {scheme: scheme.replace("_", " ") for scheme in SCHEMES}
 
 
 def group_of(step: Step, query: tuple[int, int, int]) -> np.ndarray:
@@ -111,7 +105,8 @@ def variants_page() -> str:
 
 The thirteen files of the original repository's model zoo, all ViT-Base with patch 16, width 768,
 12 blocks, 12 heads and divided space-time attention. Mean 0.45 and standard deviation 0.225 for
-every channel. Accuracy as the authors report it, per cent, three crops of one clip.
+every channel. Accuracy as the authors report it, per cent: three crops of one clip, for HowTo100M
+of as many clips as cover the video.
 
 Name one with `--variant`, by any words that only it has: `--variant 'K400 HR'`.
 

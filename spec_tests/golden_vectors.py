@@ -34,16 +34,12 @@ class Golden(NamedTuple):
 
     def inputs(self, dtype):
         """The video and the weights, in the type asked."""
-        weights = {n: w.astype(dtype) for n, w in part_of(self.tensors, "weights").items()}
+        weights = {n: w.astype(dtype) for n, w in part(self.tensors, "weights").items()}
         return self.tensors["in.video"].astype(dtype), weights
 
     @property
     def grid(self):
         return self.config.clip_grid(self.tensors["in.video"].shape)
-
-
-def part_of(tensors, prefix):
-    return part(tensors, prefix)
 
 
 @cache

@@ -14,16 +14,12 @@ import torch
 
 from timesformer_ref.checkpoints import Checkpoint, save_checkpoint
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.initialise import random_weights
 
 
 def random_checkpoint(config: TimeSformerConfig, seed: int = 0) -> Checkpoint:
-    """Random weights none of which is zero, so that every layer shows in the answer."""
-    rng = np.random.default_rng(seed)
-    weights = {
-        name: weight if weight.any() else rng.normal(0, 0.02, weight.shape).astype(np.float32)
-        for name, weight in initial_weights(config, seed).items()
-    }
+    """A checkpoint of random weights, none at zero."""
+    weights = random_weights(config, seed)
     return Checkpoint(config, {name: torch.from_numpy(w) for name, w in weights.items()})
 
 

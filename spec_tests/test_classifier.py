@@ -31,12 +31,12 @@ def test_the_last_norm_is_the_originals(dtype, name):
     case = golden(name)
     _, weights = case.inputs(dtype)
     tokens = last_tokens(case, dtype)
-    frames, separate = case.grid[0], case.config.separate_frames
+    frames = case.grid[0]
     found = numpy_classifier.final_norm(tokens, weights, case.config, frames)
     assert_close(found, case.tensors["out.norm"], BOUNDS[dtype], "NumPy norm")
     norm = torch_port.load(weights, case.config).norm
     with torch.no_grad():
-        found = torch_classifier.final_norm(torch.tensor(tokens), norm, frames, separate).numpy()
+        found = torch_classifier.final_norm(torch.tensor(tokens), norm, case.config, frames).numpy()
     assert_close(found, case.tensors["out.norm"], BOUNDS[dtype], "PyTorch norm")
 
 

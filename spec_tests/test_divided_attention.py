@@ -12,6 +12,7 @@ from einops import rearrange
 from spec_tests.golden_vectors import BOUNDS, MODELS, assert_close, golden
 from spec_tests.ports import torch_port
 from timesformer_ref.numpy_blocks import divided_attention as numpy_attention
+from timesformer_ref.numpy_blocks.model import forward
 
 
 def states(case):
@@ -131,7 +132,9 @@ def test_no_attention_score_overflows_however_large(port, prepare):
 def test_both_writings_return_the_weights_of_every_step(dtype):
     case = golden("divided")
     video, weights = case.inputs(dtype)
-    numpy_out = numpy_attention_forward(video, weights, case.config)
+    numpy_out = forward(
+        video, weights, case.config, output_attentions=True, output_hidden_states=True
+    )
     with torch.no_grad():
         torch_out = torch_port.load(weights, case.config)(
             torch.tensor(video), output_attentions=True, output_hidden_states=True
@@ -147,9 +150,3 @@ def test_both_writings_return_the_weights_of_every_step(dtype):
     for i, name in enumerate(["embeddings", "blocks.0", "blocks.1"]):
         for states_of in (numpy_out.hidden_states[i], torch_out.hidden_states[i].numpy()):
             assert_close(states_of, case.tensors[f"out.{name}"], BOUNDS[dtype], name)
-
-
-def numpy_attention_forward(video, weights, config):
-    from timesformer_ref.numpy_blocks.model import forward
-
-    return forward(video, weights, config, output_attentions=True, output_hidden_states=True)

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from spec_tests.golden_vectors import golden, part_of
+from spec_tests.golden_vectors import golden
 from timesformer_ref.config import SCHEMES, TimeSformerConfig
 from timesformer_ref.initialise import weights_from_image_vit
-from timesformer_ref.weights import count_parameters, weight_table
+from timesformer_ref.weights import count_parameters, part, weight_table
 
 COUNTS = {
     "space_only": 86_106_256,
@@ -29,7 +29,7 @@ def test_the_number_of_parameters_is_the_originals(attention_type, parameters):
 @pytest.mark.parametrize("name", ["image_vit_init", "image_vit_init_larger_frame"])
 def test_weights_from_an_image_vit_are_the_originals_bit_for_bit(name):
     case = golden(name)
-    vit, expected = part_of(case.tensors, "in"), part_of(case.tensors, "out")
+    vit, expected = part(case.tensors, "in"), part(case.tensors, "out")
     found = weights_from_image_vit(vit, case.config)
     assert found.keys() - expected.keys() == set(json.loads(case.metadata["untouched"]))
     for weight, value in expected.items():

@@ -27,7 +27,7 @@ def geometries(draw):
     """A model's fields, and a clip that need not have the size it was trained for."""
     attention_type = draw(st.sampled_from(sorted(SCHEMES)))
     cut_t, cut_h, cut_w = (
-        max(n) for n in zip(*(STEPS[s].pieces() for s in SCHEMES[attention_type]), strict=True)
+        max(n) for n in zip(*(STEPS[s].pieces for s in SCHEMES[attention_type]), strict=True)
     )
     patch = draw(st.integers(1, 5))
     heads = draw(st.integers(1, 3))

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from einops import rearrange
 
 from spec_tests.golden_vectors import BOUNDS, FOLDER, MODELS, assert_close, golden
@@ -15,13 +16,7 @@ from timesformer_ref.torch_blocks import layers as torch_layers
 PAIRS = json.loads((FOLDER / "nearest_resize.json").read_text())["pairs"]
 
 
-def numpy_nearest(size, new_size):
-    return numpy_layers.nearest(size, new_size)
-
-
 def torch_nearest(size, new_size):
-    import torch
-
     return torch_layers.nearest(size, new_size, torch.device("cpu")).numpy()
 
 
@@ -47,7 +42,7 @@ def test_patches_without_positions_are_the_originals(port, prepare, dtype, name)
     assert_close(patches, case.tensors["out.patch_embed"], BOUNDS[dtype], "the patch projection")
 
 
-@pytest.mark.parametrize("nearest", [numpy_nearest, torch_nearest])
+@pytest.mark.parametrize("nearest", [numpy_layers.nearest, torch_nearest])
 def test_nearest_resize_takes_the_originals_source_index_for_every_pair_of_sizes(nearest):
     for size in range(1, 129):
         for new_size in range(1, 129):

@@ -1,4 +1,6 @@
-"""The executable specification of TimeSformer, the first video transformer (arXiv 2102.05095).
+"""The executable specification of TimeSformer, a video transformer (arXiv 2102.05095).
+
+    import torch
 
     from timesformer_ref import TimeSformer, read_clip
 

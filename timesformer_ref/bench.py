@@ -1,4 +1,4 @@
-"""How long a clip takes: the two writings beside `transformers`, interleaved in one process."""
+"""How long a clip takes: both implementations beside `transformers`, in turn in one process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import torch
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.hugging_face import config_json, rename_to_hugging_face
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.initialise import random_weights
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.pretrained import TimeSformer
 
 Run = Callable[[], np.ndarray]
 
 PEER = "transformers (eager)"
-"""To whose time the ratios are: `TimesformerForVideoClassification` as its users run it."""
+"""Ratios compare with this one's time: `TimesformerForVideoClassification` as its users run it."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,9 @@ class Timing:
 
 def runners(config: TimeSformerConfig, seed: int = 0) -> dict[str, Run]:
     """Everyone on the same random weights, none of them zero, and the same clip in float32."""
-    rng = np.random.default_rng(seed)
-    weights = {
-        name: weight if weight.any() else rng.normal(0, 0.02, weight.shape).astype(np.float32)
-        for name, weight in initial_weights(config, seed).items()
-    }
+    weights = random_weights(config, seed)
     shape = (1, config.num_frames, config.num_channels, config.image_size, config.image_size)
-    video = rng.standard_normal(shape, dtype=np.float32)
+    video = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     clip = torch.from_numpy(video)
     checkpoint = Checkpoint(config, {name: torch.from_numpy(w) for name, w in weights.items()})
     ours = TimeSformer.from_checkpoint(checkpoint)

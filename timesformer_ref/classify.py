@@ -1,4 +1,4 @@
-"""From a video file to the classes of a checkpoint, through one writing or both."""
+"""From a video file to the classes of a checkpoint, through one implementation or both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from timesformer_ref.video import Pixels, read_clip
 Backend = Literal["torch", "numpy", "both"]
 Average = Literal["logits", "softmax"]
 Run = Callable[[Float[np.ndarray, "t c H W"]], Float[np.ndarray, " labels"]]
-"""One writing, ready to turn a view into logits."""
+"""One implementation, ready to turn a view into logits."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Prediction:
     """The answer for one video.
 
     frames: the indices sampled, a list a clip. logits: the mean over the views.
-    max_difference: the largest difference of any logit of any view between the two writings.
+    max_difference: the largest difference of any logit of any view between the two implementations.
     """
 
     video: str
@@ -46,7 +46,7 @@ class Prediction:
 
 
 def torch_run(checkpoint: Checkpoint, device: str, dtype: torch.dtype) -> Run:
-    """The PyTorch writing on a checkpoint's weights."""
+    """The PyTorch implementation on a checkpoint's weights."""
     model = TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype)
 
     def run(view: Float[np.ndarray, "t c H W"]) -> Float[np.ndarray, " labels"]:
@@ -58,7 +58,7 @@ def torch_run(checkpoint: Checkpoint, device: str, dtype: torch.dtype) -> Run:
 
 
 def numpy_run(checkpoint: Checkpoint, dtype: type[np.floating[Any]]) -> Run:
-    """The NumPy writing on a checkpoint's weights."""
+    """The NumPy implementation on a checkpoint's weights."""
     weights, config = checkpoint.arrays(dtype), checkpoint.config
 
     def run(view: Float[np.ndarray, "t c H W"]) -> Float[np.ndarray, " labels"]:
@@ -70,7 +70,8 @@ def numpy_run(checkpoint: Checkpoint, dtype: type[np.floating[Any]]) -> Run:
 class Classifier:
     """A checkpoint made ready once, for any number of videos.
 
-    device, dtype: of the PyTorch writing; NumPy computes in float32, or in float64 where asked.
+    device, dtype: of the PyTorch implementation; NumPy computes in float64 where that is asked, else
+        in float32.
     average: of the views' logits, as the original does, or of their softmax, as the paper says.
     """
 
@@ -103,7 +104,7 @@ class Classifier:
         pixels: Pixels = "stored",
         progress: Callable[[], None] = lambda: None,
     ) -> Prediction:
-        """Classify one video; `progress` is called after every view of every writing.
+        """Classify one video; `progress` is called after every view of every implementation.
 
         Raises VideoError (see `read_clip`), ValueError where the arithmetic overflows.
         """

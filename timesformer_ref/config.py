@@ -2,82 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from math import inf, prod
+from typing import Any
 
 Grid = tuple[int, int, int]
 """Frames, rows and columns of a clip's patches: (t, h, w)."""
+
+Rule = tuple[Callable[[Any], bool], str]
+"""Whether a value is possible, and what would be right."""
 
 
 @dataclass(frozen=True)
 class Step:
     """A grouping of patch tokens: the tokens of one group attend to each other.
 
-    There is one group for each combination of the axes `per`, and its tokens run over the axes
-    `tokens`: a frame is a group per b and t, of tokens h w. Where a group is only a piece of an
-    axis, `t`, `h` or `w` tells how that axis is cut, and `splits` into how many pieces.
+    group: the einops pattern from patches as they lie between blocks (row by row, time fastest) to
+        groups.
+    splits: into how many pieces an axis is cut; the name of a cut ends in the axis that it cuts.
     """
 
-    per: str
-    tokens: str
-    t: str = "t"
-    h: str = "h"
-    w: str = "w"
+    group: str
     splits: dict[str, int] = field(default_factory=dict)
 
     @property
-    def groups(self) -> str:
-        """How einops writes the groups of a batch of clips."""
-        return f"({self.per}) ({self.tokens}) d"
-
-    @property
-    def sequence(self) -> str:
-        """How einops writes the patches as they lie between blocks: row by row, time fastest."""
-        return f"b ({self.h} {self.w} {self.t}) d"
-
-    @property
-    def group(self) -> str:
-        """The einops pattern that sorts a sequence of patches into groups."""
-        return f"{self.sequence} -> {self.groups}"
-
-    @property
     def ungroup(self) -> str:
-        """The einops pattern that puts the tokens of all groups back in sequence."""
-        return f"{self.groups} -> {self.sequence}"
+        """The pattern that puts the tokens of all groups back in sequence."""
+        sequence, groups = self.group.split(" -> ")
+        return f"{groups} -> {sequence}"
 
     @property
     def within_frame(self) -> bool:
-        """Whether every group lies in a single frame."""
-        return "t" in self.per.split()
+        """Whether every group lies in a single frame: whether t tells groups apart."""
+        return re.search(r"-> \([^)]*\bt\b", self.group) is not None
 
+    @property
     def pieces(self) -> Grid:
         """Into how many pieces the step cuts frames, rows and columns."""
-        return self._pieces(self.t), self._pieces(self.h), self._pieces(self.w)
-
-    def _pieces(self, axis: str) -> int:
-        return prod([self.splits.get(name, 1) for name in axis.split()])
+        t, h, w = (
+            prod([n for name, n in self.splits.items() if name[-1] == axis]) for axis in "thw"
+        )
+        return t, h, w
 
     def lengths(self, b: int, grid: Grid) -> dict[str, int]:
         """The lengths that einops needs for the two patterns; t it finds from the tokens."""
-        _, cut_h, cut_w = self.pieces()
+        _, cut_h, cut_w = self.pieces
         return {"b": b, "h": grid[1] // cut_h, "w": grid[2] // cut_w} | self.splits
 
 
 STEPS: dict[str, Step] = {
-    "spatial": Step("b t", "h w"),
-    "joint": Step("b", "h w t"),
-    "temporal": Step("b h w", "t"),
-    "width": Step("b t h", "w"),
-    "height": Step("b t w", "h"),
-    "local": Step("b wh ww", "t h w", h="wh h", w="ww w", splits={"wh": 2, "ww": 2}),
-    "global": Step(
-        "b st sh sw",
-        "t h w",
-        t="t st",
-        h="h sh",
-        w="w sw",
-        splits={"st": 2, "sh": 2, "sw": 2},
-    ),
+    "spatial": Step("b (h w t) d -> (b t) (h w) d"),
+    "joint": Step("b (h w t) d -> (b) (h w t) d"),
+    "temporal": Step("b (h w t) d -> (b h w) t d"),
+    "width": Step("b (h w t) d -> (b t h) w d"),
+    "height": Step("b (h w t) d -> (b t w) h d"),
+    "local": Step("b (wh h ww w t) d -> (b wh ww) (t h w) d", {"wh": 2, "ww": 2}),
+    "global": Step("b (h sh w sw t st) d -> (b st sh sw) (t h w) d", {"st": 2, "sh": 2, "sw": 2}),
 }
 """Every attention step by name: which patches form a group (paper, section 3 and figure 2)."""
 
@@ -95,6 +77,36 @@ in the last step only."""
 def step_prefix(attention_type: str, step: str) -> str:
     """What precedes the names of a step's weights: nothing for the last step, else `STEP_`."""
     return "" if step == SCHEMES[attention_type][-1] else f"{step}_"
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+COUNT: Rule = (_is_count, "a whole number above 0")
+PROBABILITY: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a probability below 1")
+RULES: dict[str, Rule] = {
+    "image_size": COUNT,
+    "patch_size": COUNT,
+    "num_channels": COUNT,
+    "num_frames": COUNT,
+    "hidden_size": COUNT,
+    "num_hidden_layers": COUNT,
+    "num_attention_heads": COUNT,
+    "intermediate_size": COUNT,
+    "layer_norm_eps": (lambda v: _is_number(v) and 0 < v < inf, "a number above 0"),
+    "qkv_bias": (lambda v: isinstance(v, bool), "True or False"),
+    "attention_type": (lambda v: v in tuple(SCHEMES), f"one of {', '.join(SCHEMES)}"),
+    "num_labels": COUNT,
+    "hidden_dropout_prob": PROBABILITY,
+    "attention_probs_dropout_prob": PROBABILITY,
+    "drop_path_rate": PROBABILITY,
+}
+"""For each field of `TimeSformerConfig`, what is possible."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +153,10 @@ class TimeSformerConfig:
     drop_path_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            _check(f.name, getattr(self, f.name), f.default)
+        for name, (possible, expected) in RULES.items():
+            value = getattr(self, name)
+            if not possible(value):
+                raise ValueError(f"{name} {value!r} is impossible: use {expected}")
         _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
         _check_multiple(
             "hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads
@@ -194,29 +208,13 @@ class TimeSformerConfig:
 
     def _check_groups(self, grid: Grid) -> None:
         for step in self.steps:
-            pieces = STEPS[step].pieces()
+            pieces = STEPS[step].pieces
             if any(size % n for size, n in zip(grid, pieces, strict=True)):
                 raise ValueError(
                     f"{self.attention_type} cannot divide {grid[0]} frames of {grid[1]} x "
                     f"{grid[2]} patches: its {step} step needs multiples of {pieces[0]} (frames), "
                     f"{pieces[1]} (rows) and {pieces[2]} (columns)"
                 )
-
-
-def _check(name: str, value: object, default: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(default, bool):
-        possible, expected = isinstance(value, bool), "True or False"
-    elif isinstance(default, int):
-        possible, expected = type(value) is int and value > 0, "a whole number above 0"
-    elif isinstance(default, str):
-        possible, expected = value in SCHEMES, f"one of {', '.join(SCHEMES)}"
-    elif name == "layer_norm_eps":
-        possible, expected = number and 0 < value < inf, "a number above 0"  # type: ignore[operator]
-    else:
-        possible, expected = number and 0 <= value < 1, "a probability below 1"  # type: ignore[operator]
-    if not possible:
-        raise ValueError(f"{name} {value!r} is impossible: use {expected}")
 
 
 def _check_multiple(name: str, value: int, divisor_name: str, divisor: int) -> None:

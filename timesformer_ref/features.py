@@ -19,7 +19,7 @@ from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.pretrained import TimeSformer
 
 HiddenStates = Callable[[Float[np.ndarray, "t c H W"]], Sequence[np.ndarray]]
-"""One writing, ready to turn a view into the tokens before and after every block."""
+"""One implementation, ready to turn a view into the tokens before and after every block."""
 
 
 class Features(NamedTuple):
@@ -44,7 +44,7 @@ def extract_features(
 ) -> Features:
     """The features of views after a block, in float32; block 0 is what enters the first one.
 
-    hidden_states: one writing, `torch_hidden_states` or `numpy_hidden_states`.
+    hidden_states: one implementation, `torch_hidden_states` or `numpy_hidden_states`.
     Raises ValueError for a block that the model does not have.
     """
     config = checkpoint.config
@@ -66,7 +66,7 @@ def extract_features(
 
 
 def torch_hidden_states(checkpoint: Checkpoint, device: str) -> HiddenStates:
-    """The PyTorch writing on a checkpoint's weights."""
+    """The PyTorch implementation on a checkpoint's weights."""
     model = TimeSformer.from_checkpoint(checkpoint, device=device)
 
     def run(view: Float[np.ndarray, "t c H W"]) -> list[np.ndarray]:
@@ -78,7 +78,7 @@ def torch_hidden_states(checkpoint: Checkpoint, device: str) -> HiddenStates:
 
 
 def numpy_hidden_states(checkpoint: Checkpoint) -> HiddenStates:
-    """The NumPy writing on a checkpoint's weights."""
+    """The NumPy implementation on a checkpoint's weights."""
     weights, config = checkpoint.arrays(), checkpoint.config
     return lambda view: list(
         forward(view[None], weights, config, output_hidden_states=True).hidden_states or ()

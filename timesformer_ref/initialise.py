@@ -39,6 +39,15 @@ def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
     return {name: start[weight.start](weight.shape) for name, weight in table.items()}
 
 
+def random_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
+    """Fresh float32 weights with none at zero, so that every layer shows in the answer."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: weight if weight.any() else rng.normal(0, 0.02, weight.shape).astype(np.float32)
+        for name, weight in initial_weights(config, seed).items()
+    }
+
+
 def weights_from_image_vit(
     vit: Mapping[str, Array], config: TimeSformerConfig, seed: int = 0
 ) -> dict[str, Array]:

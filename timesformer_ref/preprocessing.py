@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
+
+from timesformer_ref.config import COUNT, Rule
 
 ChannelOrder = Literal["rgb", "bgr"]
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
 
 
 def _are_numbers(value: object) -> bool:
@@ -20,11 +17,12 @@ def _are_numbers(value: object) -> bool:
     )  # fmt: skip
 
 
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "num_frames": (_is_count, "a whole number above 0"),
-    "sampling_rate": (lambda v: v is None or _is_count(v), "a whole number above 0, or None"),
-    "crop": (_is_count, "a whole number above 0"),
-    "single_crop_scale": (lambda v: v is None or _is_count(v), "a whole number above 0, or None"),
+COUNT_OR_NONE: Rule = (lambda v: v is None or COUNT[0](v), "a whole number above 0, or None")
+RULES: dict[str, Rule] = {
+    "num_frames": COUNT,
+    "sampling_rate": COUNT_OR_NONE,
+    "crop": COUNT,
+    "single_crop_scale": COUNT_OR_NONE,
     "mean": (_are_numbers, "numbers, one a channel"),
     "std": (lambda v: _are_numbers(v) and min(v) > 0, "numbers above 0, one a channel"),
     "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
@@ -37,12 +35,13 @@ class Preprocessing:
     """What a checkpoint expects of its input (original configs, `DATA` and `TEST`).
 
     num_frames: frames of a clip.
-    sampling_rate: distance of two sampled frames, in frames of a video at 30 per second; None takes
-        one frame from each of `num_frames` equal segments of the video (Something-Something style).
+    sampling_rate: a clip spans `num_frames` times this many frames of a video at 30 per second;
+        None takes one frame from each of `num_frames` equal segments of the video
+        (Something-Something style).
     crop: height and width of a crop, pixels.
     single_crop_scale: the shorter side of a frame, pixels, when one central crop is taken; with
         three crops it is `crop`. None for the original's proportion, 256 for a crop of 224.
-    mean, std: subtracted from and divided into pixels in [0, 1], one number a channel.
+    mean, std: pixels in [0, 1] less `mean`, then divided by `std`; one number a channel.
     channel_order: `rgb`, or `bgr` for weights that were trained on frames read by OpenCV.
 
     Raises ValueError, which names the value and what would be right.

@@ -19,7 +19,8 @@ def frame_indices(
 
     A clip lasts `num_frames * sampling_rate` frames of a video at 30 per second, so at `fps` frames
     per second it spans another number of frames. Of `num_clips` clips the first starts at frame 0
-    and the last ends before the video does (paper, section 4.2, takes the middle clip instead).
+    and the last ends before the video does (the paper, at the opening of section 4, takes the
+    middle clip instead).
     Where the video of `total` frames is too short, its last frame is repeated.
 
     Raises ValueError where no frame can be chosen so.

@@ -13,8 +13,9 @@ class Variant:
     """One published checkpoint: ViT-Base, patch 16, divided attention.
 
     model: TimeSformer, TimeSformer-HR (larger frames) or TimeSformer-L (longer clips).
-    rate: frames between two sampled ones at 30 per second; None for one frame a segment.
-    top1, top5: reported accuracy on the validation set, per cent, three crops.
+    rate: a clip spans frames times rate frames at 30 per second; None for one frame a segment.
+    top1, top5: reported accuracy on the validation set, per cent: three crops of one clip, for
+        HowTo100M of as many clips as cover the video.
     hub: the Hugging Face id of the converted file, where there is one.
     """
 

@@ -163,18 +163,18 @@ def _packets(
         return
 
 
-def _frames(path: Path) -> Iterator[tuple[av.VideoFrame, _View]]:
+def _frames(path: Path) -> Iterator[tuple[av.VideoFrame, _Display]]:
     """The frames in the order of display, and how a viewer shows them."""
     with _opened(path) as (container, stream):
-        view = None
+        shown = None
         for packet in _packets(container, stream):
             try:
                 frames = packet.decode()
             except av.FFmpegError:
                 continue
             for frame in frames:
-                view = view or _view(stream, frame)
-                yield frame, view
+                shown = shown or _display(stream, frame)
+                yield frame, shown
 
 
 def _survey(path: Path) -> _Footage:
@@ -249,11 +249,11 @@ def _decode(
     clips, t = indices.shape
     video = np.empty((clips, num_crops, t, channels, side, side), np.float32)
     times: list[float | None] = []
-    for frame, view in _frames(path):
+    for frame, shown in _frames(path):
         clip, position = np.nonzero(indices == len(times))
         if len(clip):
             views = crops(
-                _picture(frame, view, PIXEL_FORMATS[channels], pixels)[None],
+                _picture(frame, shown, PIXEL_FORMATS[channels], pixels)[None],
                 preprocessing.scale(num_crops),
                 side,
                 num_crops=num_crops,
@@ -269,16 +269,16 @@ def _decode(
 
 
 def _picture(
-    frame: av.VideoFrame, view: _View, pixel_format: str, pixels: Pixels
+    frame: av.VideoFrame, shown: _Display, pixel_format: str, pixels: Pixels
 ) -> UInt8[np.ndarray, "H W c"]:
     """A frame's pixels; for `display` made square, by widening or narrowing, and set upright."""
-    width = round(frame.width * view.aspect) if pixels == "display" else frame.width
+    width = round(frame.width * shown.aspect) if pixels == "display" else frame.width
     picture = frame.reformat(width=max(width, 1), format=pixel_format).to_ndarray()
     picture = picture.reshape(*picture.shape[:2], -1)
-    return _upright(picture, view) if pixels == "display" else picture
+    return _upright(picture, shown) if pixels == "display" else picture
 
 
-class _View(NamedTuple):
+class _Display(NamedTuple):
     """How a viewer shows a stored picture: with pixels made square, then turned in these steps.
 
     aspect: width over height of a stored pixel.
@@ -290,7 +290,7 @@ class _View(NamedTuple):
     left_to_right: bool = False
 
 
-def _view(stream: av.VideoStream, frame: av.VideoFrame) -> _View:
+def _display(stream: av.VideoStream, frame: av.VideoFrame) -> _Display:
     """Read pixel aspect and display matrix, which are the same for all frames of the stream.
 
     The matrix shows a stored point (x, y), y down, at (a x + c y, b x + d y). Asked of every frame,
@@ -300,36 +300,35 @@ def _view(stream: av.VideoStream, frame: av.VideoFrame) -> _View:
     # PyAV's own annotation knows one kind of side data only.
     side_data = cast("Mapping[str, bytes]", frame.side_data)
     if "DISPLAYMATRIX" not in side_data:
-        return _View(aspect)
+        return _Display(aspect)
     a, b, _, c, d, *_ = np.frombuffer(side_data["DISPLAYMATRIX"], np.int32).tolist()
     if abs(b) > abs(a):
-        return _View(aspect, True, b < 0, c < 0)
-    return _View(aspect, False, d < 0, a < 0)
+        return _Display(aspect, True, b < 0, c < 0)
+    return _Display(aspect, False, d < 0, a < 0)
 
 
-def _upright(picture: UInt8[np.ndarray, "H W c"], view: _View) -> UInt8[np.ndarray, "H2 W2 c"]:
-    if view.swap_axes:
+def _upright(picture: UInt8[np.ndarray, "H W c"], shown: _Display) -> UInt8[np.ndarray, "H2 W2 c"]:
+    if shown.swap_axes:
         picture = picture.swapaxes(0, 1)
-    if view.upside_down:
+    if shown.upside_down:
         picture = picture[::-1]
-    return picture[:, ::-1] if view.left_to_right else picture
+    return picture[:, ::-1] if shown.left_to_right else picture
 
 
 def _warn_of_display(path: Path) -> None:
     """Warn where a viewer does not show the pixels as they are stored."""
-    for _, (aspect, *turned) in _frames(path):
-        differences = []
-        if any(turned):
-            differences.append("turned by its rotation flag")
-        if aspect != 1:
-            shape = f"{aspect.numerator}:{aspect.denominator}"
-            differences.append(f"with pixels of {shape}, width to height")
-        if differences:
-            warnings.warn(
-                f"{path}: a viewer shows this video {' and '.join(differences)}; its stored pixels "
-                'are read, as the original does; use pixels="display" (--pixels display) for what '
-                "a viewer sees",
-                VideoWarning,
-                stacklevel=3,
-            )
-        return
+    shown = next((shown for _, shown in _frames(path)), _Display(Fraction(1)))
+    differences = []
+    if any(shown[1:]):
+        differences.append("turned by its rotation flag")
+    if shown.aspect != 1:
+        shape = f"{shown.aspect.numerator}:{shown.aspect.denominator}"
+        differences.append(f"with pixels of {shape}, width to height")
+    if differences:
+        warnings.warn(
+            f"{path}: a viewer shows this video {' and '.join(differences)}; its stored pixels "
+            'are read, as the original does; use pixels="display" (--pixels display) for what '
+            "a viewer sees",
+            VideoWarning,
+            stacklevel=3,
+        )

@@ -29,7 +29,7 @@ def crops(
     frames: pixels of 0 to 255, channels RGB, or a single grey one.
     scale: length in pixels to which the shorter side is resized; crop: side of a view, in pixels.
     num_crops: 3 takes left, centre and right, or top, centre and bottom of an upright frame (the
-        paper, section 4.4, names the corners instead); 1 takes the centre.
+        paper, at the opening of section 4, names the corners instead); 1 takes the centre.
     mean, std: one number a channel, for pixels in [0, 1], in the order that the views have.
     channel_order: `bgr` turns the channels around before they are normalised.
 

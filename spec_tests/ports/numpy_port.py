@@ -1,5 +1,6 @@
 """This project's NumPy writing by the port interface, in float32 or float64 as asked."""
 
+from timesformer_ref.config import SCHEMES
 from timesformer_ref.initialise import initial_weights
 from timesformer_ref.numpy_blocks import classifier as head
 from timesformer_ref.numpy_blocks import divided_attention, model
@@ -26,13 +27,7 @@ __all__ = [
 ]
 
 NAME = "timesformer_ref (NumPy)"
-ATTENTION_TYPES = (
-    "space_only",
-    "joint_space_time",
-    "divided_space_time",
-    "sparse_local_global",
-    "axial",
-)
+ATTENTION_TYPES = tuple(SCHEMES)
 
 
 def forward(video, weights, config):
@@ -45,7 +40,7 @@ def attention_step(tokens, weights, config, layer, grid, step):
 
 
 def mlp(tokens, weights, config, layer):
-    return divided_attention.mlp(tokens, part(weights, f"blocks.{layer}"), config)
+    return divided_attention.feed_forward(tokens, part(weights, f"blocks.{layer}"), config)
 
 
 def block(tokens, weights, config, layer, grid):

@@ -2,12 +2,12 @@
 
 import torch
 
+from timesformer_ref.config import SCHEMES
 from timesformer_ref.sampling import frame_indices, segment_indices
 from timesformer_ref.torch_blocks import classifier as head
+from timesformer_ref.torch_blocks import patchify as blocks
 from timesformer_ref.torch_blocks.model import TimeSformer
-from timesformer_ref.torch_blocks.patchify import patchify as join
-from timesformer_ref.torch_blocks.patchify import positions
-from timesformer_ref.torch_blocks.time_embedding import time_embedding as embed_time
+from timesformer_ref.torch_blocks.time_embedding import time_embedding as embed
 from timesformer_ref.views import crops
 
 __all__ = [
@@ -27,13 +27,7 @@ __all__ = [
 ]
 
 NAME = "timesformer_ref (PyTorch)"
-ATTENTION_TYPES = (
-    "space_only",
-    "joint_space_time",
-    "divided_space_time",
-    "sparse_local_global",
-    "axial",
-)
+ATTENTION_TYPES = tuple(SCHEMES)
 
 
 def load(weights, config):
@@ -50,14 +44,13 @@ def forward(video, model, config):
 
 @torch.no_grad()
 def patchify(video, model, config):
-    patches = model.patch_embed(torch.tensor(video))
-    _, h, w = config.clip_grid(video.shape)
-    return join(patches, model.cls_token, positions(model.pos_embed, h, w)).numpy()
+    video = torch.tensor(video)
+    return blocks.patchify(video, model.patch_embed, model.cls_token, model.pos_embed).numpy()
 
 
 @torch.no_grad()
 def time_embedding(frames, model, config):
-    return embed_time(torch.tensor(frames), model.time_embed, model.time_drop).numpy()
+    return embed(torch.tensor(frames), model.time_embed, model.time_drop).numpy()
 
 
 @torch.no_grad()
@@ -77,8 +70,8 @@ def block(tokens, model, config, layer, grid):
 
 @torch.no_grad()
 def classifier(tokens, model, config, grid):
-    normed = head.final_norm(torch.tensor(tokens), model.norm, grid[0], config.separate_frames)
-    return head.classifier(normed, model.head).numpy()
+    tokens = torch.tensor(tokens)
+    return head.classifier(tokens, model.norm, model.head, config, grid[0]).numpy()
 
 
 def gradients(video, labels, model, config):

@@ -111,7 +111,7 @@ def test_stochastic_depth_drops_places_in_the_temporal_step_and_frames_in_the_sp
     """Before `temporal_fc`, whose bias is added to dropped places too, as in the original."""
     model = tiny(drop_path_rate=0.6, num_hidden_layers=2).train()
     block, video = model.blocks[1], clip(b=1)
-    tokens = model.embed(video).detach()
+    tokens = model(video, output_hidden_states=True).hidden_states[0].detach()
     with torch.no_grad():
         after = block.attention_step(tokens, (4, 4, 4), "temporal")[0]
         update = (after - tokens)[0, 1:].unflatten(0, (16, 4)) - block.temporal_fc.bias

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from timesformer_ref.config import TimeSformerConfig
@@ -38,10 +39,10 @@ class Checkpoint:
     form: Form = "original"
 
     def arrays(self, dtype: type[np.floating[Any]] = np.float32) -> dict[str, np.ndarray]:
-        """The weights as NumPy arrays; those of that type already share their memory."""
+        """The weights as NumPy arrays; those already of that type share the tensors' memory."""
         return {
             name: weight.double().numpy().astype(dtype)
-            if str(weight.dtype) == "torch.bfloat16"
+            if weight.dtype == torch.bfloat16
             else weight.numpy().astype(dtype, copy=False)
             for name, weight in self.weights.items()
         }

@@ -17,13 +17,22 @@ from timesformer_ref.weights import weight_table
 HEAD_WIDTH = 64
 """Width of a head in every published TimeSformer; no tensor tells it."""
 
-UNTOLD = (
+NOT_IN_TENSORS = (
     "layer_norm_eps",
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
     "drop_path_rate",
 )
 """What only a config can tell, besides the heads; its default otherwise."""
+
+AXES = {
+    "patch_embed.proj.weight": "width x channels x patch x patch",
+    "pos_embed": "1 x (1 + patches) x width",
+    "time_embed": "1 x frames x width",
+    "blocks.0.mlp.fc1.weight": "MLP width x width",
+    "head.weight": "labels x width",
+}
+"""The tensors that tell the geometry, and how."""
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 """What weights are stored in."""
@@ -35,7 +44,7 @@ def infer_config(
     """The config whose weights these are.
 
     told: fields of a config that lay beside the weights; only what tensors cannot tell is taken
-    from it (heads, `UNTOLD`, and for a model without time embedding the number of frames).
+    from it (heads, `NOT_IN_TENSORS`, and for a model without time embedding the number of frames).
     Raises CheckpointError where the tensors are not those of a TimeSformer.
     """
     if not weights.keys() & weight_table(TimeSformerConfig()).keys():
@@ -45,24 +54,48 @@ def infer_config(
             "a TimeSformer has cls_token, pos_embed, blocks.0.attn.qkv.weight, …"
         )
 
-    def shape(name: str, axes: str) -> tuple[int, ...]:
-        if name not in weights:
-            raise CheckpointError(f"{path}: tensor {name} is missing, expected {axes}")
-        found = tuple(weights[name].shape)
-        if len(found) != len(axes.split(" x ")) or 0 in found:
-            raise CheckpointError(f"{path}: tensor {name} is {_times(found)}, expected {axes}")
-        return found
-
-    width, channels, patch, _ = shape("patch_embed.proj.weight", "width x channels x patch x patch")
-    patches = shape("pos_embed", "1 x (1 + patches) x width")[1] - 1
-    attention_type = _scheme(path, weights)
-    frames = told.get("num_frames", TimeSformerConfig.num_frames)
-    if "time_embed" in weights:
-        frames = shape("time_embed", "1 x frames x width")[1]
+    width, channels, patch, _ = _shape(path, weights, "patch_embed.proj.weight")
+    patches = _shape(path, weights, "pos_embed")[1] - 1
     if isqrt(patches) ** 2 != patches or patches == 0:
         raise CheckpointError(
             f"{path}: pos_embed has places for {patches} patches, expected a square grid"
         )
+    frames = told.get("num_frames", TimeSformerConfig.num_frames)
+    if "time_embed" in weights:
+        frames = _shape(path, weights, "time_embed")[1]
+    fields = {
+        **{name: told[name] for name in NOT_IN_TENSORS if name in told},
+        "num_attention_heads": _heads(path, width, told),
+        "image_size": isqrt(patches) * patch,
+        "patch_size": patch,
+        "num_channels": channels,
+        "num_frames": frames,
+        "hidden_size": width,
+        "num_hidden_layers": _depth(weights),
+        "intermediate_size": _shape(path, weights, "blocks.0.mlp.fc1.weight")[0],
+        "qkv_bias": "blocks.0.attn.qkv.bias" in weights,
+        "attention_type": _scheme(path, weights),
+        "num_labels": _shape(path, weights, "head.weight")[0],
+    }
+    try:
+        return TimeSformerConfig(**fields)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _shape(path: object, weights: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
+    """A shape from which the geometry is read, as far as its number of axes is right."""
+    axes = AXES[name]
+    if name not in weights:
+        raise CheckpointError(f"{path}: tensor {name} is missing, expected {axes}")
+    found = tuple(weights[name].shape)
+    if len(found) != len(axes.split(" x ")) or 0 in found:
+        raise CheckpointError(f"{path}: tensor {name} is {_text(found)}, expected {axes}")
+    return found
+
+
+def _heads(path: object, width: int, told: Mapping[str, Any]) -> Any:
+    """The number of heads as told, else as the published models have it."""
     if "num_attention_heads" not in told and width % HEAD_WIDTH:
         raise CheckpointError(
             f"{path}: no tensor tells the number of heads, and heads of {HEAD_WIDTH} do not divide "
@@ -71,24 +104,7 @@ def infer_config(
     heads = told.get("num_attention_heads", width // HEAD_WIDTH)
     if isinstance(heads, int) and heads > 0 and width % heads:
         raise CheckpointError(f"{path}: {heads} heads do not divide the tensors' width {width}")
-    fields = {
-        **{name: told[name] for name in UNTOLD if name in told},
-        "num_attention_heads": heads,
-        "image_size": isqrt(patches) * patch,
-        "patch_size": patch,
-        "num_channels": channels,
-        "num_frames": frames,
-        "hidden_size": width,
-        "num_hidden_layers": _depth(weights),
-        "intermediate_size": shape("blocks.0.mlp.fc1.weight", "MLP width x width")[0],
-        "qkv_bias": "blocks.0.attn.qkv.bias" in weights,
-        "attention_type": attention_type,
-        "num_labels": shape("head.weight", "labels x width")[0],
-    }
-    try:
-        return TimeSformerConfig(**fields)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return heads
 
 
 def _depth(weights: Mapping[str, Tensor]) -> int:
@@ -103,7 +119,7 @@ def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
     if not fitting:
         raise CheckpointError(
             f"{path}: block 0 has the attention steps {', '.join(sorted(found))} before its last, "
-            "which is no known scheme"
+            f"which is no known scheme: expected one of {', '.join(SCHEMES)}"
         )
     if len(fitting) > 1:
         return "joint_space_time" if "time_embed" in weights else "space_only"
@@ -119,17 +135,17 @@ def check(path: object, checkpoint: Checkpoint) -> None:
     config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
     table = weight_table(config)
     problems = [
-        f"tensor {name} is missing, expected {_times(weight.shape)}"
+        f"tensor {name} is missing, expected {_text(weight.shape)}"
         for name, weight in table.items()
         if name not in weights
     ]
     problems += [
-        f"tensor {name} is {_times(weights[name].shape)}, expected {_times(weight.shape)}"
+        f"tensor {name} is {_text(weights[name].shape)}, expected {_text(weight.shape)}"
         for name, weight in table.items()
         if name in weights and weights[name].shape != weight.shape
     ]
     problems += [
-        f"tensor {name} ({_times(weight.shape)}) is unexpected: "
+        f"tensor {name} ({_text(weight.shape)}) is unexpected: "
         f"no weight of a {config.attention_type} model with {config.num_hidden_layers} blocks"
         for name, weight in weights.items()
         if name not in table
@@ -156,5 +172,5 @@ def _type(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def _text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single number"

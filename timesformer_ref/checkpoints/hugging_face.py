@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
-from timesformer_ref.checkpoints.notes import KEY, Told, known_preprocessing
+from timesformer_ref.checkpoints.notes import KEY, Metadata, known_preprocessing
 from timesformer_ref.checkpoints.tensors import read_tensors
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.weights import weight_table
@@ -46,14 +46,14 @@ def rename_to_hugging_face(
     return {table[name].hugging_face: weight for name, weight in weights.items()}
 
 
-def read_told(folder: Path) -> Told:
+def read_metadata(folder: Path) -> Metadata:
     """What a folder's config files tell of its model.
 
     Raises CheckpointError where there is no `config.json`, and for another model's.
     """
     config = read_config(folder)
     labels = _labels(folder / CONFIG, config.get("id2label"))
-    return Told(config, labels, read_preprocessing(folder))
+    return Metadata(config, labels, read_preprocessing(folder))
 
 
 def read_json(path: Path) -> dict[str, Any]:

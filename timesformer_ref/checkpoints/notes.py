@@ -15,7 +15,7 @@ KEY = "timesformer_ref"
 """Where our note lies: beside `model_state`, in safetensors' metadata, in a processor's config."""
 
 
-class Told(NamedTuple):
+class Metadata(NamedTuple):
     """What is known of a model beside its weights.
 
     config: fields of `TimeSformerConfig`; preprocessing: fields of `Preprocessing`.
@@ -26,7 +26,7 @@ class Told(NamedTuple):
     preprocessing: dict[str, Any]
 
 
-NOTHING = Told({}, None, {})
+NO_METADATA = Metadata({}, None, {})
 
 
 def write_note(checkpoint: Checkpoint) -> str:
@@ -40,12 +40,12 @@ def write_note(checkpoint: Checkpoint) -> str:
     )
 
 
-def read_note(path: object, note: object) -> Told:
+def read_note(path: object, note: object) -> Metadata:
     """What `write_note` wrote. Raises CheckpointError for anything else."""
     try:
         told = json.loads(note)  # type: ignore[arg-type]
         config, labels, preprocessing = told["config"], told["labels"], told["preprocessing"]
-        return Told(
+        return Metadata(
             dict(config),
             None if labels is None else tuple(map(str, labels)),
             known_preprocessing(path, dict(preprocessing)),

@@ -9,8 +9,8 @@ import yaml
 from timesformer_ref.checkpoints.checkpoint import Checkpoint
 from timesformer_ref.checkpoints.notes import (
     KEY,
-    NOTHING,
-    Told,
+    NO_METADATA,
+    Metadata,
     known_preprocessing,
     write_note,
 )
@@ -52,7 +52,7 @@ def content(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def read_cfg(path: object, cfg: object) -> Told:
+def read_cfg(path: object, cfg: object) -> Metadata:
     """What the original's `cfg` tells.
 
     cfg: YAML text or a dict; anything else tells nothing, and so does what has another form than
@@ -62,14 +62,14 @@ def read_cfg(path: object, cfg: object) -> Told:
         try:
             cfg = yaml.safe_load(cfg)
         except (yaml.YAMLError, ValueError, RecursionError):
-            return NOTHING
+            return NO_METADATA
     data = _section(cfg, "DATA")
     preprocessing = {field: data[key] for field, key in _DATA.items() if key in data}
     if "ssv2" in (_section(cfg, part).get("DATASET") for part in ("TRAIN", "TEST")):
         # Its frames are read by OpenCV, one from each segment of the video.
         preprocessing |= {"sampling_rate": None, "channel_order": "bgr"}
     config = {"num_frames": data["NUM_FRAMES"]} if "NUM_FRAMES" in data else {}
-    return Told(config, None, known_preprocessing(path, preprocessing))
+    return Metadata(config, None, known_preprocessing(path, preprocessing))
 
 
 def _section(cfg: object, name: str) -> dict[str, Any]:

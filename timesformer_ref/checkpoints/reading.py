@@ -21,7 +21,7 @@ from timesformer_ref.checkpoints.checkpoint import (
     Form,
 )
 from timesformer_ref.checkpoints.geometry import check, infer_config
-from timesformer_ref.checkpoints.notes import KEY, Told, read_note
+from timesformer_ref.checkpoints.notes import KEY, Metadata, read_note
 from timesformer_ref.checkpoints.tensors import read_tensors
 from timesformer_ref.initialise import resize_weights
 
@@ -71,12 +71,12 @@ def _locate(source: str | PathLike[str]) -> Path:
 def _read(path: Path, heads: int | None) -> Checkpoint:
     form: Form
     if path.is_dir():
-        form, told = "Hugging Face", hugging_face.read_told(path)
+        form, told = "Hugging Face", hugging_face.read_metadata(path)
         weights = hugging_face.read_weights(path)
     else:
         form = "safetensors" if path.suffix == ".safetensors" else "original"
         weights, rest = read_tensors(path)
-        told = _told(path, rest)
+        told = _metadata(path, rest)
     config_told = {**told.config, **({} if heads is None else {"num_attention_heads": heads})}
     weights = hugging_face.rename_from_hugging_face(weights)
     config = infer_config(path, weights, config_told)
@@ -85,12 +85,12 @@ def _read(path: Path, heads: int | None) -> Checkpoint:
     return checkpoint
 
 
-def _told(path: Path, rest: Mapping[str, Any]) -> Told:
+def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:
     """What a single file tells beside its tensors, or the config that lies beside it."""
     if KEY in rest:
         return read_note(path, rest[KEY])
     if path.name in hugging_face.MODEL_FILES and (path.parent / hugging_face.CONFIG).is_file():
-        return hugging_face.read_told(path.parent)
+        return hugging_face.read_metadata(path.parent)
     return original.read_cfg(path, rest.get("cfg"))
 
 

@@ -17,8 +17,8 @@ from timesformer_ref.cli.features import features
 
 app = typer.Typer(
     name="timesformer-ref",
-    help="TimeSformer, the first video transformer: classify videos with the published "
-    "checkpoints, through a readable NumPy and a fast PyTorch writing of the same model.",
+    help="TimeSformer, the convolution-free video transformer: classify videos with the published "
+    "checkpoints, through a readable NumPy and a fast PyTorch implementation of the same model.",
     rich_markup_mode=None,  # its boxes leave the help a third of the width
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -27,7 +27,7 @@ def bench(
         Path | None, typer.Option("--json", help="Also write the figures here.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Time both writings beside transformers on one clip.
+    """Time both implementations beside transformers on one clip.
 
     All run in turn, round by round, on the same random weights of ViT-Base and the same clip in
     float32, so that a slow moment of the machine strikes all alike.

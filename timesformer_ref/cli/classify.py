@@ -25,7 +25,7 @@ def classify(
     ],
     checkpoint: options.CheckpointOption,
     backend: Annotated[
-        options.Backend, typer.Option(help="Which writing computes; 'both' compares them.")
+        options.Backend, typer.Option(help="Which implementation computes; 'both' compares them.")
     ] = options.Backend.torch,
     clips: options.ClipsOption = 1,
     crops: Annotated[
@@ -46,11 +46,11 @@ def classify(
     pixels: options.PixelsOption = options.Pixels.stored,
     average: Annotated[
         options.Average,
-        typer.Option(help="options.Average the views' logits (original) or their softmax (paper)."),
+        typer.Option(help="Average the views' logits (original) or their softmax (paper)."),
     ] = options.Average.logits,
     device: options.DeviceOption = "cpu",
     dtype: Annotated[
-        options.Dtype, typer.Option(help="Arithmetic of the PyTorch writing.")
+        options.Dtype, typer.Option(help="Arithmetic of the PyTorch implementation.")
     ] = options.Dtype.float32,
     heads: options.HeadsOption = None,
     as_json: Annotated[

@@ -26,8 +26,8 @@ def features(
         ),
     ] = None,
     backend: Annotated[
-        options.Writing, typer.Option(help="Which writing computes.")
-    ] = options.Writing.torch,
+        options.Implementation, typer.Option(help="Which implementation computes.")
+    ] = options.Implementation.torch,
     clips: options.ClipsOption = 1,
     crops: Annotated[
         str, typer.Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
@@ -73,7 +73,7 @@ def features(
     preprocessing = options.choose_input(loaded, variant, asked)
     run = (
         torch_hidden_states(loaded, options.check_device(device))
-        if backend == options.Writing.torch
+        if backend == options.Implementation.torch
         else numpy_hidden_states(loaded)
     )
     with wrong_use():

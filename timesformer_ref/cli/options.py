@@ -15,15 +15,15 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.preprocessing import Preprocessing
 
 
-class Writing(StrEnum):
-    """Which writing computes."""
+class Implementation(StrEnum):
+    """Which implementation computes."""
 
     torch = "torch"
     numpy = "numpy"
 
 
 class Backend(StrEnum):
-    """Which writing computes, or both."""
+    """Which implementation computes, or both."""
 
     torch = "torch"
     numpy = "numpy"
@@ -31,7 +31,7 @@ class Backend(StrEnum):
 
 
 class Dtype(StrEnum):
-    """The arithmetic of the PyTorch writing."""
+    """The arithmetic of the PyTorch implementation."""
 
     float32 = "float32"
     float64 = "float64"
@@ -91,8 +91,8 @@ FramesOption = Annotated[int | None, typer.Option(help="Frames of a clip.", min=
 RateOption = Annotated[
     str | None,
     typer.Option(
-        help="Frames between two sampled ones, at 30 a second; or 'segments', a frame from each "
-        "of equal parts of the video.",
+        help="A clip spans its frames times N of a video at 30 a second; or 'segments', a frame "
+        "from each of equal parts of the video.",
         metavar="N|segments",
     ),
 ]
@@ -108,7 +108,7 @@ MeanOption = Annotated[
 StdOption = Annotated[
     str | None,
     typer.Option(
-        help="Divided into pixels after that: a number, or one a channel.", metavar="A|A,B,C"
+        help="Pixels are divided by it after that: a number, or one a channel.", metavar="A|A,B,C"
     ),
 ]
 OrderOption = Annotated[
@@ -123,7 +123,8 @@ PixelsOption = Annotated[
 ]
 ClipsOption = Annotated[int, typer.Option(help="Clips spread over the video.", min=1, metavar="N")]
 DeviceOption = Annotated[
-    str, typer.Option(help="Where the PyTorch writing runs: cpu, cuda, mps, …", metavar="NAME")
+    str,
+    typer.Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),
 ]
 HeadsOption = Annotated[
     int | None,

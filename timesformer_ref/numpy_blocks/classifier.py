@@ -14,7 +14,10 @@ from timesformer_ref.weights import part
 def final_norm(
     tokens: Float[Array, "b2 s d"], weights: Weights, config: TimeSformerConfig, frames: int
 ) -> Float[Array, "b s d"]:
-    """The last LayerNorm; where each frame was a clip of its own, the frames are averaged first."""
+    """The last LayerNorm (paper, eq. 10; original `forward_features`).
+
+    Where each frame was a clip of its own, the frames are averaged first.
+    """
     if config.separate_frames:
         tokens = reduce(tokens, "(b t) s d -> b s d", "mean", t=frames)
     return layer_norm(tokens, part(weights, "norm"), config.layer_norm_eps)
@@ -23,7 +26,7 @@ def final_norm(
 def classifier(
     tokens: Float[Array, "b2 s d"], weights: Weights, config: TimeSformerConfig, frames: int
 ) -> Float[Array, "b labels"]:
-    """Logits from the normed class token (paper, eq. 10, but a single linear layer)."""
+    """Logits: one linear layer on the normed class token (an MLP in the paper, after eq. 10)."""
     return linear(final_norm(tokens, weights, config, frames)[:, 0], part(weights, "head"))
 
 

@@ -1,4 +1,4 @@
-"""A block: the attention steps of its scheme one after another, then an MLP."""
+"""A block of any scheme (the published one names the file): attention steps, then an MLP."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig, step_prefix
+from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
 from timesformer_ref.numpy_blocks.layers import (
     Array,
     Weights,
-    gelu,
     layer_norm,
     linear,
+    mlp,
     self_attention,
 )
 from timesformer_ref.weights import part
@@ -23,7 +23,8 @@ def earlier_step(
 ) -> tuple[Float[Array, "b s d"], Float[Array, "g a m m"]]:
     """A step that is not its scheme's last: patches look at their group, the class token waits.
 
-    The result passes one more linear layer, `STEP_fc`, before it is added (original `Block`).
+    The result passes one more linear layer, `STEP_fc`, before it is added (paper, eq. 11, but
+    without the class token and with that layer; original `Block`).
     """
     rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
     class_token, patches = tokens[:, :1], tokens[:, 1:]
@@ -39,7 +40,8 @@ def last_step(
 ) -> tuple[Float[Array, "b s d"], Float[Array, "g a m m"]]:
     """The scheme's last step: every group gets a copy of the class token, in its first place.
 
-    What the copies have learnt is averaged over the groups (original `Block`).
+    What the copies have learnt is averaged over the groups (paper, eq. 6 where the step is spatial;
+    original `Block`).
     """
     rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
     class_token, patches = tokens[:, :1], tokens[:, 1:]
@@ -59,18 +61,19 @@ def attention_step(
     """The tokens after one step and its residual, and the step's attention weights.
 
     tokens: class token first, then the patches with time fastest. `w` is the block's part of the
-    weights, `grid` the clip's frames, rows and columns, `step` a name from the step table.
+    weights, `grid` the clip's frames, rows and columns (einops finds the frames from the tokens, so
+    they are not asked), `step` a name from the step table.
     """
-    run = earlier_step if step_prefix(config.attention_type, step) else last_step
+    run = last_step if step == config.steps[-1] else earlier_step
     return run(tokens, w, config, grid, step)
 
 
-def mlp(
+def feed_forward(
     tokens: Float[Array, "b s d"], w: Weights, config: TimeSformerConfig
 ) -> Float[Array, "b s d"]:
-    """The tokens after the MLP and its residual (paper, eq. 9; original `Mlp`)."""
+    """The tokens after the MLP and its residual (paper, eq. 9; original `Block`)."""
     normed = layer_norm(tokens, part(w, "norm2"), config.layer_norm_eps)
-    return tokens + linear(gelu(linear(normed, part(w, "mlp.fc1"))), part(w, "mlp.fc2"))
+    return tokens + mlp(normed, part(w, "mlp"))
 
 
 def block(
@@ -80,4 +83,4 @@ def block(
     attentions = {}
     for step in config.steps:
         tokens, attentions[step] = attention_step(tokens, w, config, grid, step)
-    return mlp(tokens, w, config), attentions
+    return feed_forward(tokens, w, config), attentions

@@ -1,4 +1,4 @@
-"""The gradient of the loss, block by block in reverse: what autograd does for the PyTorch writing.
+"""The gradient of the loss, block by block in reverse: what autograd does for PyTorch.
 
 Every function here computes what its namesake in the specification computes, and also returns its
 way back: a function from the gradient of its result to the gradient of its input, which adds the
@@ -16,7 +16,7 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float, Int
 from scipy.special import erf
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig, step_prefix
+from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
 from timesformer_ref.numpy_blocks import layers, patchify, time_embedding
 from timesformer_ref.numpy_blocks.classifier import cross_entropy
 from timesformer_ref.numpy_blocks.layers import Array, Weights, nearest
@@ -32,22 +32,29 @@ def gradients(
     weights: Weights,
     config: TimeSformerConfig,
 ) -> tuple[np.floating, dict[str, Array]]:
-    """The mean cross-entropy of a batch, and its gradient by weight name."""
+    """The training loss of a batch, and its gradient by weight name (original: autograd).
+
+    video: normalised clips. labels: the class of each clip.
+    Returns the mean cross-entropy and, for every weight, an array of its shape and type.
+    Raises ValueError for a clip that the model cannot take.
+    """
     grads: Gradients = defaultdict(float)
     grid = config.clip_grid(video.shape)
     tokens, embedding_back = embedding(video, weights, config, grads)
-    ways_back = [embedding_back]
+    ways_back: list[Back] = []
     for i in range(config.num_hidden_layers):
         for step in config.steps:
-            tokens, back = attention_step(tokens, weights, config, i, grid, step, grads)
+            run = last_step if step == config.steps[-1] else earlier_step
+            tokens, back = run(tokens, weights, config, i, grid, step, grads)
             ways_back.append(back)
-        tokens, back = mlp(tokens, weights, config, i, grads)
+        tokens, back = feed_forward(tokens, weights, config, i, grads)
         ways_back.append(back)
     logits, logits_back = classifier(tokens, weights, config, grid[0], grads)
     truth = np.eye(config.num_labels, dtype=logits.dtype)[labels]
     d = logits_back((layers.softmax(logits) - truth) / len(labels))
     for back in reversed(ways_back):
         d = back(d)
+    embedding_back(d)
     return cross_entropy(logits, labels), {name: np.asarray(grads[name]) for name in weights}
 
 
@@ -79,7 +86,7 @@ def layer_norm(
         grads[f"{name}.weight"] += reduce(d * normed, "... d -> d", "sum")
         grads[f"{name}.bias"] += reduce(d, "... d -> d", "sum")
         d = d * w["weight"]
-        shared = d.mean(axis=-1, keepdims=True)  # what moving the mean and the variance undoes
+        shared = d.mean(axis=-1, keepdims=True)  # the mean's share; `along` is the variance's
         along = normed * (d * normed).mean(axis=-1, keepdims=True)
         return (d - shared - along) / deviation
 
@@ -114,7 +121,7 @@ def self_attention(
     return update, back
 
 
-def attention_step(
+def earlier_step(
     tokens: Float[Array, "b s d"],
     weights: Weights,
     config: TimeSformerConfig,
@@ -123,51 +130,64 @@ def attention_step(
     step: str,
     grads: Gradients,
 ) -> tuple[Float[Array, "b s d"], Back]:
-    """See `divided_attention.attention_step`: both kinds of step, for block i."""
-    rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
-    prefix = step_prefix(config.attention_type, step)
-    name, last = f"blocks.{i}.{prefix}", not prefix
-    groups = rearrange(tokens[:, 1:], rule.group, **lengths)
-    per_clip = len(groups) // len(tokens)
-    if last:
-        copies = repeat(tokens[:, :1], "b 1 d -> (b g) 1 d", g=per_clip)
-        groups = np.concatenate([copies, groups], axis=1)
-    normed, norm_back = layer_norm(groups, weights, f"{name}norm1", config.layer_norm_eps, grads)
-    update, attention_back = self_attention(
-        normed, weights, f"{name}attn", config.num_attention_heads, grads
-    )
-    if last:
-        class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", g=per_clip)
-        patch_update = rearrange(update[:, 1:], rule.ungroup, **lengths)
-    else:
-        class_update = np.zeros_like(tokens[:, :1])
-        update, fc_back = linear(update, weights, f"{name}fc", grads)
-        patch_update = rearrange(update, rule.ungroup, **lengths)
+    """See `divided_attention.earlier_step`, for block i."""
+    rule, lengths, name = STEPS[step], STEPS[step].lengths(len(tokens), grid), f"blocks.{i}.{step}"
+    class_token, patches = tokens[:, :1], tokens[:, 1:]
+    groups = rearrange(patches, rule.group, **lengths)
+    eps, heads = config.layer_norm_eps, config.num_attention_heads
+    normed, norm_back = layer_norm(groups, weights, f"{name}_norm1", eps, grads)
+    update, attention_back = self_attention(normed, weights, f"{name}_attn", heads, grads)
+    update, fc_back = linear(update, weights, f"{name}_fc", grads)
+    patches = patches + rearrange(update, rule.ungroup, **lengths)
 
     def back(d: Array) -> Array:
-        d_groups = rearrange(d[:, 1:], rule.group, **lengths)
-        if last:
-            d_copies = repeat(d[:, :1] / per_clip, "b 1 d -> (b g) 1 d", g=per_clip)
-            d_groups = norm_back(attention_back(np.concatenate([d_copies, d_groups], axis=1)))
-            d_class = reduce(d_groups[:, :1], "(b g) 1 d -> b 1 d", "sum", g=per_clip)
-            d_groups = d_groups[:, 1:]
-        else:
-            d_groups = norm_back(attention_back(fc_back(d_groups)))
-            d_class = np.zeros_like(d[:, :1])
-        d_patches = rearrange(d_groups, rule.ungroup, **lengths)
+        d_groups = norm_back(attention_back(fc_back(rearrange(d[:, 1:], rule.group, **lengths))))
+        d_patches = d[:, 1:] + rearrange(d_groups, rule.ungroup, **lengths)
+        return np.concatenate([d[:, :1], d_patches], axis=1)
+
+    return np.concatenate([class_token, patches], axis=1), back
+
+
+def last_step(
+    tokens: Float[Array, "b s d"],
+    weights: Weights,
+    config: TimeSformerConfig,
+    i: int,
+    grid: Grid,
+    step: str,
+    grads: Gradients,
+) -> tuple[Float[Array, "b s d"], Back]:
+    """See `divided_attention.last_step`, for block i."""
+    rule, lengths, name = STEPS[step], STEPS[step].lengths(len(tokens), grid), f"blocks.{i}"
+    groups = rearrange(tokens[:, 1:], rule.group, **lengths)
+    per_clip = len(groups) // len(tokens)
+    copies = repeat(tokens[:, :1], "b 1 d -> (b g) 1 d", g=per_clip)
+    groups = np.concatenate([copies, groups], axis=1)
+    eps, heads = config.layer_norm_eps, config.num_attention_heads
+    normed, norm_back = layer_norm(groups, weights, f"{name}.norm1", eps, grads)
+    update, attention_back = self_attention(normed, weights, f"{name}.attn", heads, grads)
+    class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", g=per_clip)
+    patch_update = rearrange(update[:, 1:], rule.ungroup, **lengths)
+
+    def back(d: Array) -> Array:
+        d_copies = repeat(d[:, :1] / per_clip, "b 1 d -> (b g) 1 d", g=per_clip)
+        d_groups = np.concatenate([d_copies, rearrange(d[:, 1:], rule.group, **lengths)], axis=1)
+        d_groups = norm_back(attention_back(d_groups))
+        d_class = reduce(d_groups[:, :1], "(b g) 1 d -> b 1 d", "sum", g=per_clip)
+        d_patches = rearrange(d_groups[:, 1:], rule.ungroup, **lengths)
         return d + np.concatenate([d_class, d_patches], axis=1)
 
     return tokens + np.concatenate([class_update, patch_update], axis=1), back
 
 
-def mlp(
+def feed_forward(
     tokens: Float[Array, "b s d"],
     weights: Weights,
     config: TimeSformerConfig,
     i: int,
     grads: Gradients,
 ) -> tuple[Float[Array, "b s d"], Back]:
-    """See `divided_attention.mlp`, for block i."""
+    """See `divided_attention.feed_forward`, for block i."""
     name = f"blocks.{i}"
     normed, norm_back = layer_norm(tokens, weights, f"{name}.norm2", config.layer_norm_eps, grads)
     hidden, fc1_back = linear(normed, weights, f"{name}.mlp.fc1", grads)
@@ -199,12 +219,12 @@ def classifier(
 
 def embedding(
     video: Float[Array, "b t c H W"], weights: Weights, config: TimeSformerConfig, grads: Gradients
-) -> tuple[Float[Array, "b2 s d"], Back]:
+) -> tuple[Float[Array, "b2 s d"], Callable[[Array], None]]:
     """See `patchify.patchify` and `time_embedding.time_embedding`; the video gets no gradient."""
     t, h, w = config.clip_grid(video.shape)
     frames = patchify.patchify(video, weights, config)
 
-    def back(d: Array) -> Array:
+    def back(d: Array) -> None:
         d_frames = np.zeros_like(frames)
         if config.separate_frames:
             d_frames += rearrange(d, "(b t) s d -> b t s d", t=t)
@@ -223,7 +243,6 @@ def embedding(
         kernel = weights["patch_embed.proj.weight"].shape
         grads["patch_embed.proj.weight"] += (d_patches.T @ pixels).reshape(kernel)
         grads["patch_embed.proj.bias"] += d_patches.sum(axis=0)
-        return video
 
     return time_embedding.time_embedding(frames, weights, config), back
 

@@ -54,6 +54,14 @@ def self_attention(
     return linear(rearrange(attention @ v, "g a s k -> g s (a k)"), part(w, "proj")), attention
 
 
+def mlp(x: Float[Array, "*batch d"], w: Weights) -> Float[Array, "*batch d"]:
+    """Two linear layers with a GELU between them, for every token on its own (original `Mlp`).
+
+    `w` holds `fc1` and `fc2`.
+    """
+    return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"))
+
+
 def nearest(size: int, new_size: int) -> Int[Array, " new_size"]:
     """The source index of each place when `size` places are resized to `new_size`, nearest.
 

@@ -23,13 +23,13 @@ class Output(NamedTuple):
     loss: mean cross-entropy over the batch, where labels were given.
     hidden_states: the tokens that enter block 0, then those that leave each block,
         b (1 + n t) d, class token first and time fastest (space-only: (b t) (1 + n) d).
-    attentions: for each block, the weights of each step by name, groups heads s s.
+    attentions: for each block, the weights of each step by name, groups heads m m.
     """
 
     logits: Float[Array, "b labels"]
     loss: np.floating | None = None
     hidden_states: tuple[Float[Array, "b2 s d"], ...] | None = None
-    attentions: tuple[dict[str, Float[Array, "g a s s"]], ...] | None = None
+    attentions: tuple[dict[str, Float[Array, "g a m m"]], ...] | None = None
 
 
 def forward(

@@ -1,4 +1,4 @@
-"""Frames to tokens: cut every frame in patches, project them, add the class token and positions."""
+"""Frames to tokens: cut into patches, project, add the class token and positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def patch_pixels(
 ) -> Float[Array, "b t n pixels"]:
     """The pixels of each patch, row by row; those beyond the last whole patch are dropped."""
     p = config.patch_size
-    _, h, w = config.clip_grid(video.shape)
+    h, w = (size // p for size in video.shape[-2:])
     whole = video[..., : h * p, : w * p]
     return rearrange(whole, "b t c (h p) (w q) -> b t (h w) (c p q)", p=p, q=p)
 
@@ -35,7 +35,7 @@ def patch_embed(
     return linear(patch_pixels(video, config), {"weight": weight, "bias": proj["bias"]})
 
 
-def positions(places: int, h: int, w: int) -> Int[Array, 1 + {h} * {w}]:
+def positions(places: int, h: int, w: int) -> Int[Array, " 1+{h}*{w}"]:
     """Which of a table's places the class token and an h x w grid of patches take.
 
     A table for another number of patches is resized, nearest in both directions, as the square grid
@@ -53,10 +53,14 @@ def positions(places: int, h: int, w: int) -> Int[Array, 1 + {h} * {w}]:
 def patchify(
     video: Float[Array, "b t c H W"], weights: Weights, config: TimeSformerConfig
 ) -> Float[Array, "b t s d"]:
-    """Every frame as a sequence: the class token, then its patches row by row, positions added."""
+    """Every frame as a sequence: class token, patches row by row, each with its position added.
+
+    (Paper, eq. 1; original `forward_features`.)
+    """
     patches = patch_embed(video, weights, config)
     b, t = patches.shape[:2]
     class_tokens = repeat(weights["cls_token"], "1 1 d -> b t 1 d", b=b, t=t)
     tokens = np.concatenate([class_tokens, patches], axis=2)
+    h, w = (size // config.patch_size for size in video.shape[-2:])
     pos_embed = weights["pos_embed"]
-    return tokens + pos_embed[0, positions(pos_embed.shape[1], *config.clip_grid(video.shape)[1:])]
+    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]

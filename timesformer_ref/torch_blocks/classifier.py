@@ -7,19 +7,30 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from timesformer_ref.config import TimeSformerConfig
+
 
 def final_norm(
-    tokens: Float[Tensor, "b2 s d"], norm: nn.LayerNorm, frames: int, separate_frames: bool
+    tokens: Float[Tensor, "b2 s d"], norm: nn.LayerNorm, config: TimeSformerConfig, frames: int
 ) -> Float[Tensor, "b s d"]:
-    """The last LayerNorm; where each frame was a clip of its own, the frames are averaged first."""
-    if separate_frames:
+    """The last LayerNorm (paper, eq. 10; original `forward_features`).
+
+    Where each frame was a clip of its own, the frames are averaged first.
+    """
+    if config.separate_frames:
         tokens = reduce(tokens, "(b t) s d -> b s d", "mean", t=frames)
     return norm(tokens)
 
 
-def classifier(normed: Float[Tensor, "b s d"], head: nn.Linear) -> Float[Tensor, "b labels"]:
-    """Logits from the normed class token (paper, eq. 10, but a single linear layer)."""
-    return head(normed[:, 0])
+def classifier(
+    tokens: Float[Tensor, "b2 s d"],
+    norm: nn.LayerNorm,
+    head: nn.Linear,
+    config: TimeSformerConfig,
+    frames: int,
+) -> Float[Tensor, "b labels"]:
+    """Logits: one linear layer on the normed class token (an MLP in the paper, after eq. 10)."""
+    return head(final_norm(tokens, norm, config, frames)[:, 0])
 
 
 def cross_entropy(

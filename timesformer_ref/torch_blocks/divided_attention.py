@@ -1,4 +1,4 @@
-"""A block: the attention steps of its scheme one after another, then an MLP."""
+"""A block of any scheme (the published one names the file): attention steps, then an MLP."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ import torch
 from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from timesformer_ref.config import STEPS, Grid, TimeSformerConfig, step_prefix
-from timesformer_ref.torch_blocks.layers import SelfAttention, StochasticDepth
-
-
-class Mlp(nn.Module):
-    """Two linear layers with the exact GELU between them (paper, eq. 9; original `Mlp`)."""
-
-    def __init__(self, config: TimeSformerConfig) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(self, x: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
-        """Every token on its own."""
-        return self.dropout(self.fc2(self.dropout(F.gelu(self.fc1(x)))))
+from timesformer_ref.torch_blocks.layers import Mlp, SelfAttention, StochasticDepth
 
 
 class Block(nn.Module):
@@ -53,7 +38,7 @@ class Block(nn.Module):
             if prefix:
                 self.add_module(f"{prefix}fc", nn.Linear(d, d))
         self.norm2 = nn.LayerNorm(d, eps)
-        self.mlp = Mlp(config)
+        self.mlp = Mlp(d, config.intermediate_size, config.hidden_dropout_prob)
         self.drop_path = StochasticDepth(drop_path)
 
     def earlier_step(
@@ -61,7 +46,8 @@ class Block(nn.Module):
     ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
         """A step that is not its scheme's last: patches look at their group, the class token waits.
 
-        The result passes one more linear layer, `STEP_fc`, before it is added (original `Block`).
+        The result passes one more linear layer, `STEP_fc`, before it is added (paper, eq. 11, but
+        without the class token and with that layer; original `Block`).
         """
         norm, attend, fc = (getattr(self, f"{step}_{name}") for name in ("norm1", "attn", "fc"))
         rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
@@ -76,7 +62,8 @@ class Block(nn.Module):
     ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
         """The scheme's last step: every group gets a copy of the class token, in its first place.
 
-        What the copies have learnt is averaged over the groups (original `Block`).
+        What the copies have learnt is averaged over the groups (paper, eq. 6 where the step is
+        spatial; original `Block`).
         """
         rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
         class_token, patches = tokens[:, :1], tokens[:, 1:]
@@ -95,13 +82,14 @@ class Block(nn.Module):
         """The tokens after one step and its residual, and on request its attention weights.
 
         tokens: class token first, then the patches with time fastest. `grid` is the clip's frames,
-        rows and columns, `step` a name from the step table.
+        rows and columns (einops finds the frames from the tokens, so they are not asked), `step` a
+        name from the step table.
         """
-        run = self.earlier_step if step_prefix(self.config.attention_type, step) else self.last_step
+        run = self.last_step if step == self.config.steps[-1] else self.earlier_step
         return run(tokens, grid, step, output_attentions)
 
     def feed_forward(self, tokens: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
-        """The tokens after the MLP and its residual."""
+        """The tokens after the MLP and its residual (paper, eq. 9; original `Block`)."""
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
 
     def forward(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
@@ -33,11 +35,39 @@ class SelfAttention(nn.Module):
         attention = None
         rate = self.attention_dropout if self.training else 0.0
         if output_attentions:
-            attention = torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, dim=-1)
+            attention = torch.softmax(q @ k.mT / sqrt(q.shape[-1]), dim=-1)
             mixed = F.dropout(attention, rate) @ v
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
         return self.dropout(self.proj(rearrange(mixed, "g a s k -> g s (a k)"))), attention
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them, for every token on its own (original `Mlp`).
+
+    dropout: its rate in training, after each layer.
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+        """The new tokens."""
+        return self.dropout(self.fc2(self.dropout(F.gelu(self.fc1(x)))))
+
+
+def nearest(size: int, new_size: int, device: torch.device) -> Int[Tensor, " new_size"]:
+    """The source index of each place when `size` places are resized to `new_size`, nearest.
+
+    The original runs PyTorch's `interpolate` in float32, and its rounding is part of the model; so
+    the index is computed in float32 here, whatever the type of the weights.
+    """
+    sizes = torch.tensor([size, new_size], dtype=torch.float32, device=device)
+    places = torch.arange(new_size, dtype=torch.float32, device=device)
+    return (places * (sizes[0] / sizes[1])).floor().long().clamp(max=size - 1)
 
 
 class StochasticDepth(nn.Module):
@@ -56,14 +86,3 @@ class StochasticDepth(nn.Module):
             return update
         kept = torch.rand(len(update), 1, 1, device=update.device) >= self.rate
         return update * kept.to(update.dtype) / (1 - self.rate)
-
-
-def nearest(size: int, new_size: int, device: torch.device) -> Int[Tensor, " new_size"]:
-    """The source index of each place when `size` places are resized to `new_size`, nearest.
-
-    The original runs PyTorch's `interpolate` in float32, and its rounding is part of the model; so
-    the index is computed in float32 here, whatever the type of the weights.
-    """
-    sizes = torch.tensor([size, new_size], dtype=torch.float32, device=device)
-    places = torch.arange(new_size, dtype=torch.float32, device=device)
-    return (places * (sizes[0] / sizes[1])).floor().long().clamp(max=size - 1)

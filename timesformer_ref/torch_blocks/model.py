@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.torch_blocks.classifier import classifier, cross_entropy, final_norm
+from timesformer_ref.torch_blocks.classifier import classifier, cross_entropy
 from timesformer_ref.torch_blocks.divided_attention import Block
-from timesformer_ref.torch_blocks.patchify import PatchEmbed, patchify, positions
+from timesformer_ref.torch_blocks.patchify import PatchEmbed, patchify
 from timesformer_ref.torch_blocks.time_embedding import time_embedding
 from timesformer_ref.weights import weight_table
 
@@ -26,13 +26,21 @@ class Output(NamedTuple):
     loss: mean cross-entropy over the batch, where labels were given.
     hidden_states: the tokens that enter block 0, then those that leave each block,
         b (1 + n t) d, class token first and time fastest (space-only: (b t) (1 + n) d).
-    attentions: for each block, the weights of each step by name, groups heads s s.
+    attentions: for each block, the weights of each step by name, groups heads m m.
     """
 
     logits: Float[Tensor, "b labels"]
     loss: Float[Tensor, ""] | None = None
     hidden_states: tuple[Float[Tensor, "b2 s d"], ...] | None = None
-    attentions: tuple[dict[str, Float[Tensor, "g a s s"]], ...] | None = None
+    attentions: tuple[dict[str, Float[Tensor, "g a m m"]], ...] | None = None
+
+
+START: dict[str, Callable[[Tensor], Tensor]] = {
+    "zeros": nn.init.zeros_,
+    "ones": nn.init.ones_,
+    "normal": partial(nn.init.trunc_normal_, std=0.02, a=-2.0, b=2.0),
+}
+"""How weights get their start values, by the weight table's names for them."""
 
 
 class TimeSformer(nn.Module):
@@ -86,7 +94,8 @@ class TimeSformer(nn.Module):
         trained for. Raises ValueError for a clip that the model cannot take.
         """
         grid = self.config.clip_grid(video.shape)
-        tokens = self.embed(video)
+        frames = patchify(video, self.patch_embed, self.cls_token, self.pos_embed)
+        tokens = time_embedding(self.pos_drop(frames), self.time_embed, self.time_drop)
         hidden_states, attentions = [tokens], []
         for block in self.blocks:
             if self.gradient_checkpointing and torch.is_grad_enabled():
@@ -99,24 +108,10 @@ class TimeSformer(nn.Module):
                 hidden_states.append(tokens)
             if output_attentions:
                 attentions.append(attention)
-        normed = final_norm(tokens, self.norm, grid[0], self.config.separate_frames)
-        logits = classifier(normed, self.head)
+        logits = classifier(tokens, self.norm, self.head, self.config, grid[0])
         return Output(
             logits,
             None if labels is None else cross_entropy(logits, labels),
             tuple(hidden_states) if output_hidden_states else None,
             tuple(attentions) if output_attentions else None,
         )
-
-    def embed(self, video: Float[Tensor, "b t c H W"]) -> Float[Tensor, "b2 s d"]:
-        """The tokens that enter block 0."""
-        place = positions(self.pos_embed, *self.config.clip_grid(video.shape)[1:])
-        frames = self.pos_drop(patchify(self.patch_embed(video), self.cls_token, place))
-        return time_embedding(frames, self.time_embed, self.time_drop)
-
-
-START: dict[str, Callable[[Tensor], Tensor]] = {
-    "zeros": nn.init.zeros_,
-    "ones": nn.init.ones_,
-    "normal": partial(nn.init.trunc_normal_, std=0.02, a=-2.0, b=2.0),
-}

@@ -1,4 +1,4 @@
-"""Frames to tokens: cut every frame in patches, project them, add the class token and positions."""
+"""Frames to tokens: cut into patches, project, add the class token and positions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import isqrt
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from timesformer_ref.config import TimeSformerConfig
@@ -21,7 +21,7 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, config: TimeSformerConfig) -> None:
         super().__init__()
-        p = config.patch_size
+        self.patch_size = p = config.patch_size
         self.proj = nn.Conv2d(config.num_channels, config.hidden_size, kernel_size=p, stride=p)
 
     def forward(self, video: Float[Tensor, "b t c H W"]) -> Float[Tensor, "b t n d"]:
@@ -30,27 +30,34 @@ class PatchEmbed(nn.Module):
         return rearrange(patches, "(b t) d h w -> b t (h w) d", b=len(video))
 
 
-def positions(pos_embed: Float[Tensor, "1 m d"], h: int, w: int) -> Float[Tensor, "1+{h}*{w} d"]:
-    """The table's entries for the class token and an h x w grid of patches.
+def positions(places: int, h: int, w: int, device: torch.device) -> Int[Tensor, " 1+{h}*{w}"]:
+    """Which of a table's places the class token and an h x w grid of patches take.
 
     A table for another number of patches is resized, nearest in both directions, as the square grid
     it was trained as. Only the count is compared: 2 x 8 patches use a 4 x 4 table as it is, in the
     order of its entries (original `forward_features`).
     """
-    patches, device = pos_embed.shape[1] - 1, pos_embed.device
+    patches = places - 1
     if patches == h * w:
-        return pos_embed[0]
+        return torch.arange(places, device=device)
     side = isqrt(patches)
     grid = 1 + side * nearest(side, h, device)[:, None] + nearest(side, w, device)
-    return torch.cat([pos_embed[0, :1], pos_embed[0, rearrange(grid, "h w -> (h w)")]])
+    return torch.cat([grid.new_zeros(1), rearrange(grid, "h w -> (h w)")])
 
 
 def patchify(
-    patches: Float[Tensor, "b t n d"],
+    video: Float[Tensor, "b t c H W"],
+    patch_embed: PatchEmbed,
     cls_token: Float[Tensor, "1 1 d"],
-    positions: Float[Tensor, "s d"],
+    pos_embed: Float[Tensor, "1 places d"],
 ) -> Float[Tensor, "b t s d"]:
-    """Every frame as a sequence: the class token, then its patches row by row, positions added."""
+    """Every frame as a sequence: class token, patches row by row, each with its position added.
+
+    (Paper, eq. 1; original `forward_features`.)
+    """
+    patches = patch_embed(video)
     b, t = patches.shape[:2]
     class_tokens = repeat(cls_token, "1 1 d -> b t 1 d", b=b, t=t)
-    return torch.cat([class_tokens, patches], dim=2) + positions
+    tokens = torch.cat([class_tokens, patches], dim=2)
+    h, w = (size // patch_embed.patch_size for size in video.shape[-2:])
+    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w, video.device)]

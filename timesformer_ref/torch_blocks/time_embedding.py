@@ -12,7 +12,7 @@ from timesformer_ref.torch_blocks.layers import nearest
 
 def time_embedding(
     frames: Float[Tensor, "b t s d"],
-    time_embed: Float[Tensor, "1 trained d"] | None,
+    time_embed: Float[Tensor, "1 places d"] | None,
     dropout: nn.Module,
 ) -> Float[Tensor, "b2 s2 d"]:
     """The tokens that enter block 0 (paper, eq. 1; original `forward_features`).
@@ -27,8 +27,6 @@ def time_embedding(
         return rearrange(frames, "b t s d -> (b t) s d")
     class_token, patches = frames[:, 0, :1], frames[:, :, 1:]
     t, trained = frames.shape[1], time_embed.shape[1]
-    time = time_embed[0]
-    if t != trained:
-        time = time[nearest(trained, t, time.device)]
+    time = time_embed[0, nearest(trained, t, frames.device)]
     patches = dropout(rearrange(patches, "b t n d -> b n t d") + time)
     return torch.cat([class_token, rearrange(patches, "b n t d -> b (n t) d")], dim=1)
