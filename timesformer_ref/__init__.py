@@ -2,10 +2,10 @@
 
     import torch
 
-    from timesformer_ref import TimeSformer, read_clip
+    from timesformer_ref import TimeSformer, choose_preprocessing, read_clip
 
     model = TimeSformer.from_pretrained("facebook/timesformer-base-finetuned-k400")
-    clip = read_clip("video.mp4")
+    clip = read_clip("video.mp4", choose_preprocessing(model))
     logits = model(torch.from_numpy(clip.video)).logits
 
 `timesformer_ref.numpy_blocks` is the specification, to be read; `timesformer_ref.torch_blocks` the
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         load_checkpoint,
         save_checkpoint,
     )
+    from timesformer_ref.choosing import choose_preprocessing
     from timesformer_ref.config import TimeSformerConfig
     from timesformer_ref.numpy_blocks.model import forward
     from timesformer_ref.preprocessing import Preprocessing
@@ -36,6 +37,7 @@ _HOME = {
     "TimeSformer": "pretrained",
     "TimeSformerConfig": "config",
     "VideoError": "video",
+    "choose_preprocessing": "choosing",
     "forward": "numpy_blocks.model",
     "load_checkpoint": "checkpoints",
     "read_clip": "video",
@@ -50,6 +52,7 @@ __all__ = [
     "TimeSformer",
     "TimeSformerConfig",
     "VideoError",
+    "choose_preprocessing",
     "forward",
     "load_checkpoint",
     "read_clip",
@@ -61,3 +64,7 @@ def __getattr__(name: str) -> Any:  # so that reading the NumPy blocks does not 
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,6 +10,7 @@ from typing import Any
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.pretrained import TimeSformer
 from timesformer_ref.variants import Variant, matching_variant
 
 ASSUMED = {"sampling_rate": "rate 32", "mean": "mean 0.45", "std": "std 0.225"}
@@ -21,9 +22,11 @@ class PreprocessingWarning(UserWarning):
 
 
 def choose_preprocessing(
-    checkpoint: Checkpoint, variant: Variant | None = None, asked: Mapping[str, Any] | None = None
+    checkpoint: Checkpoint | TimeSformer,
+    variant: Variant | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> Preprocessing:
-    """The input that a checkpoint is to have.
+    """The input that a checkpoint, or the model made of it, is to have.
 
     In order of precedence: what is `asked` (fields of `Preprocessing`), the named variant, the
     checkpoint's own config, the published variant that its geometry matches, and last the numbers
@@ -33,6 +36,11 @@ def choose_preprocessing(
     """
     config, asked = checkpoint.config, asked or {}
     if variant:
+        if (variant.frames, variant.crop) != (config.num_frames, config.image_size):
+            _warn(
+                f"{variant.name} has {variant.frames} frames of {variant.crop} pixels, the "
+                f"checkpoint was trained for {config.num_frames} of {config.image_size}"
+            )
         return _changed(config, variant.preprocessing, asked)
     own = {"num_frames": config.num_frames, "crop": config.image_size, **checkpoint.preprocessing}
     known = {**own, **asked}

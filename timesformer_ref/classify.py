@@ -24,6 +24,10 @@ Run = Callable[[Float[np.ndarray, "t c H W"]], Float[np.ndarray, " labels"]]
 """One implementation, ready to turn a view into logits."""
 
 
+class LogitsError(Exception):
+    """An answer that is no answer: names the video."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The answer for one video.
@@ -70,8 +74,8 @@ def numpy_run(checkpoint: Checkpoint, dtype: type[np.floating[Any]]) -> Run:
 class Classifier:
     """A checkpoint made ready once, for any number of videos.
 
-    device, dtype: of the PyTorch implementation; NumPy computes in float64 where that is asked, else
-        in float32.
+    device, dtype: of the PyTorch implementation; NumPy computes in float64 where that is asked,
+        else in float32.
     average: of the views' logits, as the original does, or of their softmax, as the paper says.
     """
 
@@ -106,7 +110,7 @@ class Classifier:
     ) -> Prediction:
         """Classify one video; `progress` is called after every view of every implementation.
 
-        Raises VideoError (see `read_clip`), ValueError where the arithmetic overflows.
+        Raises VideoError (see `read_clip`), and LogitsError where the arithmetic overflows.
         """
         clip = read_clip(
             video, self.preprocessing, num_clips=num_clips, num_crops=num_crops, pixels=pixels
@@ -119,7 +123,7 @@ class Classifier:
                 progress()
             logits.append(np.stack(per_view))
         if not np.isfinite(logits).all():
-            raise ValueError(f"{video}: logits are not finite: use an arithmetic of a wider range")
+            raise LogitsError(f"{video}: logits are not finite: use an arithmetic of a wider range")
         views = logits[0]
         probabilities = (
             softmax(views.mean(axis=0))

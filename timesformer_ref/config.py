@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf, prod
+from math import prod
 from typing import Any
 
 Grid = tuple[int, int, int]
@@ -98,7 +98,7 @@ RULES: dict[str, Rule] = {
     "num_hidden_layers": COUNT,
     "num_attention_heads": COUNT,
     "intermediate_size": COUNT,
-    "layer_norm_eps": (lambda v: _is_number(v) and 0 < v < inf, "a number above 0"),
+    "layer_norm_eps": (lambda v: _is_number(v) and 0 < v < 1, "a number between 0 and 1"),
     "qkv_bias": (lambda v: isinstance(v, bool), "True or False"),
     "attention_type": (lambda v: v in tuple(SCHEMES), f"one of {', '.join(SCHEMES)}"),
     "num_labels": COUNT,
@@ -189,7 +189,9 @@ class TimeSformerConfig:
             raise ValueError(
                 f"a video has 5 axes (batch, frames, channels, height, width), not shape {shape}"
             )
-        _, frames, channels, height, width = shape
+        batch, frames, channels, height, width = shape
+        if batch < 1:
+            raise ValueError(f"the video of shape {shape} has no clips: at least 1 is needed")
         if channels != self.num_channels:
             raise ValueError(
                 f"the video has {channels} channels on axis 2 of {shape}, "

@@ -30,16 +30,22 @@ class TimeSformer(model.TimeSformer):
         *,
         num_frames: int | None = None,
         image_size: int | None = None,
+        num_attention_heads: int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> TimeSformer:
         """The model of a checkpoint file, a Hugging Face folder or a hub id, ready to classify.
 
         num_frames, image_size: another clip length or frame size (pixels) than the file's, for
-        training on; a clip of any size is taken without.
-        Raises CheckpointError (see `load_checkpoint`).
+        training on; a clip of any size is taken without. num_attention_heads: see
+        `load_checkpoint`, whose CheckpointError it raises.
         """
-        checkpoint = load_checkpoint(source, num_frames=num_frames, image_size=image_size)
+        checkpoint = load_checkpoint(
+            source,
+            num_frames=num_frames,
+            image_size=image_size,
+            num_attention_heads=num_attention_heads,
+        )
         return cls.from_checkpoint(checkpoint, device=device, dtype=dtype)
 
     @classmethod

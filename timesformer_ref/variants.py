@@ -101,7 +101,7 @@ def find_variant(name: str) -> Variant:
     Raises ValueError with the choices where none or several match.
     """
     words = _words(name)
-    found = [v for v in VARIANTS if words <= _words(f"{v.model} {v.file} {v.hub or ''}")]
+    found = [v for v in VARIANTS if words <= _words(f"{v.model} {v.file} {v.hub or ''} {v.crop}")]
     exact = [v for v in found if any(words == _words(n) for n in (v.file, v.name, v.hub) if n)]
     found = exact or found
     if len(found) == 1:

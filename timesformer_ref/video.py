@@ -78,8 +78,8 @@ def read_clip(
         _warn_of_display(path)
     while True:
         indices = _sample(footage, preprocessing, num_clips, pixels)
-        video, times = _decode(path, indices, preprocessing, num_crops, pixels)
-        if len(times) > indices.max():
+        video, times, damaged = _decode(path, indices, preprocessing, num_crops, pixels)
+        if len(times) > indices.max() and not (damaged and len(times) < len(footage.times)):
             break
         footage = footage._replace(times=_times(times, footage.fps, path))
     survivors = len(footage.times)
@@ -163,14 +163,15 @@ def _packets(
         return
 
 
-def _frames(path: Path) -> Iterator[tuple[av.VideoFrame, _Display]]:
-    """The frames in the order of display, and how a viewer shows them."""
+def _frames(path: Path) -> Iterator[tuple[av.VideoFrame, _Display] | None]:
+    """The frames in the order of display and how a viewer shows them; None for what is damaged."""
     with _opened(path) as (container, stream):
         shown = None
         for packet in _packets(container, stream):
             try:
                 frames = packet.decode()
             except av.FFmpegError:
+                yield None
                 continue
             for frame in frames:
                 shown = shown or _display(stream, frame)
@@ -240,16 +241,22 @@ def _decode(
     preprocessing: Preprocessing,
     num_crops: int,
     pixels: Pixels,
-) -> tuple[Float32[np.ndarray, "clips crops t c H W"], list[float | None]]:
-    """The views of the frames with these numbers, and when each decoded frame is shown.
+) -> tuple[Float32[np.ndarray, "clips crops t c H W"], list[float | None], bool]:
+    """The views of the frames with these numbers, when each decoded frame is shown, and any damage.
 
-    Where fewer frames can be decoded than the largest number asks for, views are left unfilled.
+    Decoding ends with the last of these frames, but goes on to the end of a damaged video, to know
+    all that survives. Where that is less than the largest number asks for, views are left unfilled.
     """
     channels, side = len(preprocessing.mean), preprocessing.crop
     clips, t = indices.shape
     video = np.empty((clips, num_crops, t, channels, side, side), np.float32)
     times: list[float | None] = []
-    for frame, shown in _frames(path):
+    damaged = False
+    for decoded in _frames(path):
+        if decoded is None:
+            damaged = True
+            continue
+        frame, shown = decoded
         clip, position = np.nonzero(indices == len(times))
         if len(clip):
             views = crops(
@@ -263,9 +270,9 @@ def _decode(
             )
             video[clip, :, position] = views[:, 0]
         times.append(frame.time)
-        if len(times) > indices.max():
+        if len(times) > indices.max() and not damaged:
             break
-    return video, times
+    return video, times, damaged
 
 
 def _picture(
@@ -317,7 +324,7 @@ def _upright(picture: UInt8[np.ndarray, "H W c"], shown: _Display) -> UInt8[np.n
 
 def _warn_of_display(path: Path) -> None:
     """Warn where a viewer does not show the pixels as they are stored."""
-    shown = next((shown for _, shown in _frames(path)), _Display(Fraction(1)))
+    shown = next((decoded[1] for decoded in _frames(path) if decoded), _Display(Fraction(1)))
     differences = []
     if any(shown[1:]):
         differences.append("turned by its rotation flag")

@@ -76,7 +76,7 @@ def classifier(tokens, model, config, grid):
 
 def gradients(video, labels, model, config):
     model.zero_grad()
-    loss = model(torch.tensor(video), torch.tensor(labels)).loss
+    loss = model(torch.tensor(video), torch.tensor(labels).long()).loss
     loss.backward()
     return loss.item(), {name: p.grad.numpy() for name, p in model.named_parameters()}
 

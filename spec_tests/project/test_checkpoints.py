@@ -33,9 +33,15 @@ from spec_tests.project.tiny import (
     same_weights,
 )
 from timesformer_ref import TimeSformer, load_checkpoint, save_checkpoint
-from timesformer_ref.checkpoints import CheckpointError, CheckpointWarning, writing
+from timesformer_ref.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointWarning,
+    writing,
+)
 from timesformer_ref.checkpoints.hugging_face import rename_to_hugging_face
 from timesformer_ref.config import SCHEMES
+from timesformer_ref.initialise import initial_weights
 from timesformer_ref.variants import VARIANTS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -974,3 +980,10 @@ def test_the_thirteen_published_geometries_are_recognised_from_shapes_alone():
         table = weight_table(variant.config)
         shapes = {name: torch.empty(w.shape, device="meta") for name, w in table.items()}
         assert infer_config(variant.file, shapes, {}) == variant.config
+
+
+def test_numpy_weights_make_a_checkpoint(tmp_path):
+    weights = initial_weights(CONFIG, 0)
+    save_checkpoint(Checkpoint(CONFIG, weights), tmp_path / "x.safetensors")
+    found = load_checkpoint(tmp_path / "x.safetensors").arrays()
+    assert all(np.array_equal(found[name], weights[name]) for name in weights)

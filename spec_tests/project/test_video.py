@@ -464,3 +464,17 @@ def test_real_frames_are_those_that_the_original_samples(monkeypatch, name, tota
     means = [pictures[distinct.index(number)] for number in clip.frames[0]]
     golden = json.loads((GOLDEN / "end_to_end.json").read_text())["videos"][name]
     np.testing.assert_allclose(means, golden["frame_means"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("pixels", ["stored", "display"])
+def test_damage_in_the_middle_is_told_and_frames_are_chosen_among_the_survivors(tmp_path, pixels):
+    path = write(tmp_path / "x.avi", numbered(60), encoder={"g": "1"})
+    data = bytearray(path.read_bytes())
+    with av.open(path) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    for position, size in packets[20:30]:
+        data[position + 8 : position + size] = bytes(size - 8)
+    path.write_bytes(data)
+    with pytest.warns(VideoWarning, match="60 frames are promised, but 50 can be decoded"):
+        clip = read_clip(path, Preprocessing(num_frames=8, sampling_rate=6, crop=16), pixels=pixels)
+    assert max(clip.frames[0]) < 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,17 +27,25 @@ class CheckpointWarning(UserWarning):
 class Checkpoint:
     """The weights of one model and what is known of them.
 
-    weights: tensors by their name in the original's state dict, in the type of the file.
+    weights: tensors by their name in the original's state dict, in the type of the file; NumPy
+        arrays become tensors.
     labels: the name of each class, where the file has them.
     preprocessing: those fields of `Preprocessing` that the file itself tells.
     form: of the file it came from.
     """
 
     config: TimeSformerConfig
-    weights: dict[str, Tensor]
+    weights: Mapping[str, Tensor]
     labels: tuple[str, ...] | None = None
     preprocessing: dict[str, Any] = field(default_factory=dict)
     form: Form = "original"
+
+    def __post_init__(self) -> None:
+        tensors = {
+            name: torch.from_numpy(w) if isinstance(w, np.ndarray) else w
+            for name, w in self.weights.items()
+        }
+        object.__setattr__(self, "weights", tensors)
 
     def arrays(self, dtype: type[np.floating[Any]] = np.float32) -> dict[str, np.ndarray]:
         """The weights as NumPy arrays; those already of that type share the tensors' memory."""

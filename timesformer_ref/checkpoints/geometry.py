@@ -99,7 +99,7 @@ def _heads(path: object, width: int, told: Mapping[str, Any]) -> Any:
     if "num_attention_heads" not in told and width % HEAD_WIDTH:
         raise CheckpointError(
             f"{path}: no tensor tells the number of heads, and heads of {HEAD_WIDTH} do not divide "
-            f"the width {width}: give num_attention_heads"
+            f"the width {width}: give num_attention_heads (--heads)"
         )
     heads = told.get("num_attention_heads", width // HEAD_WIDTH)
     if isinstance(heads, int) and heads > 0 and width % heads:
@@ -127,10 +127,19 @@ def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
 
 
 def check(path: object, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint with problems.
+
+    Raises CheckpointError, which tells the first problem and counts the others.
+    """
+    if problems := find_problems(checkpoint):
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise CheckpointError(f"{path}: {problems[0]}{more}")
+
+
+def find_problems(checkpoint: Checkpoint) -> list[str]:
     """Compare weights with the weight table: none missing, none more, right shapes, real numbers.
 
-    Raises CheckpointError, which names the first tensor that is wrong and counts the others, and
-    where the labels are not one a class.
+    Also whether labels, where there are any, are one a class.
     """
     config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
     table = weight_table(config)
@@ -163,9 +172,7 @@ def check(path: object, checkpoint: Checkpoint) -> None:
         ]
     if labels is not None and len(labels) != config.num_labels:
         problems.append(f"names {len(labels)} classes, but head.weight has {config.num_labels}")
-    if problems:
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-        raise CheckpointError(f"{path}: {problems[0]}{more}")
+    return problems
 
 
 def _type(dtype: torch.dtype) -> str:

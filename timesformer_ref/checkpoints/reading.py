@@ -43,7 +43,8 @@ def load_checkpoint(
     No code in a file ever runs. Raises CheckpointError, which names the file and the tensor, for
     anything that is not the whole checkpoint of one TimeSformer.
     """
-    checkpoint = _read(_locate(source), num_attention_heads)
+    checkpoint = read_unchecked(source, num_attention_heads)
+    check(source, checkpoint)
     config = checkpoint.config
     frames = config.num_frames if num_frames is None else num_frames
     size = config.image_size if image_size is None else image_size
@@ -60,6 +61,8 @@ def load_checkpoint(
 
 
 def _locate(source: str | PathLike[str]) -> Path:
+    if not str(source):
+        raise CheckpointError("the name of the checkpoint is empty")
     path = Path(os.path.expanduser(source))
     if os.path.exists(path):
         return path
@@ -68,7 +71,12 @@ def _locate(source: str | PathLike[str]) -> Path:
     raise CheckpointError(f"{source}: no such file or folder, nor a hub id like owner/model")
 
 
-def _read(path: Path, heads: int | None) -> Checkpoint:
+def read_unchecked(source: str | PathLike[str], heads: int | None = None) -> Checkpoint:
+    """A checkpoint whose tensors may be missing, of the wrong shape, or not finite.
+
+    Raises CheckpointError for a file that is no TimeSformer's at all.
+    """
+    path = _locate(source)
     form: Form
     if path.is_dir():
         form, told = "Hugging Face", hugging_face.read_metadata(path)
@@ -80,9 +88,7 @@ def _read(path: Path, heads: int | None) -> Checkpoint:
     config_told = {**told.config, **({} if heads is None else {"num_attention_heads": heads})}
     weights = hugging_face.rename_from_hugging_face(weights)
     config = infer_config(path, weights, config_told)
-    checkpoint = Checkpoint(config, weights, told.labels, told.preprocessing, form)
-    check(path, checkpoint)
-    return checkpoint
+    return Checkpoint(config, weights, told.labels, told.preprocessing, form)
 
 
 def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:

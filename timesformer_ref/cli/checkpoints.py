@@ -22,11 +22,13 @@ def inspect(
 
     That is its form, geometry and scheme, the published variant that it matches, and any problem.
     """
-    from timesformer_ref.checkpoints import load_checkpoint
+    from timesformer_ref.checkpoints.geometry import find_problems
+    from timesformer_ref.checkpoints.reading import read_unchecked
     from timesformer_ref.variants import matching_variant
     from timesformer_ref.weights import count_parameters
 
-    loaded = load_checkpoint(checkpoint, num_attention_heads=heads)
+    loaded = read_unchecked(checkpoint, heads)
+    problems = find_problems(loaded)
     config = loaded.config
     match = matching_variant(config)
     dtypes = sorted({str(w.dtype).removeprefix("torch.") for w in loaded.weights.values()})
@@ -49,7 +51,8 @@ def inspect(
             for k, v in loaded.preprocessing.items()
         )
         or ("as the published variant" if match else "not told: give --rate, --mean and --std"),
-        "problems": "none: every tensor is there, of the right shape, and finite",
+        "problems": "\n".join(problems)
+        or "none: every tensor is there, of the right shape, and finite",
     }
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
@@ -57,6 +60,8 @@ def inspect(
     for row in rows.items():
         table.add_row(*row)
     out.print(table)
+    if problems:
+        raise typer.Exit(1)
 
 
 def convert(
@@ -91,13 +96,19 @@ def convert(
     from dataclasses import asdict, replace
 
     from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
+    from timesformer_ref.checkpoints.writing import ENDINGS
     from timesformer_ref.labels import read_labels
     from timesformer_ref.variants import matching_variant
 
+    if target.suffix not in ENDINGS:
+        raise typer.BadParameter(
+            f"{target}: use NAME.pyth, NAME.safetensors, or a name without ending for a folder"
+        )
     loaded = load_checkpoint(source, num_frames=frames, image_size=size, num_attention_heads=heads)
     if labels:
         loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
-    if match := matching_variant(loaded.config):
+    match = None if frames or size else matching_variant(loaded.config)
+    if match:
         known = asdict(match.preprocessing) | loaded.preprocessing
         loaded = replace(loaded, preprocessing=known)
     save_checkpoint(loaded, target)

@@ -132,6 +132,7 @@ def _try_classify(
     progress: Any,
 ) -> Prediction | None:
     """The prediction, or nothing after a line that says what is wrong with the video."""
+    from timesformer_ref.classify import LogitsError
     from timesformer_ref.video import VideoError
 
     try:
@@ -139,7 +140,7 @@ def _try_classify(
             return classifier(
                 file, num_clips=clips, num_crops=crops, pixels=pixels.value, progress=progress
             )
-    except (VideoError, OSError) as error:
+    except (LogitsError, VideoError, OSError) as error:
         err.print(one_line(error))
     return None
 
@@ -147,7 +148,7 @@ def _try_classify(
 def _as_json(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "video": prediction.video,
-        "frames": prediction.frames,
+        "frames": [index for clip in prediction.frames for index in clip],
         "views": prediction.views,
         "backend": prediction.backend,
         "top": [

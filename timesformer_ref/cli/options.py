@@ -121,7 +121,9 @@ PixelsOption = Annotated[
         "rotation and timestamps."
     ),
 ]
-ClipsOption = Annotated[int, typer.Option(help="Clips spread over the video.", min=1, metavar="N")]
+ClipsOption = Annotated[
+    int, typer.Option(help="Clips spread over the video.", min=1, max=1000, metavar="N")
+]
 DeviceOption = Annotated[
     str,
     typer.Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),

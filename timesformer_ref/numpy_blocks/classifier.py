@@ -31,7 +31,13 @@ def classifier(
 
 
 def cross_entropy(logits: Float[Array, "b labels"], labels: Int[Array, " b"]) -> np.floating:
-    """The mean of -log softmax(logits)[label] over the batch: the training loss."""
+    """The mean of -log softmax(logits)[label] over the batch: the training loss.
+
+    Raises ValueError for labels that are not one of the classes for each clip.
+    """
+    clips, classes = logits.shape
+    if labels.shape != (clips,) or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels {labels}: expected {clips}, each from 0 to {classes - 1}")
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return -np.take_along_axis(log_probabilities, labels[:, None], axis=1).mean()

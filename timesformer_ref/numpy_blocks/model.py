@@ -45,8 +45,10 @@ def forward(
 
     Computes in the type of its arguments, float32 or float64. The clip may have another number of
     frames or another frame size than the weights were trained for.
-    Raises ValueError for a clip that the model cannot take.
+    Raises ValueError for a clip or labels that the model cannot take.
     """
+    if not np.issubdtype(video.dtype, np.floating):
+        raise ValueError(f"the video holds {video.dtype}, expected normalised floating point")
     grid = config.clip_grid(video.shape)
     tokens = time_embedding(patchify(video, weights, config), weights, config)
     hidden_states, attentions = [tokens], []

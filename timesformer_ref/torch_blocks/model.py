@@ -93,6 +93,8 @@ class TimeSformer(nn.Module):
         The clip may have another number of frames or another frame size than the weights were
         trained for. Raises ValueError for a clip that the model cannot take.
         """
+        if not video.is_floating_point():
+            raise ValueError(f"the video holds {video.dtype}, expected normalised floating point")
         grid = self.config.clip_grid(video.shape)
         frames = patchify(video, self.patch_embed, self.cls_token, self.pos_embed)
         tokens = time_embedding(self.pos_drop(frames), self.time_embed, self.time_drop)
