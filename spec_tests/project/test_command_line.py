@@ -652,3 +652,7 @@ def test_numbers_that_overflow_in_one_model_do_not_stop_the_other_videos(run, ro
 def test_no_help_text_shows_names_of_the_code(run):
     for name in ("classify", "features", "inspect", "convert", "bench"):
         assert "options." not in run(name, "--help").out
+
+
+def test_the_version_is_the_packages(run):
+    assert run("--version").out == f"timesformer-ref {version('timesformer-ref')}\n"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
-from timesformer_ref.cli.console import err, one_line
+from timesformer_ref.cli.console import err, one_line, out
 from timesformer_ref.cli.features import features
 
 app = typer.Typer(
@@ -25,6 +26,21 @@ app = typer.Typer(
 )
 for command in (classify, features, inspect, convert, bench):
     app.command()(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        out.print(f"timesformer-ref {version('timesformer-ref')}")
+        raise typer.Exit
+
+
+@app.callback()
+def general(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version)
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
