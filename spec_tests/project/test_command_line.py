@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections import namedtuple
+from importlib.metadata import version
 
 import numpy as np
 import pytest
