@@ -36,7 +36,7 @@ def geometries(draw):
         patch_size=patch,
         num_channels=draw(st.integers(1, 3)),
         num_frames=cut_t * draw(st.integers(1, 3)),
-        hidden_size=heads * draw(st.integers(2, 6)),
+        hidden_size=heads * draw(st.integers(4, 8)),
         num_hidden_layers=draw(st.integers(1, 2)),
         num_attention_heads=heads,
         intermediate_size=draw(st.integers(1, 9)),
