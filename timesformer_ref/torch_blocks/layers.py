@@ -65,9 +65,10 @@ def nearest(size: int, new_size: int, device: torch.device) -> Int[Tensor, " new
     The original runs PyTorch's `interpolate` in float32, and its rounding is part of the model; so
     the index is computed in float32 here, whatever the type of the weights.
     """
-    sizes = torch.tensor([size, new_size], dtype=torch.float32, device=device)
     places = torch.arange(new_size, dtype=torch.float32, device=device)
-    return (places * (sizes[0] / sizes[1])).floor().long().clamp(max=size - 1)
+    # Both sizes as tensors: a GPU divides by a plain number inexactly, and copies would stall it.
+    ratio = places.new_full((1,), size) / places.new_full((1,), new_size)
+    return (places * ratio).floor().long().clamp(max=size - 1)
 
 
 class StochasticDepth(nn.Module):
