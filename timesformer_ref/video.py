@@ -63,9 +63,11 @@ def read_clip(
         the original's way. `display` honours timestamps, pixel aspect and rotation flag: what a
         viewer sees. A video of constant rate gives the same frames either way.
 
-    Frames are decoded once and in order, up to the last that is needed, and each is cut to its
-    views at once, so that memory grows with the views and not with the video. What cannot be
-    decoded is passed over, as players do: frames are then chosen among those that survive.
+    Frames are decoded in order and each is cut to its views at once, so that memory grows with the
+    views and not with the video. One clip needs no frame after its last, and damage there is not
+    looked for; several clips, and segments, rest on the number of frames, so all are decoded.
+    What cannot be decoded is passed over, as players do: frames are then chosen among those that
+    survive.
 
     Raises VideoError where the file gives no clip, ValueError where the arguments do not make
     sense. Warns with VideoWarning where the file is damaged, and where `stored` pixels differ from
@@ -76,10 +78,14 @@ def read_clip(
     footage = _survey(path)
     if pixels == "stored":
         _warn_of_display(path)
+    # Where one clip starts does not rest on the number of frames; several, and segments, do.
+    rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
     while True:
         indices = _sample(footage, preprocessing, num_clips, pixels)
-        video, times, damaged = _decode(path, indices, preprocessing, num_crops, pixels)
-        if len(times) > indices.max() and not (damaged and len(times) < len(footage.times)):
+        video, times, ended = _decode(
+            path, indices, footage, preprocessing, num_crops, pixels, rests_on_total
+        )
+        if not ended or _agree(times, footage, pixels):
             break
         footage = footage._replace(times=_times(times, footage.fps, path))
     survivors = len(footage.times)
@@ -189,13 +195,18 @@ def _survey(path: Path) -> _Footage:
         packets = [
             (None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
             for p in _packets(container, stream)
-            if p.size  # an empty packet ends the stream
+            if p.size and _is_picture(stream.codec_context.name, bytes(p))  # empty: the end
         ]
         rate = stream.average_rate or stream.guessed_rate
     if not rate:
         raise VideoError(f"{path}: does not tell its frame rate; convert it, say to H.264 mp4")
     times = _times([time for time, hidden in packets if not hidden], float(rate), path)
     return _Footage(times, float(rate), len(times) + max(announced - len(packets), 0))
+
+
+def _is_picture(codec: str, packet: bytes) -> bool:
+    """Whether a packet is shown; VP8 has others, which only serve to decode those that follow."""
+    return codec != "vp8" or bool(packet[0] & 0x10)
 
 
 def _times(stamps: Sequence[float | None], fps: float, path: Path) -> Float64[np.ndarray, " n"]:
@@ -238,14 +249,17 @@ def _sample(
 def _decode(
     path: Path,
     indices: Int64[np.ndarray, "clips t"],
+    footage: _Footage,
     preprocessing: Preprocessing,
     num_crops: int,
     pixels: Pixels,
+    to_the_end: bool,
 ) -> tuple[Float32[np.ndarray, "clips crops t c H W"], list[float | None], bool]:
-    """The views of the frames with these numbers, when each decoded frame is shown, and any damage.
+    """The views of the frames with these numbers, when each decoded frame is shown, and the end.
 
-    Decoding ends with the last of these frames, but goes on to the end of a damaged video, to know
-    all that survives. Where that is less than the largest number asks for, views are left unfilled.
+    Decoding stops after the last of these frames, unless it is asked to go on `to_the_end` or the
+    video proves damaged or other than surveyed. Where the end comes too early, views are left
+    unfilled.
     """
     channels, side = len(preprocessing.mean), preprocessing.crop
     clips, t = indices.shape
@@ -270,9 +284,27 @@ def _decode(
             )
             video[clip, :, position] = views[:, 0]
         times.append(frame.time)
-        if len(times) > indices.max() and not damaged:
-            break
-    return video, times, damaged
+        if len(times) > indices.max() and not (to_the_end or damaged):
+            if _agree(times, footage, pixels, so_far=True):
+                return video, times, False
+            to_the_end = True
+    return video, times, True
+
+
+def _agree(
+    times: Sequence[float | None], footage: _Footage, pixels: Pixels, so_far: bool = False
+) -> bool:
+    """Whether the decoded frames are those that were surveyed: as many, and for `display` as timed.
+
+    A decoder drops frames without a word where it lacks those that they are made from.
+    """
+    surveyed = footage.times[: len(times)] if so_far else footage.times
+    if len(times) != len(surveyed) or pixels == "stored":
+        return len(times) == len(surveyed)
+    if None in times:
+        return True  # there is nothing better to go by than the survey
+    found = np.array(times, np.float64)
+    return np.allclose(found - found[0], surveyed - surveyed[0], rtol=0, atol=0.5 / footage.fps)
 
 
 def _picture(
