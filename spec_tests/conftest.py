@@ -1,4 +1,4 @@
-"""Shapes are checked while tests run, and every test runs on both writings."""
+"""Shapes are checked while tests run, and every test runs on both implementations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spec_tests.ports import numpy_port, torch_port  # noqa: E402
 
 @pytest.fixture(params=[numpy_port, torch_port], ids=["numpy", "torch"])
 def port(request):
-    """One writing, by the port interface."""
+    """One implementation, by the port interface."""
     return request.param
 
 

@@ -129,7 +129,7 @@ def test_no_attention_score_overflows_however_large(port, prepare):
     assert np.isfinite(found).all()
 
 
-def test_both_writings_return_the_weights_of_every_step(dtype):
+def test_both_implementations_return_the_weights_of_every_step(dtype):
     case = golden("divided")
     video, weights = case.inputs(dtype)
     numpy_out = forward(

@@ -1,4 +1,4 @@
-"""The whole model: against the original, and the two writings against each other."""
+"""The whole model: against the original, and the two implementations against each other."""
 
 from __future__ import annotations
 

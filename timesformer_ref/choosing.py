@@ -36,12 +36,13 @@ def choose_preprocessing(
     """
     config, asked = checkpoint.config, asked or {}
     if variant:
-        if (variant.frames, variant.crop) != (config.num_frames, config.image_size):
+        chosen = _changed(config, variant.preprocessing, asked)
+        if (chosen.num_frames, chosen.crop) != (config.num_frames, config.image_size):
             _warn(
-                f"{variant.name} has {variant.frames} frames of {variant.crop} pixels, the "
+                f"{variant.name} is for {chosen.num_frames} frames of {chosen.crop} pixels, the "
                 f"checkpoint was trained for {config.num_frames} of {config.image_size}"
             )
-        return _changed(config, variant.preprocessing, asked)
+        return chosen
     own = {"num_frames": config.num_frames, "crop": config.image_size, **checkpoint.preprocessing}
     known = {**own, **asked}
     if known["crop"] != config.image_size and "crop" not in asked:

@@ -1,4 +1,4 @@
-"""This project's NumPy writing by the port interface, in float32 or float64 as asked."""
+"""This project's NumPy implementation by the port interface, in float32 or float64 as asked."""
 
 import numpy as np
 

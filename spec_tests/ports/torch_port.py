@@ -1,4 +1,4 @@
-"""This project's PyTorch writing by the port interface, in float32 or float64 as asked."""
+"""This project's PyTorch implementation by the port interface, in float32 or float64 as asked."""
 
 import torch
 

@@ -307,7 +307,7 @@ def test_a_variant_goes_before_what_the_checkpoint_tells_and_flags_before_it():
     ssv2 = find_variant("ssv2 hr")
     with pytest.warns(PreprocessingWarning, match="trained for 4 of 32"):
         assert choose_preprocessing(start, ssv2) == ssv2.preprocessing
-    with pytest.warns(PreprocessingWarning, match="16 frames of 448 pixels, the checkpoint was"):
+    with warnings.catch_warnings(action="error"):
         asked = choose_preprocessing(start, ssv2, {"num_frames": 4, "crop": 32})
     assert (asked.num_frames, asked.crop, asked.sampling_rate) == (4, 32, None)
     assert asked.channel_order == "bgr"
@@ -634,11 +634,15 @@ def test_inspect_lists_every_problem_beside_what_the_file_is(run, room):
     broken = dict(start.weights)
     del broken["blocks.1.mlp.fc2.bias"]
     broken["norm.weight"] = broken["norm.weight"][:-1]
+    broken["norm.bias"] = broken["norm.bias"] * float("nan")
+    broken["\x1b[31mred"] = torch.ones(1)
     torch.save(broken, room / "broken.pyth")
     said = run("inspect", "broken.pyth", "--heads", 4)
     assert said.code == 1
     for words in ("divided_space_time", "blocks.1.mlp.fc2.bias is missing", "norm.weight is 31"):
         assert words in said.out
+    assert "norm.bias has 32 of 32 numbers that are NaN" in said.out
+    assert "\x1b" not in said.out
 
 
 def test_numbers_that_overflow_in_one_model_do_not_stop_the_other_videos(run, room):

@@ -63,7 +63,7 @@ def test_reading_a_file_takes_at_most_2_2_times_its_size(checkpoint):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the original's videos")
-def test_real_videos_give_the_originals_logits_through_both_writings(tmp_path):
+def test_real_videos_give_the_originals_logits_through_both_implementations(tmp_path):
     path = tmp_path / "original.pyth"
     subprocess.run([sys.executable, SHARED / "make_checkpoint.py", path], check=True)
     expected = json.loads((FOLDER / "end_to_end.json").read_text())["videos"]

@@ -1,4 +1,4 @@
-"""What the PyTorch writing adds to the specification: training, compilation, devices and types."""
+"""What PyTorch adds to the specification: training, compilation, devices and types."""
 
 from __future__ import annotations
 

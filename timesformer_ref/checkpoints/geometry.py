@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import count
 from math import isqrt
 from typing import Any
 
@@ -108,18 +109,23 @@ def _heads(path: object, width: int, told: Mapping[str, Any]) -> Any:
 
 
 def _depth(weights: Mapping[str, Tensor]) -> int:
+    """How many blocks are numbered from 0 without a gap; others are told as unexpected."""
     numbers = {int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d{1,6})\.", name))}
-    return max(1, len(numbers))
+    return next(depth for depth in count(1) if depth not in numbers)
 
 
 def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
-    """The scheme whose earlier steps are those of block 0; time tells joint from space-only."""
-    found = {step for step in STEPS if f"blocks.0.{step}_attn.qkv.weight" in weights}
+    """The scheme whose earlier steps the names tell; time tells joint from space-only."""
+    found = {
+        step
+        for step in STEPS
+        if any(re.match(rf"blocks\.\d+\.{step}_(norm1|attn|fc)\.", name) for name in weights)
+    }
     fitting = [name for name, steps in SCHEMES.items() if set(steps[:-1]) == found]
     if not fitting:
         raise CheckpointError(
-            f"{path}: block 0 has the attention steps {', '.join(sorted(found))} before its last, "
-            f"which is no known scheme: expected one of {', '.join(SCHEMES)}"
+            f"{path}: its blocks have the attention steps {', '.join(sorted(found))} before their "
+            f"last, which is no known scheme: expected one of {', '.join(SCHEMES)}"
         )
     if len(fitting) > 1:
         return "joint_space_time" if "time_embed" in weights else "space_only"
@@ -164,12 +170,11 @@ def find_problems(checkpoint: Checkpoint) -> list[str]:
         for name, weight in weights.items()
         if weight.dtype not in DTYPES
     ]
-    if not problems:
-        problems = [
-            f"tensor {name} has {count} of {weight.numel()} numbers that are NaN or infinite"
-            for name, weight in weights.items()
-            if (count := int((~torch.isfinite(weight)).sum()))
-        ]
+    problems += [
+        f"tensor {name} has {wrong} of {weight.numel()} numbers that are NaN or infinite"
+        for name, weight in weights.items()
+        if weight.dtype in DTYPES and (wrong := int((~torch.isfinite(weight)).sum()))
+    ]
     if labels is not None and len(labels) != config.num_labels:
         problems.append(f"names {len(labels)} classes, but head.weight has {config.num_labels}")
     return problems

@@ -21,7 +21,8 @@ def bench(
     ] = options.PeerScheme.divided,
     repeats: Annotated[int, typer.Option(help="Measured rounds.", min=1, metavar="N")] = 7,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of PyTorch; else its own choice.", min=1)
+        int | None,
+        typer.Option(help="Threads of PyTorch; else its own choice.", min=1, metavar="N"),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures here.", metavar="FILE")

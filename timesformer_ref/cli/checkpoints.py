@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import out
+from timesformer_ref.cli.console import out, printable
 
 
 def inspect(
@@ -51,17 +51,22 @@ def inspect(
             for k, v in loaded.preprocessing.items()
         )
         or ("as the published variant" if match else "not told: give --rate, --mean and --std"),
-        "problems": "\n".join(problems)
+        "problems": "\n".join(_first(problems))
         or "none: every tensor is there, of the right shape, and finite",
     }
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for row in rows.items():
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     out.print(table)
     if problems:
         raise typer.Exit(1)
+
+
+def _first(problems: list[str], most: int = 12) -> list[str]:
+    more = [f"… and {len(problems) - most} more"] if len(problems) > most else []
+    return [problem.replace("\n", " ") for problem in problems[:most]] + more
 
 
 def convert(
@@ -102,7 +107,7 @@ def convert(
 
     if target.suffix not in ENDINGS:
         raise typer.BadParameter(
-            f"{target}: use NAME.pyth, NAME.safetensors, or a name without ending for a folder"
+            f"{target}: use NAME.pyth, NAME.safetensors, or for a folder a name without a dot"
         )
     loaded = load_checkpoint(source, num_frames=frames, image_size=size, num_attention_heads=heads)
     if labels:

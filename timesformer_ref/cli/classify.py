@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import err, one_line, out, progress_bar, wrong_use
+from timesformer_ref.cli.console import err, one_line, out, printable, progress_bar, wrong_use
 
 if TYPE_CHECKING:
     from timesformer_ref.classify import Classifier, Prediction
@@ -154,7 +154,7 @@ def _as_json(prediction: Prediction, names: tuple[str, ...] | None, top: int) ->
         "top": [
             {
                 "index": index,
-                "label": _label(index, names),
+                "label": names[index] if names else str(index),
                 "probability": float(prediction.probabilities[index]),
             }
             for index in prediction.top(top)
@@ -167,7 +167,7 @@ def _as_json(prediction: Prediction, names: tuple[str, ...] | None, top: int) ->
 
 
 def _label(index: int, names: tuple[str, ...] | None) -> str:
-    return names[index] if names else str(index)
+    return printable(names[index]) if names else str(index)
 
 
 def _show(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> None:
@@ -178,7 +178,7 @@ def _show(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> No
     for index in prediction.top(top):
         probability = float(prediction.probabilities[index])
         bar = "█" * round(20 * probability)
-        name = f"{names[index]}  ({index})" if names else f"class {index}"
+        name = f"{_label(index, names)}  ({index})" if names else f"class {index}"
         table.add_row(f"{100 * probability:.1f} %", bar, name)
     out.print(table)
     if prediction.max_difference is not None:

@@ -28,8 +28,13 @@ def wrong_use() -> Iterator[None]:
         raise typer.BadParameter(str(error)) from error
 
 
+def printable(text: str) -> str:
+    """A text from a file, without what would steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def one_line(error: Exception | str) -> str:
     """What went wrong, as the one line that the user sees."""
     if isinstance(error, OSError) and error.filename is not None:
         error = f"{error.filename}: {error.strerror}"
-    return f"error: {' '.join(str(error).splitlines())}"
+    return f"error: {printable(' '.join(str(error).splitlines()))}"
