@@ -16,14 +16,6 @@ from timesformer_ref.weights import count_parameters, part, weight_table
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
-COUNTS = {
-    "space_only": 86_106_256,
-    "joint_space_time": 86_112_400,
-    "divided_space_time": 121_566_352,
-    "sparse_local_global": 121_566_352,
-    "axial": 157_020_304,
-}
-
 WHOLE = [f.name for f in fields(TimeSformerConfig) if type(f.default) is int]
 RATES = ["hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"]
 
@@ -155,11 +147,6 @@ def test_the_last_step_owns_the_plain_names():
 
 
 # The weight table
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_parameter_counts_are_exact(scheme):
-    assert count_parameters(TimeSformerConfig(attention_type=scheme)) == COUNTS[scheme]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
