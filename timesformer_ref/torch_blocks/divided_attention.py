@@ -93,12 +93,21 @@ class Block(nn.Module):
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
 
     def forward(
-        self, tokens: Float[Tensor, "b s d"], grid: Grid, output_attentions: bool = False
-    ) -> tuple[Float[Tensor, "b s d"], dict[str, Float[Tensor, "g a m m"]]]:
-        """The tokens after a whole block, and on request the attention weights of each step."""
+        self,
+        tokens: Float[Tensor, "b s d"],
+        grid: Grid,
+        output_attentions: bool = False,
+        class_token_only: bool = False,
+    ) -> tuple[Float[Tensor, "b s2 d"], dict[str, Float[Tensor, "g a m m"]]]:
+        """The tokens after a whole block, and on request the attention weights of each step.
+
+        class_token_only: spare the MLP the patches, which nobody asks for after the last block.
+        """
         attentions = {}
         for step in self.config.steps:
             tokens, attention = self.attention_step(tokens, grid, step, output_attentions)
             if attention is not None:
                 attentions[step] = attention
+        if class_token_only:
+            tokens = tokens[:, :1]
         return self.feed_forward(tokens), attentions

@@ -99,13 +99,14 @@ class TimeSformer(nn.Module):
         frames = patchify(video, self.patch_embed, self.cls_token, self.pos_embed)
         tokens = time_embedding(self.pos_drop(frames), self.time_embed, self.time_drop)
         hidden_states, attentions = [tokens], []
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks, start=1):
+            class_token_only = i == len(self.blocks) and not output_hidden_states
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 tokens, attention = checkpoint(
-                    block, tokens, grid, output_attentions, use_reentrant=False
+                    block, tokens, grid, output_attentions, class_token_only, use_reentrant=False
                 )
             else:
-                tokens, attention = block(tokens, grid, output_attentions)
+                tokens, attention = block(tokens, grid, output_attentions, class_token_only)
             if output_hidden_states:
                 hidden_states.append(tokens)
             if output_attentions:
