@@ -76,7 +76,7 @@ class Classifier:
 
     device, dtype: of the PyTorch implementation; NumPy computes in float64 where that is asked,
         else in float32.
-    average: of the views' logits, as the original does, or of their softmax, as the paper says.
+    average: of the views' logits, which rank as the original's sum, or of their softmax (paper).
     """
 
     def __init__(

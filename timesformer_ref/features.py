@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +62,8 @@ def extract_features(
         patches = rearrange(tokens[:, 1:], "v (h w t) d -> v t h w d", h=h, w=w)
     if block < depth:
         return Features(class_token, patches)
-    normed = final_norm(tokens, checkpoint.arrays(), config, frames)
+    norm = {n: w for n, w in checkpoint.weights.items() if n.startswith("norm.")}
+    normed = final_norm(tokens, replace(checkpoint, weights=norm).arrays(), config, frames)
     return Features(class_token, patches, normed[:, 0])
 
 

@@ -13,7 +13,7 @@ import typer
 from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
-from timesformer_ref.cli.console import err, one_line, out
+from timesformer_ref.cli.console import err, one_line, out, printable
 from timesformer_ref.cli.features import features
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ def general(
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    err.print(f"warning: {str(message).splitlines()[0]}")
+    err.print(printable(f"warning: {str(message).splitlines()[0]}"))
 
 
 def main() -> None:

@@ -190,7 +190,7 @@ def _line(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> st
         f"{_label(index, names)} {100 * prediction.probabilities[index]:.1f} %"
         for index in prediction.top(top)
     )
-    line = f"{prediction.video}: {classes}"
+    line = f"{printable(prediction.video)}: {classes}"
     if prediction.max_difference is not None:
         line += f" ({_difference(prediction)})"
     return line
