@@ -1,30 +1,104 @@
-"""Shapes are checked while tests run, and every test runs on both implementations."""
+"""The command line of the suite, the ports it tests, and the report that a run ends in."""
 
 from __future__ import annotations
 
-import jaxtyping
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
-jaxtyping.install_import_hook("timesformer_ref", "beartype.beartype")
+import pytest
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-
-from spec_tests.ports import numpy_port, torch_port  # noqa: E402
-
-
-@pytest.fixture(params=[numpy_port, torch_port], ids=["numpy", "torch"])
-def port(request):
-    """One implementation, by the port interface."""
-    return request.param
+HERE = Path(__file__).parent
+OURS = ("spec_tests.ports.numpy_port", "spec_tests.ports.torch_port")
 
 
-@pytest.fixture(params=[np.float64, np.float32], ids=["float64", "float32"])
-def dtype(request):
-    """The arithmetic of a comparison with the original."""
-    return request.param
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("timesformer_ref", "conformance of a TimeSformer port")
+    group.addoption("--port", metavar="PORT", help="FILE.py, package.module or cmd:COMMAND")
+    group.addoption("--port-timeout", metavar="SECONDS", type=float, default=10.0,
+                    help="time limit of a call of a cmd: port (default: 10)")  # fmt: skip
+    group.addoption("--report", metavar="FILE", action="append", default=[],
+                    help="write the report to FILE.json, FILE.md or FILE.html")  # fmt: skip
+    group.addoption("--checkpoint", metavar="FILE", help="also compare on this checkpoint")
+    group.addoption("--video", metavar="FILE", help="and on the clips of this video")
 
 
-@pytest.fixture
-def prepare(port):
-    """Weights, in the form that the port's functions take them."""
-    return getattr(port, "load", lambda weights, config: weights)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "requirement(*ids): the requirements that a test checks")
+    config.addinivalue_line("markers", "full_size: a ViT-Base model; run with -m full_size")
+    if not config.option.port:
+        import jaxtyping
+
+        jaxtyping.install_import_hook("timesformer_ref", "beartype.beartype")
+
+    from spec_tests.porting import BadPort, find_port
+    from spec_tests.profiles import register_profiles
+    from spec_tests.report import Report
+
+    register_profiles(config.getoption("--hypothesis-profile", None))
+    places = [config.option.port] if config.option.port else OURS
+    try:
+        config.ports = [find_port(place, config.option.port_timeout) for place in places]
+        report = Report([port.name for port in config.ports], config.option.report)
+    except BadPort as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(report, "timesformer_ref_report")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What no requirement covers is no business of a port."""
+    return True if config.option.port and collection_path == HERE / "project" else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "port" in metafunc.fixturenames:
+        ports = metafunc.config.ports
+        metafunc.parametrize("port", ports, ids=[port.name for port in ports], scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse to run where a test names no requirement, or one that does not exist."""
+    from spec_tests.requirements import requirements
+
+    for item in items:
+        if HERE / "project" in item.path.parents or HERE not in item.path.parents:
+            continue
+        ids = requirements_of(item)
+        if not ids:
+            raise pytest.UsageError(f"{item.nodeid} names no requirement")
+        if unknown := set(ids) - set(requirements()):
+            raise pytest.UsageError(f"{item.nodeid} names {unknown}, which do not exist")
+
+
+def requirements_of(item: pytest.Item) -> list[str]:
+    """The ids of the requirements that a test checks."""
+    return [name for mark in item.iter_markers("requirement") for name in mark.args]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    from spec_tests.judging import NotJudged
+    from spec_tests.porting import NotOffered
+
+    try:
+        return (yield)
+    except (NotOffered, NotJudged) as reason:
+        pytest.skip(f"not offered: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Hand the requirements, and what broke them, to whoever reports (another process, maybe)."""
+    from spec_tests.report import failure_of
+
+    report = yield
+    ids = requirements_of(item)
+    if ids and (report.when == "call" or report.outcome != "passed"):
+        port = item.callspec.params["port"].name if "port" in item.fixturenames else ""
+        verdict = {"requirements": ids, "port": port, "outcome": report.outcome}
+        if report.failed:
+            verdict |= failure_of(call.excinfo.value)
+            if text := verdict.pop("text"):
+                report.longrepr = text
+        report.user_properties.append(("verdict", verdict))
+    return report

@@ -1,4 +1,4 @@
-"""Weights to start from."""
+"""Weights: their names and shapes, how they start, and how an image ViT's are taken over."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from spec_tests.cases import Case
 from spec_tests.golden_vectors import golden
+from spec_tests.judging import Nonconformance, Question, agree, for_cases, requirement
+from spec_tests.porting import NotOffered
 from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.initialise import weights_from_image_vit
+from timesformer_ref.initialise import initial_weights, weights_from_image_vit
 from timesformer_ref.weights import count_parameters, part, weight_table
 
 COUNTS = {
@@ -19,54 +22,203 @@ COUNTS = {
     "sparse_local_global": 121_566_352,
     "axial": 157_020_304,
 }
+DEVIATIONS = 5
+"""How many standard errors a sample's mean or deviation may be off."""
 
 
-@pytest.mark.parametrize(("attention_type", "parameters"), COUNTS.items())
-def test_the_number_of_parameters_is_the_originals(attention_type, parameters):
-    assert count_parameters(TimeSformerConfig(attention_type=attention_type)) == parameters
-
-
-@pytest.mark.parametrize("name", ["image_vit_init", "image_vit_init_larger_frame"])
-def test_weights_from_an_image_vit_are_the_originals_bit_for_bit(name):
-    case = golden(name)
-    vit, expected = part(case.tensors, "in"), part(case.tensors, "out")
-    found = weights_from_image_vit(vit, case.config)
-    assert found.keys() - expected.keys() == set(json.loads(case.metadata["untouched"]))
-    for weight, value in expected.items():
-        assert found[weight].dtype == value.dtype
-        assert np.array_equal(found[weight], value), weight
-
-
-@pytest.mark.parametrize("attention_type", sorted(SCHEMES))
-def test_fresh_weights_are_distributed_as_the_originals(port, attention_type):
-    config = TimeSformerConfig(
-        image_size=32, patch_size=8, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=128, attention_type=attention_type, num_labels=50,
+def model(attention_type, **changes):
+    fields = dict(
+        image_size=32, patch_size=8, num_frames=4, hidden_size=64, num_hidden_layers=2,
+        num_attention_heads=4, intermediate_size=128, num_labels=50,
     )  # fmt: skip
-    weights = port.initial_weights(config, 3)
-    table = weight_table(config)
-    assert {n: w.shape for n, w in weights.items()} == {n: w.shape for n, w in table.items()}
-    for name, weight in weights.items():
-        assert weight.dtype == np.float32
+    return TimeSformerConfig(**fields | changes, attention_type=attention_type)
+
+
+class Fresh:
+    """A port's fresh weights, and how to complain about one."""
+
+    def __init__(self, port, attention_type, seed=3, **changes):
+        if attention_type not in port.schemes:
+            raise NotOffered(f"the port has not {attention_type}")
+        config = model(attention_type, **changes)
+        size = (1, config.num_frames, config.num_channels, config.image_size, config.image_size)
+        case = Case(config, size, seed, dtype="float32")
+        self.question = Question(port, case, "initial_weights", seed=seed)
+        self.weights = self.question.answer()
+        self.config = config
+
+    def require(self, name, true, what):
+        if not true:
+            raise self.question.failure(f"{name} {what}")
+
+    def named(self, *ends):
+        return {n: w for n, w in self.weights.items() if n.endswith(ends)}
+
+
+every_scheme = pytest.mark.parametrize("attention_type", sorted(SCHEMES))
+
+
+@requirement("WEIGHT-1")
+@every_scheme
+@pytest.mark.parametrize("qkv_bias", [True, False])
+def test_names_and_shapes_of_fresh_weights(port, attention_type, qkv_bias):
+    Fresh(port, attention_type, qkv_bias=qkv_bias)
+
+
+@requirement("WEIGHT-1")
+@for_cases(examples=4)
+def test_the_weights_of_the_table_are_enough(port, case):
+    agree(port, case, "forward")
+
+
+@requirement("WEIGHT-2")
+@every_scheme
+def test_prefixes_of_steps(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    *earlier, _ = SCHEMES[attention_type]
+    for layer in range(2):
+        names = {n.split(".")[2] for n in fresh.weights if n.startswith(f"blocks.{layer}.")}
+        expected = {f"{s}_{part}" for s in earlier for part in ("norm1", "attn", "fc")}
+        expected |= {"norm1", "attn", "norm2", "mlp"}
+        fresh.require(f"block {layer}", names == expected, f"has {names}, expected {expected}")
+
+
+@requirement("WEIGHT-3")
+@every_scheme
+def test_number_of_parameters(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    found = sum(w.size for w in fresh.weights.values())
+    assert count_parameters(TimeSformerConfig(attention_type=attention_type)) == COUNTS[attention_type]
+    expected = count_parameters(fresh.config)
+    fresh.require("the model", found == expected, f"has {found} numbers, expected {expected}")
+
+
+@requirement("INIT-1")
+@every_scheme
+def test_normal_weights(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    table = weight_table(fresh.config)
+    for name, w in fresh.weights.items():
+        if table[name].start != "normal":
+            continue
+        error = DEVIATIONS * 0.02 / np.sqrt(w.size)
+        found = f"has mean {w.mean():.4f}, deviation {w.std():.4f}; expected 0 and 0.02"
+        right = abs(w.mean()) < error and abs(w.std() - 0.02) < error / np.sqrt(2)
+        fresh.require(name, right and np.abs(w).max() <= 2, found)
+
+
+@requirement("INIT-2")
+@every_scheme
+def test_biases_norms_and_time_table(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    for name, w in fresh.weights.items():
         if name.endswith(("norm.weight", "norm1.weight", "norm2.weight")):
-            assert (weight == 1).all(), name
-        elif name.startswith("patch_embed"):
-            bound = (3 * 8 * 8) ** -0.5
-            assert np.abs(weight).max() <= bound
-            assert weight.size < 1000 or weight.std() == pytest.approx(bound / 3**0.5, rel=0.02)
-        elif name == "time_embed" or name.endswith("bias") or "_fc." in name:
-            assert (weight == 0).all(), name
-        else:
-            error = 0.02 * 4 / (2 * weight.size) ** 0.5
-            assert weight.std() == pytest.approx(0.02, abs=error), name
-            assert abs(weight.mean()) < 0.02 * 4 / weight.size**0.5, name
+            fresh.require(name, (w == 1).all(), "is not 1 everywhere")
+        elif name == "time_embed" or (name.endswith("bias") and not name.startswith("patch")):
+            fresh.require(name, (w == 0).all(), "is not 0 everywhere")
 
 
-def test_fresh_weights_are_a_function_of_the_seed(port):
-    config = TimeSformerConfig(
-        image_size=8, patch_size=4, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=8, num_labels=2,
-    )  # fmt: skip
-    first, again, other = (port.initial_weights(config, seed) for seed in (1, 1, 2))
-    assert all(np.array_equal(first[n], again[n]) for n in first)
-    assert not np.array_equal(first["pos_embed"], other["pos_embed"])
+@requirement("INIT-3")
+@every_scheme
+def test_every_fc_starts_at_zero(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    layers = fresh.named("_fc.weight", "_fc.bias")
+    if not layers:
+        pytest.skip(f"not offered: {attention_type} has no such layer")
+    for name, w in layers.items():
+        fresh.require(name, (w == 0).all(), "is not 0 everywhere")
+
+
+@requirement("INIT-4")
+@every_scheme
+def test_patch_projection_is_uniform(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    bound = (3 * 8 * 8) ** -0.5
+    for name, w in fresh.named("patch_embed.proj.weight", "patch_embed.proj.bias").items():
+        fresh.require(name, np.abs(w).max() <= bound * (1 + 1e-6), f"exceeds {bound:.5f}")
+        spread = bound / np.sqrt(3)
+        right = abs(w.std() - spread) < DEVIATIONS * spread / np.sqrt(w.size)
+        fresh.require(name, right, f"has deviation {w.std():.5f}, expected {spread:.5f}")
+
+
+@requirement("INIT-5")
+@every_scheme
+def test_a_function_of_the_seed(port, attention_type):
+    first, again, other = (Fresh(port, attention_type, seed) for seed in (1, 1, 2))
+    for name, w in first.weights.items():
+        first.require(name, np.array_equal(w, again.weights[name]), "differs for the same seed")
+    same = np.array_equal(first.weights["pos_embed"], other.weights["pos_embed"])
+    first.require("pos_embed", not same, "is the same for seeds 1 and 2")
+
+
+def forward_on(port, weights, config, seed=0):
+    """The port's logits on these weights are the reference's."""
+    shape = (2, config.num_frames, config.num_channels, config.image_size, config.image_size)
+    case = Case(config, shape, seed, dtype=port.dtype)
+    if config.attention_type not in port.schemes:
+        raise NotOffered(f"the port has not {config.attention_type}")
+    agree(port, case, "forward", weights={n: np.float64(w) for n, w in weights.items()})
+
+
+def from_image_vit(name):
+    """What this project makes of an image ViT, what the original makes, and what it leaves."""
+    case = golden(name)
+    expected = part(case.tensors, "out")
+    found = weights_from_image_vit(part(case.tensors, "in"), case.config)
+    assert found.keys() - expected.keys() == set(json.loads(case.metadata["untouched"]))
+    return case, found, expected
+
+
+def exact(found, expected, names):
+    for name in names:
+        if not (found[name].dtype == expected[name].dtype and np.array_equal(found[name], expected[name])):
+            raise Nonconformance(f"{name} is not the original's", {"weight": name})
+
+
+@requirement("INIT-6")
+@pytest.mark.parametrize("name", ["image_vit_init", "image_vit_init_larger_frame"])
+def test_weights_from_an_image_vit(port, name):
+    case, found, expected = from_image_vit(name)
+    exact(found, expected, expected.keys() - {"pos_embed"})
+    forward_on(port, found, case.config)
+
+
+@requirement("INIT-7")
+def test_positions_from_an_image_vit_of_another_size(port):
+    case, found, expected = from_image_vit("image_vit_init_larger_frame")
+    exact(found, expected, ["pos_embed"])
+    forward_on(port, found, case.config)
+
+
+def image_vit(config, **changes):
+    """An image ViT's state dict that fits a video model, all numbers different."""
+    fields = {f: getattr(config, f) for f in config.__dataclass_fields__} | changes
+    image = TimeSformerConfig(**fields | {"attention_type": "space_only"})
+    shape = (1, 1, image.num_channels, image.image_size, image.image_size)
+    return Case(image, shape, seed=5).weights
+
+
+@requirement("INIT-8")
+@pytest.mark.parametrize("labels", [50, 7])
+def test_head_of_an_image_vit(port, labels):
+    config = model("divided_space_time")
+    vit = image_vit(config, num_labels=labels)
+    found = weights_from_image_vit(vit, config)
+    expected = vit if labels == config.num_labels else initial_weights(config, 0)
+    exact(found, {n: np.asarray(expected[n]) for n in expected}, ["head.weight", "head.bias"])
+    forward_on(port, found, config)
+
+
+@requirement("INIT-9")
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_channels_of_an_image_vit(port, channels):
+    config = model("divided_space_time", num_channels=channels)
+    vit = image_vit(config, num_channels=3)
+    kernel = vit["patch_embed.proj.weight"]
+    found = weights_from_image_vit(vit, config)
+    if channels == 1:
+        expected = kernel[:, :1] + kernel[:, 1:2] + kernel[:, 2:]
+    else:
+        expected = np.stack([kernel[:, c % 3] * 3 / channels for c in range(channels)], axis=1)
+    np.testing.assert_allclose(found["patch_embed.proj.weight"], expected, rtol=1e-6, atol=1e-6)
+    forward_on(port, found, config)

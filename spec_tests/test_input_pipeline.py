@@ -1,146 +1,156 @@
-"""Sampling and views against the original's numbers."""
+"""Which frames make a clip, and which pixels a view."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from timesformer_ref.sampling import frame_indices, segment_indices
-from timesformer_ref.views import crops
+from spec_tests.judging import Question, agree, requirement
 
 GOLDEN = Path(__file__).parent / "golden"
-VIEWS = ("views_landscape", "views_portrait", "views_scale_larger_than_crop", "views_upscaled")
+LANDSCAPE = ("views_landscape", "views_scale_larger_than_crop", "views_upscaled")
+ARGUMENTS = ("total", "fps", "num_frames", "sampling_rate", "clip", "num_clips")
 
-counts = st.integers(1, 200)
+
+@dataclass(frozen=True)
+class Given:
+    """Arguments of a function that knows of no model."""
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def describe(self):
+        return {n: x for n, x in self.arguments.items() if not isinstance(x, np.ndarray)}
 
 
 def rows(name):
     return json.loads((GOLDEN / name).read_text())["rows"]
 
 
+def exactly(port, function, arguments, expected=None):
+    """The port's whole numbers are the original's, where there are some, or the reference's."""
+    question = Question(port, Given(arguments), function, **arguments)
+    right = question.expected[""] if expected is None else np.asarray(expected)
+    found = question.answer()[""]
+    if not np.array_equal(found, right):
+        off = float(np.abs(found - right).max())
+        wrong = np.flatnonzero(found != right)[:3]
+        worst = [(f"[{i}]", float(right[i]), float(found[i])) for i in wrong]
+        raise question.failure(f"{found.astype(int).tolist()}, expected {right.tolist()}", off, 0.0, worst)
+
+
+def temporal_rows(condition):
+    found = [
+        dict(zip(ARGUMENTS, (row["video_frames"], *(row[n] for n in ARGUMENTS[1:])), strict=True))
+        | {"expected": row["indices"]}
+        for row in rows("temporal_sampling.json")
+    ]
+    return [row for row in found if condition(row)]
+
+
+def span(row):
+    return row["sampling_rate"] * row["num_frames"] / 30 * row["fps"]
+
+
+def sampled(port, condition):
+    chosen = temporal_rows(condition)
+    assert chosen
+    for row in chosen:
+        exactly(port, "frame_indices", {n: row[n] for n in ARGUMENTS}, row["expected"])
+
+
+@requirement("FRAMES-1")
+def test_first_clips_of_the_original(port):
+    sampled(port, lambda row: row["clip"] == 0 and span(row) <= row["total"])
+
+
+@requirement("FRAMES-2")
+def test_later_clips_of_the_original(port):
+    sampled(port, lambda row: row["clip"] > 0 and span(row) <= row["total"])
+
+
+@requirement("FRAMES-4")
+def test_short_videos_of_the_original(port):
+    sampled(port, lambda row: span(row) > row["total"])
+
+
+@requirement("FRAMES-3")
+@pytest.mark.parametrize("frames", [5, 8, 16, 96])
+def test_positions_are_spaced_in_float32_and_cut(port, frames):
+    """Where positions come close to whole numbers, rounding decides which frame is taken."""
+    for rate in range(1, 7):
+        arguments = dict(total=5000, fps=30.0, num_frames=frames, sampling_rate=rate, clip=0, num_clips=1)
+        exactly(port, "frame_indices", arguments)
+
+
+@requirement("FRAMES-5")
+def test_segments_of_the_original(port):
+    for row in rows("segment_sampling.json"):
+        arguments = {"total": row["video_frames"], "num_frames": row["num_frames"]}
+        exactly(port, "segment_indices", arguments, row["indices"])
+
+
+@requirement("FRAMES-5")
+def test_segments_of_every_video_of_up_to_300_frames(port):
+    for total in range(1, 301, 7 if port.static_shapes else 1):
+        exactly(port, "segment_indices", {"total": total, "num_frames": 8})
+
+
 def golden_views(name):
-    """Frames, the three crops of the original, scale and crop."""
+    """The original's frames, scale and crop, and its three views."""
     with safe_open(GOLDEN / f"{name}.safetensors", "np") as file:
         views = np.stack([file.get_tensor(f"out.crop{i}") for i in range(3)])
-        metadata = file.metadata()
-        return (
-            file.get_tensor("in.frames"),
-            views,
-            int(metadata["scale"]),
-            int(metadata["crop"]),
-        )
+        told = {n: int(file.metadata()[n]) for n in ("scale", "crop")}
+        return {"frames": file.get_tensor("in.frames"), **told}, views
 
 
-def test_clips_have_the_frames_that_the_original_samples():
-    arguments = ("video_frames", "fps", "num_frames", "sampling_rate", "clip", "num_clips")
-    for row in rows("temporal_sampling.json"):
-        chosen = frame_indices(*(row[name] for name in arguments))
-        assert chosen.tolist() == row["indices"], row
+def view(port, arguments, golden=None):
+    case = Given(arguments | {"size": arguments["frames"].shape})
+    agree(port, case, "crops", golden=golden, **arguments)
 
 
-def test_segments_have_the_frames_that_the_original_samples():
-    for row in rows("segment_sampling.json"):
-        chosen = segment_indices(row["video_frames"], row["num_frames"])
-        assert chosen.tolist() == row["indices"], row
+def pixels(height, width, frames=2, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (frames, height, width, 3), np.uint8)
 
 
-@given(counts, st.floats(1, 240), counts, counts, st.integers(1, 12), st.data())
-def test_sampled_frames_exist_and_are_in_order(total, fps, num_frames, rate, num_clips, data):
-    clip = data.draw(st.integers(0, num_clips - 1))
-    assume(rate * num_frames * fps >= 30)  # the original runs backwards through less than a frame
-    for chosen in (
-        frame_indices(total, fps, num_frames, rate, clip, num_clips),
-        segment_indices(total, num_frames),
-    ):
-        assert len(chosen) == num_frames
-        assert chosen.dtype == np.int64
-        assert (np.diff(chosen) >= 0).all()
-        assert chosen[0] >= 0
-        assert chosen[-1] < total
+@requirement("VIEW-1")
+def test_pixels_are_normalised(port):
+    view(port, {"frames": pixels(8, 12), "scale": 8, "crop": 8})
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((0, 30.0, 8, 32), "total 0"),
-        ((10, 0.0, 8, 32), "fps 0.0"),
-        ((10, float("nan"), 8, 32), "fps nan"),
-        ((10, 30.0, 0, 32), "num_frames 0"),
-        ((10, 30.0, 8, 0), "sampling_rate 0"),
-        ((10, 30.0, 8, 32, 0, 0), "num_clips 0"),
-        ((10, 30.0, 8, 32, 3, 3), "clip 3 is not one of 3"),
-        ((10, 30.0, 8, 32, -1, 3), "clip -1 is not one of 3"),
-    ],
-)
-def test_impossible_clips_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        frame_indices(*arguments)
+@requirement("VIEW-2")
+@pytest.mark.parametrize(("height", "width", "scale"), [(24, 35, 17), (35, 24, 17), (22, 30, 22), (30, 22, 22)])
+def test_sizes_after_the_resize(port, height, width, scale):
+    view(port, {"frames": pixels(height, width), "scale": scale, "crop": scale})
 
 
-@pytest.mark.parametrize("arguments", [(0, 8), (8, 0)])
-def test_impossible_segments_are_refused(arguments):
-    with pytest.raises(ValueError, match="is impossible"):
-        segment_indices(*arguments)
+@requirement("VIEW-3")
+@pytest.mark.parametrize("scale", [9, 15, 31, 40])
+def test_bilinear_resize(port, scale):
+    view(port, {"frames": pixels(20, 20), "scale": scale, "crop": scale})
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_three_crops_are_those_of_the_original(name):
-    frames, expected, scale, crop = golden_views(name)
-    views = crops(frames, scale, crop)
-    assert views.dtype == np.float32
-    np.testing.assert_allclose(views, expected, rtol=0, atol=2e-6)
+@requirement("VIEW-4")
+@pytest.mark.parametrize("name", LANDSCAPE)
+def test_landscape_views_of_the_original(port, name):
+    arguments, views = golden_views(name)
+    view(port, arguments, views)
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_one_crop_is_the_centre(name):
-    frames, expected, scale, crop = golden_views(name)
-    views = crops(frames, scale, crop, num_crops=1)
-    np.testing.assert_allclose(views, expected[1:2], rtol=0, atol=2e-6)
+@requirement("VIEW-5")
+def test_portrait_views_of_the_original(port):
+    arguments, views = golden_views("views_portrait")
+    view(port, arguments, views)
 
 
-def test_frames_of_the_right_size_are_not_resized():
-    frames = np.random.default_rng(0).integers(0, 256, (1, 22, 30, 3), np.uint8)
-    assert 30 / 22 * 22 < 30  # rounding down would lose a column
-    expected = (frames[:, :, -22:].astype(np.float32) / 255 - 0.45) / 0.225
-    right = crops(frames, 22, 22)[2]
-    np.testing.assert_allclose(right, expected.transpose(0, 3, 1, 2), rtol=0, atol=2e-6)
-
-
-def test_bgr_turns_channels_around_before_they_are_normalised():
-    frames, _, scale, crop = golden_views("views_landscape")
-    numbers = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
-    views = crops(frames, scale, crop, channel_order="bgr", **numbers)
-    np.testing.assert_array_equal(views, crops(frames[..., ::-1], scale, crop, **numbers))
-
-
-def test_grey_frames_have_one_channel():
-    frames, _, scale, crop = golden_views("views_landscape")
-    grey = crops(frames[..., :1], scale, crop, mean=(0.45,), std=(0.225,))
-    np.testing.assert_array_equal(grey, crops(frames, scale, crop)[:, :, :1])
-
-
-def test_frames_are_left_as_they_were():
-    frames, _, scale, crop = golden_views("views_landscape")
-    before = frames.copy()
-    crops(frames, scale, crop)
-    np.testing.assert_array_equal(frames, before)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"crop": 33}, "a crop of 33 does not fit in a frame resized to 32 x 56"),
-        ({"num_crops": 2}, "num_crops 2 is unknown"),
-        ({"mean": (0.5,)}, "frames have 3 channels, mean 1 numbers and std 3"),
-    ],
-)
-def test_impossible_views_are_refused(changes, message):
-    frames, _, scale, crop = golden_views("views_landscape")
-    with pytest.raises(ValueError, match=message):
-        crops(frames, **({"scale": scale, "crop": crop} | changes))
+@requirement("VIEW-6")
+@pytest.mark.parametrize(("height", "width"), [(16, 23), (23, 16), (16, 16)])
+def test_centre_is_rounded_up(port, height, width):
+    view(port, {"frames": pixels(height, width), "scale": 16, "crop": 13})

@@ -1,4 +1,4 @@
-"""Patches, class token and positions."""
+"""Patches, class token and positions: what `patchify` returns."""
 
 from __future__ import annotations
 
@@ -6,60 +6,135 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from einops import rearrange
 
-from spec_tests.golden_vectors import BOUNDS, FOLDER, MODELS, assert_close, golden
-from timesformer_ref.numpy_blocks import layers as numpy_layers
-from timesformer_ref.torch_blocks import layers as torch_layers
+from spec_tests.cases import Case
+from spec_tests.golden_vectors import FOLDER, MODELS, golden
+from spec_tests.judging import Question, agree, for_cases, may_refuse, requirement
+from timesformer_ref.config import TimeSformerConfig
 
+CLASS_TOKEN, PATCHES = np.s_[:, :, :1], np.s_[:, :, 1:]
 PAIRS = json.loads((FOLDER / "nearest_resize.json").read_text())["pairs"]
 
 
-def torch_nearest(size, new_size):
-    return torch_layers.nearest(size, new_size, torch.device("cpu")).numpy()
+def without_positions(case):
+    """The weights, with nothing added to patches and an empty class token."""
+    return case.weights | {n: np.zeros_like(case.weights[n]) for n in ("pos_embed", "cls_token")}
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if n.startswith("space_only")])
-def test_tokens_that_enter_block_0_of_a_space_only_model_are_the_originals(
-    port, prepare, dtype, name
-):
-    case = golden(name)
-    video, weights = case.inputs(dtype)
-    tokens = port.patchify(video, prepare(weights, case.config), case.config)
-    expected = rearrange(case.tensors["out.embeddings"], "(b t) s d -> b t s d", b=len(video))
-    assert tokens.dtype == dtype
-    assert_close(tokens, expected, BOUNDS[dtype], "patchify")
+def black(case):
+    """The same clip with all pixels zero: its patches differ by their positions only."""
+    return np.zeros_like(case.video)
 
 
+@requirement("PATCH-1")
 @pytest.mark.parametrize("name", MODELS)
-def test_patches_without_positions_are_the_originals(port, prepare, dtype, name):
+def test_patches_of_the_original(port, name):
     case = golden(name)
-    video, weights = case.inputs(dtype)
-    weights = weights | {n: np.zeros_like(weights[n]) for n in ("pos_embed", "cls_token")}
-    tokens = port.patchify(video, prepare(weights, case.config), case.config)
-    patches = rearrange(tokens[:, :, 1:], "b t n d -> (b t) n d")
-    assert_close(patches, case.tensors["out.patch_embed"], BOUNDS[dtype], "the patch projection")
+    patches = rearrange(case.out["patch_embed"], "(b t) n d -> b t n d", b=case.clip[0])
+    expected = np.concatenate([np.zeros_like(patches[:, :, :1]), patches], axis=2)
+    weights = without_positions(case)
+    agree(port, case, "patchify", weights=weights, golden=expected, look=PATCHES)
 
 
-@pytest.mark.parametrize("nearest", [numpy_layers.nearest, torch_nearest])
-def test_nearest_resize_takes_the_originals_source_index_for_every_pair_of_sizes(nearest):
-    for size in range(1, 129):
-        for new_size in range(1, 129):
-            expected = np.arange(new_size) * size // new_size
-            for place, exact, actual in PAIRS.get(f"{size}->{new_size}", []):
-                assert expected[place] == exact
-                expected[place] = actual
-            found = nearest(size, new_size)
-            assert np.array_equal(found, expected), f"{size} resized to {new_size}: {found}"
+@requirement("PATCH-1")
+@for_cases(patches="trained")
+def test_projection_of_patches(port, case):
+    agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
 
 
-def test_a_grid_one_patch_wide_is_resized_to_its_true_height(port, prepare):
-    case = golden("space_only")
-    video, weights = case.inputs(np.float64)
-    weights["pos_embed"] = np.arange(17.0)[None, :, None] + np.zeros((1, 17, 32))
-    flat = {n: np.zeros_like(weights[n]) for n in ("cls_token", "patch_embed.proj.weight")}
-    flat["patch_embed.proj.bias"] = np.zeros(32)
-    column = np.concatenate([video, video], axis=3)[..., :8]
-    tokens = port.patchify(column, prepare(weights | flat, case.config), case.config)
-    assert tokens[0, 0, :, 0].tolist() == [0, 1, 1, 5, 5, 9, 9, 13, 13]
+@requirement("PATCH-2")
+@for_cases(patches="other")
+def test_order_of_patches_in_frames_higher_or_wider(port, case):
+    agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
+
+
+@requirement("PATCH-3")
+@for_cases(patches="trained", ragged=True)
+def test_pixels_beyond_the_last_patch_are_dropped(port, case):
+    agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
+
+
+@requirement("PATCH-4")
+@for_cases(patches="trained", num_channels=5, examples=4)
+def test_five_channels(port, case):
+    agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
+
+
+@requirement("PATCH-4")
+@for_cases(patches="trained", num_channels=1, examples=4)
+def test_one_channel(port, case):
+    agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
+
+
+@requirement("CLS-1")
+@for_cases(patches="trained")
+def test_class_token_leads_every_frame(port, case):
+    weights = case.weights | {"pos_embed": np.zeros_like(case.weights["pos_embed"])}
+    agree(port, case, "patchify", weights=weights, look=CLASS_TOKEN)
+
+
+@requirement("CLS-2")
+@for_cases(patches="trained")
+def test_class_token_has_a_position(port, case):
+    agree(port, case, "patchify", look=CLASS_TOKEN)
+
+
+@requirement("POS-1")
+@for_cases(patches="trained")
+def test_positions_of_patches(port, case):
+    agree(port, case, "patchify", video=black(case), look=PATCHES)
+
+
+@requirement("POS-2")
+@for_cases(patches="other", examples=12)
+def test_positions_of_other_grids_are_resized(port, case):
+    agree(port, case, "patchify", video=black(case), look=PATCHES)
+
+
+@requirement("POS-3")
+@for_cases(patches="as many")
+def test_positions_are_used_as_they_are_where_the_count_matches(port, case):
+    agree(port, case, "patchify", video=black(case), look=PATCHES)
+
+
+def grid_of_pixels(port, side, height, width):
+    """A clip of height x width patches of one pixel, for a model trained on side x side."""
+    config = TimeSformerConfig(
+        image_size=side, patch_size=1, num_channels=1, num_frames=2, hidden_size=4,
+        num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
+        attention_type=next(s for s in port.schemes if s != "sparse_local_global"),
+    )  # fmt: skip
+    return Case(config, (1, 2, 1, height, width), dtype=port.dtype)
+
+
+@requirement("POS-4")
+@pytest.mark.parametrize(
+    ("side", "height", "width"), [(26, 22, 25), (14, 13, 46), (8, 82, 3), (12, 5, 74)]
+)
+def test_nearest_is_computed_in_float32(port, side, height, width):
+    assert {f"{side}->{height}", f"{side}->{width}"} & PAIRS.keys()
+    case = grid_of_pixels(port, side, height, width)
+    agree(port, case, "patchify", video=black(case), look=PATCHES)
+
+
+@requirement("POS-5")
+@for_cases(patches="other")
+def test_position_of_the_class_token_is_not_resized(port, case):
+    agree(port, case, "patchify", look=CLASS_TOKEN)
+
+
+@requirement("POS-6")
+def test_a_grid_one_patch_wide_has_its_true_height(port):
+    case = grid_of_pixels(port, 3, 5, 1)
+    question = Question(port, case, "patchify", PATCHES, video=black(case))
+    with may_refuse():
+        question.compare(question.answer(), question.expected)
+
+
+@requirement("CLS-1", "CLS-2", "POS-1", "POS-2", "POS-3")
+@pytest.mark.parametrize("name", [n for n in MODELS if n.startswith("space_only")])
+def test_frames_of_the_original(port, name):
+    case = golden(name)
+    expected = rearrange(case.out["embeddings"], "(b t) s d -> b t s d", b=case.clip[0])
+    agree(port, case, "patchify", golden=expected)

@@ -1,26 +1,107 @@
-"""Each frame's place in time."""
+"""Each frame's place in time, and the order of tokens: what `time_embedding` returns."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from spec_tests.golden_vectors import BOUNDS, MODELS, assert_close, golden
+from spec_tests import reference
+from spec_tests.cases import Case
+from spec_tests.golden_vectors import MODELS, golden
+from spec_tests.judging import agree, for_cases, requirement
+from timesformer_ref.config import SCHEMES, TimeSformerConfig
+
+CLASS_TOKEN, PATCHES = np.s_[:, :1], np.s_[:, 1:]
+ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
+LONGER = ("divided_longer_clip", "divided_double_clip", "joint_longer_clip")
+SHORTER = (
+    "divided_shorter_clip",
+    "divided_half_clip",
+    "divided_one_frame",
+    "joint_one_frame_of_four",
+)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_tokens_that_enter_block_0_are_the_originals(port, prepare, dtype, name):
+def rule_of(name):
+    """The requirement that the frames of a golden case are about."""
+    if name.startswith("space_only"):
+        return "TIME-7"
+    return "TIME-4" if name in LONGER else "TIME-5" if name in SHORTER else "TIME-2"
+
+
+@requirement("CLS-3")
+@for_cases(ACROSS_FRAMES)
+def test_one_class_token_for_each_clip(port, case):
+    agree(port, case, "time_embedding", look=CLASS_TOKEN)
+
+
+@requirement("TIME-1")
+@for_cases(ACROSS_FRAMES, frames="trained", patches="other")
+def test_time_is_fastest(port, case):
+    weights = case.weights | {"time_embed": np.zeros_like(case.weights["time_embed"])}
+    agree(port, case, "time_embedding", weights=weights, look=PATCHES)
+
+
+@requirement("TIME-2")
+@for_cases(ACROSS_FRAMES, frames="trained")
+def test_every_patch_of_a_frame_gets_its_vector(port, case):
+    agree(port, case, "time_embedding", look=PATCHES)
+
+
+@requirement("TIME-3")
+@for_cases(ACROSS_FRAMES)
+def test_the_class_token_gets_no_time(port, case):
+    frames = np.zeros_like(case.frames)
+    agree(port, case, "time_embedding", frames=frames, look=CLASS_TOKEN)
+
+
+@requirement("TIME-4")
+@for_cases(ACROSS_FRAMES, frames="longer")
+def test_longer_clips(port, case):
+    agree(port, case, "time_embedding", look=PATCHES)
+
+
+@requirement("TIME-4")
+@for_cases(ACROSS_FRAMES, frames="multiple", examples=4)
+def test_clips_of_a_multiple_of_the_frames(port, case):
+    agree(port, case, "time_embedding", look=PATCHES)
+
+
+@requirement("TIME-5")
+@for_cases(ACROSS_FRAMES, frames="shorter")
+def test_shorter_clips(port, case):
+    agree(port, case, "time_embedding", look=PATCHES)
+
+
+@requirement("TIME-5")
+@for_cases(ACROSS_FRAMES, frames="divisor", examples=4)
+def test_clips_of_a_divisor_of_the_frames(port, case):
+    agree(port, case, "time_embedding", look=PATCHES)
+
+
+@requirement("TIME-6")
+@pytest.mark.parametrize(("trained", "frames"), [(26, 22), (14, 46), (2, 82), (104, 22)])
+def test_nearest_is_computed_in_float32(port, trained, frames):
+    schemes = [s for s in ACROSS_FRAMES if s in port.schemes]
+    config = TimeSformerConfig(
+        image_size=2, patch_size=1, num_channels=1, num_frames=trained, hidden_size=4,
+        num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
+        attention_type=schemes[0],
+    )  # fmt: skip
+    case = Case(config, (1, frames, 1, 2, 2), dtype=port.dtype)
+    agree(port, case, "time_embedding", look=PATCHES)
+
+
+@requirement("TIME-7")
+@for_cases(("space_only",))
+def test_frames_of_a_space_only_model_stay_clips_of_their_own(port, case):
+    agree(port, case, "time_embedding")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=requirement(rule_of(name))) for name in MODELS]
+)
+def test_tokens_of_the_original(port, name):
     case = golden(name)
-    video, weights = case.inputs(dtype)
-    ready = prepare(weights, case.config)
-    tokens = port.time_embedding(port.patchify(video, ready, case.config), ready, case.config)
-    assert tokens.dtype == dtype
-    assert_close(tokens, case.tensors["out.embeddings"], BOUNDS[dtype], "the embedded clip")
-
-
-def test_the_class_token_gets_no_time(port, prepare):
-    case = golden("divided")
-    video, weights = case.inputs(np.float64)
-    frames = port.patchify(video, prepare(weights, case.config), case.config)
-    tokens = port.time_embedding(frames, prepare(weights, case.config), case.config)
-    assert np.array_equal(tokens[:, 0], frames[:, 0, 0])
+    frames = reference.patchify(case.video, case.weights, case.config)
+    agree(port, case, "time_embedding", frames=frames, golden=case.out["embeddings"])

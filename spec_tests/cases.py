@@ -1,0 +1,242 @@
+"""Inputs for a port: a geometry drawn by Hypothesis, and arrays that follow from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from spec_tests.arithmetic import ARITHMETICS
+from spec_tests.porting import Port
+from timesformer_ref.config import SCHEMES, STEPS, Grid, TimeSformerConfig
+from timesformer_ref.weights import weight_table
+
+Weights = dict[str, np.ndarray]
+Pick = Callable[[int, int], int]
+"""Chooses a whole number between two, both included."""
+
+TINY = 1e-3
+"""Standard deviation of tiny tokens: their variance is LayerNorm's epsilon."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input of the model, and of each of its blocks.
+
+    config: the fields of a TimeSformerConfig. clip: the shape of the video, b t c H W.
+    seed: of all arrays. dtype: a name from `ARITHMETICS`, whose numbers the arrays hold.
+    tiny: the tokens between blocks vary by `TINY` instead of 1.
+
+    A reported case is made again by `Case(**input)`.
+    """
+
+    config: TimeSformerConfig
+    clip: tuple[int, int, int, int, int]
+    seed: int = 0
+    dtype: str = "float32"
+    tiny: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.config, dict):
+            object.__setattr__(self, "config", TimeSformerConfig(**self.config))
+
+    @property
+    def grid(self) -> Grid:
+        """Frames, rows and columns of the clip's patches."""
+        return self.config.clip_grid(tuple(self.clip))
+
+    @cached_property
+    def video(self) -> np.ndarray:
+        """b t c H W."""
+        return self.numbers("video", tuple(self.clip))
+
+    @cached_property
+    def weights(self) -> Weights:
+        """By name: all different, none zero, of a size that lets every layer show in the answer."""
+        return {
+            name: self.numbers(name, weight.shape, *_spread(name, weight.shape))
+            for name, weight in weight_table(self.config).items()
+        }
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """What enters time embedding, b t (1 + n) d: one class token, the same in every frame."""
+        b, (t, h, w) = self.clip[0], self.grid
+        frames = self.numbers("frames", (b, t, 1 + h * w, self.config.hidden_size))
+        frames[:, :, 0] = frames[:, :1, 0]
+        return frames
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        """What enters a block: b (1 + n t) d; of a space-only model (b t) (1 + n) d."""
+        b, (t, h, w) = self.clip[0], self.grid
+        shape = (b * t, 1 + h * w) if self.config.separate_frames else (b, 1 + h * w * t)
+        spread = TINY if self.tiny else 1.0
+        return self.numbers("tokens", (*shape, self.config.hidden_size), spread)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """A class for each clip."""
+        return self._rng("labels").integers(0, self.config.num_labels, self.clip[0])
+
+    def numbers(
+        self, name: str, shape: tuple[int, ...], spread: float = 1.0, centre: float = 0.0
+    ) -> np.ndarray:
+        """Normal numbers of this case's arithmetic, as float64; the same for the same name."""
+        x = centre + spread * self._rng(name).standard_normal(shape)
+        return ARITHMETICS[self.dtype].round(x)
+
+    def _rng(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *name.encode()])
+
+    def describe(self) -> dict[str, Any]:
+        """All that it takes to make this case again, for a report."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        defaults = asdict(TimeSformerConfig())
+        config = {k: v for k, v in asdict(self.config).items() if v != defaults[k]}
+        return told | {"config": config, "clip": list(self.clip)}
+
+
+def _spread(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Standard deviation and mean of a weight."""
+    if "norm" in name:
+        return 0.2, float(name.endswith("weight"))
+    if name.endswith("weight"):
+        gain = 2.0 if "qkv" in name else 1.0  # so that attention is not close to a plain mean
+        return gain / np.sqrt(np.prod(shape[1:])), 0.0
+    return 0.5, 0.0
+
+
+def _trained_frames(pick: Pick) -> tuple[int, int]:
+    frames = pick(1, 4)
+    return frames, frames
+
+
+def _fewer_frames(pick: Pick) -> tuple[int, int]:
+    trained = pick(2, 5)
+    return trained, pick(1, trained - 1)
+
+
+def _a_divisor_of_the_frames(pick: Pick) -> tuple[int, int]:
+    frames = pick(1, 2)
+    return frames * pick(2, 3), frames
+
+
+def _a_multiple_of_the_frames(pick: Pick) -> tuple[int, int]:
+    trained = pick(1, 2)
+    return trained, trained * pick(2, 3)
+
+
+def _more_frames(pick: Pick) -> tuple[int, int]:
+    trained = pick(1, 3)
+    return trained, trained + pick(1, 4)
+
+
+FRAMES: dict[str, Callable[[Pick], tuple[int, int]]] = {
+    "trained": _trained_frames,
+    "longer": _more_frames,
+    "shorter": _fewer_frames,
+    "divisor": _a_divisor_of_the_frames,
+    "multiple": _a_multiple_of_the_frames,
+    "one": lambda pick: (pick(2, 4), 1),
+    "any": lambda pick: (pick(1, 4), pick(1, 4)),
+}
+"""Frames that the weights were trained for, and frames of the clip, by what a test needs."""
+
+
+def _trained_patches(pick: Pick) -> tuple[int, int, int]:
+    side = pick(1, 3)
+    return side, side, side
+
+
+def _other_patches(pick: Pick) -> tuple[int, int, int]:
+    """Never as many as trained, since a number times the next or next but one is no square."""
+    side, short = pick(1, 3), pick(2, 3)
+    long = short + pick(1, 2)
+    return (side, short, long) if pick(0, 1) else (side, long, short)
+
+
+def _as_many_patches(pick: Pick) -> tuple[int, int, int]:
+    half = pick(1, 2)
+    return (2 * half, half, 4 * half) if pick(0, 1) else (2 * half, 4 * half, half)
+
+
+def _any_patches(pick: Pick) -> tuple[int, int, int]:
+    return (_trained_patches, _trained_patches, _other_patches, _as_many_patches)[pick(0, 3)](pick)
+
+
+PATCHES: dict[str, Callable[[Pick], tuple[int, int, int]]] = {
+    "trained": _trained_patches,
+    "other": _other_patches,
+    "as many": _as_many_patches,
+    "any": _any_patches,
+}
+"""Rows (and columns) of patches that the weights were trained for, rows and columns of the clip."""
+
+
+@st.composite
+def drawn_cases(
+    draw: st.DrawFn,
+    port: Port,
+    schemes: tuple[str, ...],
+    frames: str = "any",
+    patches: str = "any",
+    ragged: bool | None = False,
+    tiny: bool = False,
+    batch: int | None = None,
+    **config: Any,
+) -> dict[str, Any]:
+    """The arguments of a `Case` that this port can take.
+
+    frames, patches: keys of `FRAMES` and `PATCHES`. ragged: whether there are pixels beyond the
+    last whole patch; None leaves it open. config: fields that the test needs so.
+    A port of static shapes gets one geometry for each scheme; only the seed varies.
+    """
+
+    def pick(low: int, high: int) -> int:
+        return min(low + 1, high) if port.static_shapes else draw(st.integers(low, high))
+
+    scheme = draw(st.sampled_from(schemes))
+    cut_t, cut, _ = (max(axis) for axis in zip(*(STEPS[s].pieces for s in SCHEMES[scheme]), strict=True))
+    if frames == "any" and port.fixed_frames:
+        frames = "trained"
+    if patches == "any" and port.fixed_frame_size:
+        patches, ragged = "trained", False
+    trained, t = FRAMES[frames](pick)
+    side, h, w = PATCHES[patches](pick)
+    patch, heads = pick(1, 4) + bool(ragged), pick(2, 3)
+    fields = {
+        "image_size": side * cut * patch,
+        "patch_size": patch,
+        "num_channels": pick(1, 4),
+        "num_frames": trained * cut_t,
+        "hidden_size": heads * pick(2, 6),
+        "num_hidden_layers": pick(1, 2),
+        "num_attention_heads": heads,
+        "intermediate_size": pick(2, 12),
+        "layer_norm_eps": (1e-6, 1e-6, 1e-4)[pick(0, 2)],
+        "qkv_bias": pick(0, 2) < 2,
+        "attention_type": scheme,
+        "num_labels": pick(2, 5),
+    }
+    rest = (pick(0, patch - 1), pick(0, patch - 1)) if ragged is None else (0, 0)
+    if ragged:
+        rest = pick(1, patch - 1), pick(1, patch - 1)
+    fields |= config
+    return {
+        "config": fields,
+        "clip": (
+            batch or pick(2, 3),
+            t * cut_t,
+            fields["num_channels"],
+            h * cut * patch + rest[0],
+            w * cut * patch + rest[1],
+        ),
+        "seed": draw(st.integers(0, 2**16)),
+        "dtype": port.dtype,
+        "tiny": tiny,
+    }

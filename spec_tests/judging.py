@@ -1,0 +1,297 @@
+"""Judging a port's answers: what is right, how far off they may be, and how a failure is told.
+
+The reference is the NumPy writing in float64. The bound is derived: `ROUNDINGS` times the largest
+error that the reference itself makes on the same input when each of its operations rounds as the
+port's arithmetic does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from spec_tests import reference
+from spec_tests.arithmetic import each_array, noisy
+from spec_tests.cases import Case, drawn_cases
+from spec_tests.porting import Breakdown, NotOffered, Port, Refusal
+from timesformer_ref.config import SCHEMES
+
+ROUNDINGS = 8
+"""How many times the rounding error of its arithmetic a port's answer may be off."""
+
+TRIALS = 3
+"""Runs of which the rounding error is the largest difference."""
+
+AFTER_FAILURE = 40
+"""New inputs that Hypothesis may try to make a failing one smaller."""
+
+Answer = dict[str, np.ndarray]
+"""What a function returns, by the names of its parts; a single array's name is empty."""
+
+
+class Nonconformance(AssertionError):
+    """The port is wrong: what happened, on which input, and the numbers where there are some.
+
+    error, bound: relative to the largest expected number. worst: where the answer is worst off, as
+    (place, expected, actual).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        given: dict[str, Any],
+        error: float | None = None,
+        bound: float | None = None,
+        worst: list[tuple[str, float, float]] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.given = message, given
+        self.error, self.bound, self.worst = error, bound, worst or []
+
+
+class NotJudged(Exception):
+    """A port of fixed sizes refused another size, as it may."""
+
+
+class Question:
+    """A function of a port, asked about a case.
+
+    look: which part of the answer counts. changes: arguments by name in place of the case's own;
+    layer 0 unless told.
+    """
+
+    def __init__(
+        self, port: Port, case: Any, function: str, look: Any = ..., **changes: Any
+    ) -> None:
+        self.port, self.case, self.function, self.look = port, case, function, look
+        self.right = getattr(reference, function)
+        names = inspect.signature(self.right).parameters
+        own = {n: getattr(case, n, 0) for n in names if n not in changes}
+        self.arguments = {n: changes[n] if n in changes else own[n] for n in names}
+
+    @cached_property
+    def expected(self) -> Answer:
+        """The reference's answer."""
+        return parts(self.right(*self.arguments.values()))
+
+    @cached_property
+    def allowed(self) -> dict[str, float]:
+        """How far off each part may be."""
+        arithmetic = self.port.arithmetic
+        errors = {n: arithmetic.unit * _largest(x[self.look]) for n, x in self.expected.items()}
+        rounded = each_array(arithmetic.round, self.arguments)
+        for trial in range(TRIALS):
+            spoil = partial(noisy, arithmetic, np.random.default_rng(trial))
+            found = parts(self.right(*each_array(spoil, rounded).values()))
+            for name, exact in self.expected.items():
+                off = np.asarray(found[name])[self.look] - exact[self.look]
+                errors[name] = max(errors[name], _largest(off))
+        assert all(map(np.isfinite, errors.values())), f"out of the range of {self.port.dtype}"
+        return {name: ROUNDINGS * error for name, error in errors.items()}
+
+    def answer(self) -> Answer:
+        """The port's answer: of the right shape, finite, and its arguments left as they were.
+
+        Raises Nonconformance where it is not so, or where the port breaks down.
+        """
+        handed = {name: self._handed(value) for name, value in self.arguments.items()}
+        before = each_array(np.copy, handed)
+        try:
+            answer = parts(self.port.call(self.function, *handed.values()))
+        except Refusal as refusal:
+            if self._may_refuse():
+                raise NotJudged(str(refusal)) from refusal
+            raise self.failure(f"raised an error: {refusal}") from refusal
+        except Breakdown as breakdown:
+            raise self.failure(str(breakdown)) from breakdown
+        self._check_arguments(before, handed)
+        return self._checked(answer)
+
+    def compare(self, actual: Answer, expected: Answer, what: str = "") -> None:
+        """Raise Nonconformance where two answers differ by more than the bound."""
+        for name in expected:
+            found, right = actual[name][self.look], expected[name][self.look]
+            scale = _largest(right) or 1.0
+            error = _largest(found - right)
+            if error <= self.allowed[name]:
+                continue
+            of = f" of {name}" if name else ""
+            relation = f" {what}" if what else ""
+            raise self.failure(
+                f"off by {error / scale:.1e}{of}{relation}, "
+                f"the bound is {self.allowed[name] / scale:.1e}",
+                error / scale,
+                self.allowed[name] / scale,
+                _worst(found, right),
+            )
+
+    def failure(self, message: str, *numbers: Any) -> Nonconformance:
+        """What to raise: the message, and on which input."""
+        told = {n: self.arguments[n] for n in ("layer", "step") if n in self.arguments}
+        given = self.case.describe() | {"function": self.function} | told
+        step = f" ({told['step']})" if "step" in told else ""
+        return Nonconformance(f"{self.function}{step}: {message}", given, *numbers)
+
+    def _handed(self, value: Any) -> Any:
+        """An argument as the port gets it: in its type, and its own to spoil."""
+        kind = np.float64 if self.port.dtype == "float64" else np.float32
+
+        def rounded(x: np.ndarray) -> np.ndarray:
+            return np.copy(x) if x.dtype.kind == "u" else self.port.arithmetic.round(x).astype(kind)
+
+        if isinstance(value, Mapping):  # the same weights are handed over as the same mapping
+            return self.port.converted.of(value, partial(each_array, rounded))
+        return each_array(rounded, value)
+
+    def _check_arguments(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        for name, value in before.items():
+            pairs = value.items() if isinstance(value, Mapping) else [(name, value)]
+            for key, old in pairs:
+                new = after[name][key] if isinstance(value, Mapping) else after[name]
+                if isinstance(old, np.ndarray) and not np.array_equal(old, new, equal_nan=True):
+                    self.port.converted.forget()
+                    raise self.failure(f"changed its argument {key} in place")
+
+    def _checked(self, answer: Answer) -> Answer:
+        if answer.keys() != self.expected.keys():
+            lacking = sorted(self.expected.keys() - answer.keys())
+            extra = sorted(answer.keys() - self.expected.keys())
+            raise self.failure(f"lacks {lacking or 'nothing'}, has {extra or 'nothing'} besides")
+        for name, right in self.expected.items():
+            of = f" of {name}" if name else ""
+            found = answer[name]
+            if found.shape != right.shape:
+                raise self.failure(f"shape {found.shape}{of}, expected {right.shape}")
+            if found.dtype.kind not in "fiu":
+                raise self.failure(f"type {found.dtype}{of}, expected numbers")
+            if not np.isfinite(found).all():
+                raise self.failure(f"{np.sum(~np.isfinite(found))} values{of} are not finite")
+        return {name: x.astype(np.float64) for name, x in answer.items()}
+
+    def _may_refuse(self) -> bool:
+        config, grid = getattr(self.case, "config", None), getattr(self.case, "grid", None)
+        if config is None or grid is None:
+            return False
+        other_size = tuple(self.case.clip[-2:]) != (config.image_size,) * 2
+        return (self.port.fixed_frames and grid[0] != config.num_frames) or (
+            self.port.fixed_frame_size and other_size
+        )
+
+
+def agree(
+    port: Port, case: Any, function: str, *, golden: Any = None, look: Any = ..., **changes: Any
+) -> None:
+    """The port's function gives the original's numbers, where there are some, or the reference's."""
+    question = Question(port, case, function, look, **changes)
+    expected = question.expected if golden is None else parts(golden)
+    question.compare(question.answer(), expected)
+
+
+@contextmanager
+def may_refuse() -> Iterator[None]:
+    """Do not judge a port that raises an error here."""
+    try:
+        yield
+    except Nonconformance as failure:
+        if isinstance(failure.__cause__, Refusal):
+            raise NotJudged(str(failure)) from failure
+        raise
+
+
+def parts(answer: Any) -> Answer:
+    """An answer by the names of its parts."""
+    if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping):
+        return {"the loss": np.asarray(answer[0])} | parts(answer[1])
+    if isinstance(answer, Mapping):
+        return {name: np.asarray(x) for name, x in answer.items()}
+    return {"": np.asarray(answer)}
+
+
+def _largest(x: np.ndarray) -> float:
+    return float(np.abs(np.asarray(x)).max(initial=0.0))
+
+
+def _worst(actual: np.ndarray, expected: np.ndarray) -> list[tuple[str, float, float]]:
+    """The three places that are most off."""
+    order = np.argsort(-np.abs(actual - expected), axis=None)[:3]
+    places = [np.unravel_index(i, expected.shape) for i in order]
+    return [
+        (f"[{', '.join(map(str, p))}]", float(expected[p]), float(actual[p])) for p in places
+    ]
+
+
+requirement = pytest.mark.requirement
+"""Names the requirements that a test checks."""
+
+
+def for_cases(
+    schemes: tuple[str, ...] = tuple(SCHEMES), examples: int = 8, **constraints: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test `(port, case, …)` on cases that Hypothesis draws (see `drawn_cases`).
+
+    Of the schemes only those that the port offers are drawn. A function that it lacks, or a size
+    that it may refuse and does, makes the test one that was not offered.
+    """
+
+    def decorate(check: Callable[..., None]) -> Callable[..., None]:
+        def test(**arguments: Any) -> None:
+            port = arguments["port"]
+            offered = tuple(s for s in schemes if s in port.schemes)
+            if not offered:
+                raise NotOffered(f"the port has not {' or '.join(schemes)}")
+            trials = Trials(check, arguments)
+            drawn = drawn_cases(port, offered, **constraints)
+            times = settings.default.max_examples * examples // 100
+            unhurried = settings(
+                max_examples=max(times, 1),
+                deadline=None,
+                report_multiple_bugs=False,
+                suppress_health_check=list(HealthCheck),
+            )
+            unhurried(given(drawn)(trials.run))()
+            trials.check_some_were_judged()
+
+        parameters = inspect.signature(check).parameters
+        test.__signature__ = inspect.Signature([p for n, p in parameters.items() if n != "case"])
+        test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__
+        return test
+
+    return decorate
+
+
+class Trials:
+    """One test's cases: which failed, and how many more may be tried."""
+
+    def __init__(self, check: Callable[..., None], arguments: dict[str, Any]) -> None:
+        self.check, self.arguments = check, arguments
+        self.failures: dict[str, Nonconformance] = {}
+        self.left = AFTER_FAILURE
+        self.judged = 0
+        self.why_not = ""
+
+    def run(self, drawn: dict[str, Any]) -> None:
+        """Try one case; what has failed before fails again, and shrinking comes to an end."""
+        key = repr(drawn)
+        if key not in self.failures and self.left > 0:
+            self.left -= bool(self.failures)
+            try:
+                self.check(case=Case(**drawn), **self.arguments)
+                self.judged += 1
+            except (NotOffered, NotJudged) as reason:
+                self.why_not = str(reason)
+            except Nonconformance as failure:
+                self.failures[key] = failure
+        if key in self.failures:
+            raise self.failures[key].with_traceback(None)
+
+    def check_some_were_judged(self) -> None:
+        """Raise NotOffered where no case could be judged."""
+        if not self.judged:
+            raise NotOffered(self.why_not)

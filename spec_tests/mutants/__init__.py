@@ -1,0 +1,1 @@
+"""Wrong ports, each one mistake away from a correct one: they prove that the suite finds mistakes."""

@@ -1,0 +1,63 @@
+"""The port of a mutant: fresh copies of the NumPy implementation, one of them with the mistake."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from spec_tests.mutants import table
+from spec_tests.mutants.table import Mutant
+
+ROOT = Path(__file__).parents[2]
+FILES = (
+    table.CONFIG,
+    table.WEIGHTS,
+    "timesformer_ref/numpy_blocks/__init__.py",
+    table.LAYERS,
+    table.PATCHIFY,
+    table.TIME,
+    table.ATTENTION,
+    table.CLASSIFIER,
+    table.MODEL,
+    table.GRADIENTS,
+    table.INITIALISE,
+    table.SAMPLING,
+    table.VIEWS,
+    table.PORT,
+)
+"""What is copied, in the order of imports, the port last; all other modules are shared."""
+
+COPIED = r"\btimesformer_ref\.(?=(config|weights|numpy_blocks|initialise|sampling|views)\b)"
+"""Where a source names a module that is copied."""
+
+
+def build(mutant: Mutant) -> ModuleType:
+    """The mutant as a port, by the port interface; the real modules stay as they are.
+
+    Raises ValueError for a patch whose old text its file does not hold exactly once.
+    """
+    sources = {file: (ROOT / file).read_text("utf-8") for file in FILES}
+    for file, old, new in mutant.patches:
+        if (count := sources[file].count(old)) != 1:
+            raise ValueError(f"mutant {mutant.name}: {file} holds {count} times, not once:\n{old}")
+        sources[file] = sources[file].replace(old, new)
+    package = "mutant_" + mutant.name.replace("-", "_")
+    for file, source in sources.items():
+        port = _module(package, file, re.sub(COPIED, f"{package}.", source), mutant.name)
+    port.NAME, port.DTYPE = mutant.name, "float32"
+    return port
+
+
+def _module(package: str, file: str, source: str, mutant: str) -> ModuleType:
+    """A module from its source, under a name of its own; tracebacks show its lines."""
+    inner = file.removesuffix(".py").removesuffix("/__init__").split("/")[1:]
+    module = ModuleType(".".join([package, *inner]))
+    module.__file__ = f"<{file} of mutant {mutant}>"
+    lines = source.splitlines(keepends=True)
+    linecache.cache[module.__file__] = len(source), None, lines, module.__file__
+    sys.modules[module.__name__] = module
+    exec(compile(source, module.__file__, "exec"), module.__dict__)
+    return module

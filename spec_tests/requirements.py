@@ -1,0 +1,41 @@
+"""The requirements of the specification, read from the page that states them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+PAGES = (
+    Path(__file__).parent / "specification.md",  # in the wheel
+    Path(__file__).parents[1] / "docs" / "specification.md",
+)
+
+
+class Requirement(NamedTuple):
+    """One numbered sentence. `hint`: what usually causes a port to break it."""
+
+    id: str
+    group: str
+    text: str
+    hint: str
+
+
+@cache
+def requirements() -> dict[str, Requirement]:
+    """Every requirement by its id, in the order of the page."""
+    page = next(page for page in PAGES if page.is_file()).read_text(encoding="utf-8")
+    found = {}
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        group = section.partition("\n")[0]
+        for entry in re.split(r"^### ", section, flags=re.MULTILINE)[1:]:
+            name, _, body = entry.partition("\n")
+            text, *notes = re.split(r"^- ", body, flags=re.MULTILINE)
+            hints = [n.removeprefix("Ports: ") for n in notes if n.startswith("Ports: ")]
+            found[name] = Requirement(name, group, _line(text), _line(" ".join(hints)))
+    return found
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

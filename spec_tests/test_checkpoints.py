@@ -1,0 +1,123 @@
+"""Checkpoints in every form: read by this project, then run by the port.
+
+With --checkpoint FILE also a real one, and with --video FILE on a real clip.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from spec_tests.cases import Case
+from spec_tests.judging import Nonconformance, agree, requirement
+from timesformer_ref.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.initialise import resize_weights
+from timesformer_ref.numpy_blocks.layers import nearest
+
+
+@pytest.fixture
+def case(port):
+    config = TimeSformerConfig(
+        image_size=16, patch_size=4, num_channels=3, num_frames=4, hidden_size=128,
+        num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, num_labels=5,
+        attention_type=port.schemes[-1] if "divided_space_time" not in port.schemes
+        else "divided_space_time",
+    )  # fmt: skip
+    return Case(config, (2, 4, 3, 16, 16), seed=11)
+
+
+def tensors(case, prefix=""):
+    return {prefix + n: torch.tensor(w, dtype=torch.float32) for n, w in case.weights.items()}
+
+
+FORMS = {
+    "model_state": lambda case: {"epoch": 3, "model_state": tensors(case, "model."), "cfg": "…"},
+    "state_dict": lambda case: {"state_dict": tensors(case, "module.")},
+    "model": lambda case: {"model": tensors(case)},
+    "bare": tensors,
+}
+
+
+def runs_as_before(port, case, checkpoint):
+    """What was read are the weights that were written, and the port runs on them."""
+    assert checkpoint.config.attention_type == case.config.attention_type
+    assert checkpoint.weights.keys() == case.weights.keys()
+    weights = {n: np.float64(w.numpy()) for n, w in checkpoint.weights.items()}
+    if port.dtype in ("float32", "float64"):
+        for name, w in weights.items():
+            if not np.array_equal(w, case.weights[name]):
+                raise Nonconformance(f"{name} was read wrongly", {"weight": name})
+    agree(port, replace(case, dtype=port.dtype), "forward", weights=weights)
+
+
+@requirement("CKPT-1")
+@pytest.mark.parametrize("form", FORMS)
+def test_files_of_torch_save(port, case, form, tmp_path):
+    torch.save(FORMS[form](case), tmp_path / "weights.pyth")
+    runs_as_before(port, case, load_checkpoint(tmp_path / "weights.pyth"))
+
+
+@requirement("CKPT-1")
+def test_safetensors_by_the_originals_names(port, case, tmp_path):
+    save_file({n: np.float32(w) for n, w in case.weights.items()}, tmp_path / "weights.safetensors")
+    runs_as_before(port, case, load_checkpoint(tmp_path / "weights.safetensors"))
+
+
+@requirement("CKPT-2")
+def test_a_hugging_face_folder(port, case, tmp_path):
+    save_checkpoint(Checkpoint(case.config, tensors(case)), tmp_path / "folder")
+    files = {path.name for path in (tmp_path / "folder").iterdir()}
+    assert {"config.json", "model.safetensors"} <= files
+    runs_as_before(port, case, load_checkpoint(tmp_path / "folder"))
+
+
+@requirement("CKPT-3")
+def test_geometry_is_taken_from_the_tensors(port, case, tmp_path):
+    path = tmp_path / "TimeSformer_divST_96x4_448_K600.pyth"
+    torch.save(FORMS["model_state"](case), path)
+    found = load_checkpoint(path)
+    told = ("num_frames", "image_size", "patch_size", "num_labels", "hidden_size", "num_hidden_layers",
+            "num_attention_heads", "intermediate_size", "qkv_bias", "num_channels")  # fmt: skip
+    for field in told:
+        assert getattr(found.config, field) == getattr(case.config, field), field
+    runs_as_before(port, case, found)
+
+
+@requirement("CKPT-4")
+@pytest.mark.parametrize(("frames", "size"), [(6, 24), (2, 12)])
+def test_loading_for_another_size_resizes_in_one_dimension(port, case, frames, size):
+    weights, config = resize_weights(case.weights, case.config, frames, size)
+    places = 1 + nearest(16, (size // 4) ** 2)
+    old = case.weights["pos_embed"]
+    assert np.array_equal(weights["pos_embed"][0], old[0][np.concatenate([[0], places])])
+    assert np.array_equal(weights["time_embed"], case.weights["time_embed"][:, nearest(4, frames)])
+    clip = Case(config, (1, frames, 3, size, size), dtype=port.dtype)
+    agree(port, clip, "forward", weights=weights)
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.putenv, ("TIMESFORMER_BOMB", "went off")
+
+
+@requirement("CKPT-5")
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_no_pickled_code_runs(port, case, tmp_path, monkeypatch, protocol):
+    fired = []
+    monkeypatch.setattr(os, "putenv", lambda *args: fired.append(args))
+    path = tmp_path / "bomb.pyth"
+    torch.save({"model_state": tensors(case), "cfg": Bomb()}, path, pickle_protocol=protocol)
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path)
+    path.write_bytes(pickle.dumps({"model_state": Bomb()}, protocol=protocol))
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path)
+    assert not fired

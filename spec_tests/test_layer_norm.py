@@ -1,0 +1,90 @@
+"""LayerNorm, wherever it stands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spec_tests.judging import agree, for_cases, requirement
+from timesformer_ref.config import SCHEMES, step_prefix
+
+SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
+
+
+def with_changes(case, changes):
+    """The weights, those whose name ends so set to a number."""
+    weights = dict(case.weights)
+    for name in weights:
+        for end, value in changes.items():
+            if name.endswith(end):
+                weights[name] = np.full_like(weights[name], value)
+    return weights
+
+
+@requirement("NORM-1")
+@for_cases()
+def test_each_token_by_itself(port, case):
+    weights = with_changes(case, {"norm.weight": 1.0, "norm.bias": 0.0})
+    agree(port, case, "classifier", weights=weights, tokens=1 + 3 * case.tokens)
+
+
+@requirement("NORM-2")
+@for_cases()
+def test_learned_scale_and_shift(port, case):
+    agree(port, case, "classifier")
+
+
+def uniform_attention(case):
+    """The weights with queries and keys of zero, so that only values and their norm count."""
+    d = case.config.hidden_size
+    weights = dict(case.weights)
+    for name in weights:
+        if "attn.qkv" in name:
+            weights[name] = np.concatenate([0 * weights[name][: 2 * d], weights[name][2 * d :]])
+    return weights
+
+
+@requirement("NORM-3")
+@for_cases(SEVERAL_STEPS)
+def test_norm_before_an_earlier_step(port, case):
+    step = case.config.steps[0]
+    agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
+
+
+@requirement("NORM-3")
+@for_cases()
+def test_norm_before_the_last_step(port, case):
+    step = case.config.steps[-1]
+    agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
+
+
+@requirement("NORM-3")
+@for_cases()
+def test_norm_before_the_mlp(port, case):
+    agree(port, case, "mlp")
+
+
+@requirement("NORM-4")
+@for_cases(SEVERAL_STEPS, tiny=True)
+def test_epsilon_of_the_norms_of_earlier_steps(port, case):
+    for step in case.config.steps[:-1]:
+        assert step_prefix(case.config.attention_type, step)
+        agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
+
+
+@requirement("NORM-5")
+@for_cases(tiny=True)
+def test_epsilon_of_norm1(port, case):
+    step = case.config.steps[-1]
+    agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
+
+
+@requirement("NORM-6")
+@for_cases(tiny=True)
+def test_epsilon_of_norm2(port, case):
+    agree(port, case, "mlp")
+
+
+@requirement("NORM-7")
+@for_cases(tiny=True)
+def test_epsilon_of_the_last_norm(port, case):
+    agree(port, case, "classifier")

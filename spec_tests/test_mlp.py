@@ -1,0 +1,42 @@
+"""The MLP of a block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spec_tests.judging import Question, agree, for_cases, requirement
+
+
+@requirement("MLP-1")
+@for_cases()
+def test_two_linear_layers_on_the_normed_tokens(port, case):
+    agree(port, case, "mlp")
+
+
+@requirement("MLP-2")
+@for_cases(examples=12, intermediate_size=12)
+def test_gelu_is_exact(port, case):
+    """Where the first layer gives numbers of -5 to 5, and nothing else is added to its result."""
+    weights = case.weights | {
+        "blocks.0.mlp.fc1.weight": 2 * case.weights["blocks.0.mlp.fc1.weight"],
+        "blocks.0.mlp.fc2.bias": 0 * case.weights["blocks.0.mlp.fc2.bias"],
+    }
+    agree(port, case, "mlp", weights=weights, tokens=case.tokens / 1024)
+
+
+@requirement("MLP-3")
+@for_cases(examples=4)
+def test_result_is_added_to_the_tokens(port, case):
+    zero = {f"blocks.0.mlp.fc2.{n}": 0 * case.weights[f"blocks.0.mlp.fc2.{n}"] for n in ("weight", "bias")}
+    agree(port, case, "mlp", weights=case.weights | zero)
+
+
+@requirement("MLP-3")
+@for_cases(examples=4)
+def test_each_token_on_its_own(port, case):
+    """The class token alone changes; the patches stay."""
+    tokens = case.tokens.copy()
+    tokens[:, 0] += 1
+    first = Question(port, case, "mlp", np.s_[:, 1:])
+    second = Question(port, case, "mlp", np.s_[:, 1:], tokens=tokens)
+    first.compare(second.answer(), first.answer(), "when the class token changes")
