@@ -41,8 +41,13 @@ ARITHMETICS = {
 }
 
 
+SINGLE = ARITHMETICS["float32"]
 EXACT = {np.floor, np.rint, np.maximum, np.minimum, np.negative, np.absolute}
 """Functions whose results need no rounding."""
+
+
+PRODUCTS = {np.matmul, np.tensordot}
+"""Functions that round every product of a sum, the small types to float32."""
 
 
 class Noisy(np.ndarray):
@@ -61,28 +66,37 @@ class Noisy(np.ndarray):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         (target,) = options.pop("out", (None,))
-        result = getattr(ufunc, method)(*each_array(np.asarray, inputs), **options)
+        result = getattr(ufunc, method)(*self._given(ufunc, inputs), **options)
         if result is None:  # np.add.at has changed its first argument
             return None
-        result = self._like(result) if ufunc in EXACT else self._moved(result)
+        result = self._like(result) if ufunc in EXACT else self._rounded(result)
         if target is None:
             return result
         target[...] = result
         return target
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        result = function(*each_array(np.asarray, args), **each_array(np.asarray, options))
-        return self._moved(result) if function is np.tensordot else self._like(result)
+        options = each_array(np.asarray, options)
+        result = function(*self._given(function, args), **options)
+        return self._rounded(result) if function in PRODUCTS else self._like(result)
 
-    def _moved(self, result: Any) -> Any:
+    def _given(self, function: Any, inputs: Any) -> Any:
+        """Plain arrays; as every product rounds, so may one of its factors."""
+        if function not in PRODUCTS:
+            return each_array(np.asarray, inputs)
+        accumulator = max(self.arithmetic, SINGLE)
+        return each_array(lambda x: self._moved(np.asarray(x), accumulator), inputs)
+
+    def _rounded(self, result: Any) -> Any:
         x = np.asarray(result)
         if x.dtype.kind != "f":
             return result
-        moved = np.asarray(
-            x + self.arithmetic.spacing(x) * self.rng.uniform(-1, 1, x.shape)
-        )
+        moved = np.asarray(self._moved(x, self.arithmetic))
         moved[np.abs(moved) > self.arithmetic.largest] = np.inf
         return self._like(moved)
+
+    def _moved(self, x: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+        return x + arithmetic.spacing(x) * self.rng.uniform(-1, 1, x.shape)
 
     def _like(self, result: Any) -> Any:
         return each_array(partial(noisy, self.arithmetic, self.rng), result)

@@ -142,7 +142,7 @@ FRAMES: dict[str, Callable[[Pick], tuple[int, int]]] = {
     "shorter": _fewer_frames,
     "divisor": _a_divisor_of_the_frames,
     "multiple": _a_multiple_of_the_frames,
-    "one": lambda pick: (pick(2, 4), 1),
+    "single": lambda pick: (1, 1),
     "any": lambda pick: (pick(1, 4), pick(1, 4)),
 }
 """Frames that the weights were trained for, and frames of the clip, by what a test needs."""
@@ -173,6 +173,7 @@ PATCHES: dict[str, Callable[[Pick], tuple[int, int, int]]] = {
     "trained": _trained_patches,
     "other": _other_patches,
     "as many": _as_many_patches,
+    "single": lambda pick: (1, 1, 1),
     "any": _any_patches,
 }
 """Rows (and columns) of patches that the weights were trained for, rows and columns of the clip."""
@@ -201,7 +202,9 @@ def drawn_cases(
         return min(low + 1, high) if port.static_shapes else draw(st.integers(low, high))
 
     scheme = draw(st.sampled_from(schemes))
-    cut_t, cut, _ = (max(axis) for axis in zip(*(STEPS[s].pieces for s in SCHEMES[scheme]), strict=True))
+    cut_t, cut, _ = (
+        max(axis) for axis in zip(*(STEPS[s].pieces for s in SCHEMES[scheme]), strict=True)
+    )
     if frames == "any" and port.fixed_frames:
         frames = "trained"
     if patches == "any" and port.fixed_frame_size:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import struct
 import subprocess
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from inspect import signature
@@ -135,7 +133,9 @@ class CommandPort:
             raise Breakdown(self._last_words())
         if reply.strip() != "done":
             self._stop()
-            raise Breakdown(f"the program answered {reply.strip()[:80]!r}, expected the line 'done'")
+            raise Breakdown(
+                f"the program answered {reply.strip()[:80]!r}, expected the line 'done'"
+            )
 
     def _start(self) -> None:
         self._errors = tempfile.TemporaryFile("w+", errors="replace")

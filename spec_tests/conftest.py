@@ -57,17 +57,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse to run where a test names no requirement, or one that does not exist."""
+    """Run tests in the order of the specification, the project's own last.
+
+    Raises UsageError where a test names no requirement, or one that does not exist.
+    """
     from spec_tests.requirements import requirements
 
+    order = {name: place for place, name in enumerate(requirements())}
     for item in items:
-        if HERE / "project" in item.path.parents or HERE not in item.path.parents:
-            continue
         ids = requirements_of(item)
-        if not ids:
+        if not ids and HERE / "project" not in item.path.parents and HERE in item.path.parents:
             raise pytest.UsageError(f"{item.nodeid} names no requirement")
-        if unknown := set(ids) - set(requirements()):
+        if unknown := set(ids) - order.keys():
             raise pytest.UsageError(f"{item.nodeid} names {unknown}, which do not exist")
+    items.sort(key=lambda item: min((order[i] for i in requirements_of(item)), default=len(order)))
 
 
 def requirements_of(item: pytest.Item) -> list[str]:

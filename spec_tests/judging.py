@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from spec_tests import reference
-from spec_tests.arithmetic import each_array, noisy
+from spec_tests.arithmetic import ARITHMETICS, Arithmetic, each_array, noisy
 from spec_tests.cases import Case, drawn_cases
 from spec_tests.porting import Breakdown, NotOffered, Port, Refusal
 from timesformer_ref.config import SCHEMES
 
-ROUNDINGS = 8
+ROUNDINGS = 16
 """How many times the rounding error of its arithmetic a port's answer may be off."""
 
 TRIALS = 3
@@ -76,6 +76,13 @@ class Question:
         own = {n: getattr(case, n, 0) for n in names if n not in changes}
         self.arguments = {n: changes[n] if n in changes else own[n] for n in names}
 
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What the answer is computed in: views of a video are float32 even for a float64 model."""
+        single = ARITHMETICS["float32"]
+        finer = self.port.arithmetic.digits > single.digits
+        return single if self.function == "crops" and finer else self.port.arithmetic
+
     @cached_property
     def expected(self) -> Answer:
         """The reference's answer."""
@@ -84,7 +91,7 @@ class Question:
     @cached_property
     def allowed(self) -> dict[str, float]:
         """How far off each part may be."""
-        arithmetic = self.port.arithmetic
+        arithmetic = self.arithmetic
         errors = {n: arithmetic.unit * _largest(x[self.look]) for n, x in self.expected.items()}
         rounded = each_array(arithmetic.round, self.arguments)
         for trial in range(TRIALS):
@@ -222,9 +229,7 @@ def _worst(actual: np.ndarray, expected: np.ndarray) -> list[tuple[str, float, f
     """The three places that are most off."""
     order = np.argsort(-np.abs(actual - expected), axis=None)[:3]
     places = [np.unravel_index(i, expected.shape) for i in order]
-    return [
-        (f"[{', '.join(map(str, p))}]", float(expected[p]), float(actual[p])) for p in places
-    ]
+    return [(f"[{', '.join(map(str, p))}]", float(expected[p]), float(actual[p])) for p in places]
 
 
 requirement = pytest.mark.requirement
@@ -260,7 +265,11 @@ def for_cases(
 
         parameters = inspect.signature(check).parameters
         test.__signature__ = inspect.Signature([p for n, p in parameters.items() if n != "case"])
-        test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__
+        test.__name__, test.__doc__, test.__module__ = (
+            check.__name__,
+            check.__doc__,
+            check.__module__,
+        )
         return test
 
     return decorate

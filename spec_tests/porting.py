@@ -139,8 +139,9 @@ class Port:
             for a in args
         ]
 
+
 def find_port(place: str, timeout: float) -> Port:
-    """The port at a place: `FILE.py`, `package.module`, or `cmd:COMMAND`.
+    """The port at a place: `FILE.py`, `package.module`, `cmd:COMMAND` or `mutant:NAME`.
 
     Raises BadPort, which says what is wrong with it.
     """
@@ -149,6 +150,10 @@ def find_port(place: str, timeout: float) -> Port:
 
         command = place.removeprefix("cmd:")
         return Port(CommandPort(command, timeout), command)
+    if place.startswith("mutant:"):
+        from spec_tests.mutants.build import build_named
+
+        return Port(build_named(place.removeprefix("mutant:")), place)
     return Port(_checked(_import(place), place), Path(place).stem if _is_file(place) else place)
 
 
@@ -172,7 +177,9 @@ def _import(place: str) -> Any:
     except BadPort:
         raise
     except (Exception, SystemExit) as error:
-        raise BadPort(f"--port {place}: cannot be imported: {type(error).__name__}: {error}") from error
+        raise BadPort(
+            f"--port {place}: cannot be imported: {type(error).__name__}: {error}"
+        ) from error
     return module
 
 

@@ -48,7 +48,9 @@ def crops(frames: np.ndarray, scale: int, crop: int) -> np.ndarray:
     pixels = rearrange((frames / 255 - 0.45) / 0.225, "t h w c -> t c h w")
     pixels = _resize(_resize(pixels, down).mT, right).mT
     y, x = down - crop, right - crop
-    ends = [(0, -(-x // 2)), (y, -(-x // 2))] if down > right else [(-(-y // 2), 0), (-(-y // 2), x)]
+    ends = (
+        [(0, -(-x // 2)), (y, -(-x // 2))] if down > right else [(-(-y // 2), 0), (-(-y // 2), x)]
+    )
     corners = [ends[0], (-(-y // 2), -(-x // 2)), ends[1]]
     return np.stack([pixels[..., y : y + crop, x : x + crop] for y, x in corners])
 

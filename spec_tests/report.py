@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,9 @@ class Report:
         if len(self.ports) == 1:
             _show_requirements(terminalreporter, self.findings(self.ports[0]))
         elif any(self.verdicts.values()):
-            _show_groups(terminalreporter, {p: self.findings(p)["requirements"] for p in self.ports})
+            _show_groups(
+                terminalreporter, {p: self.findings(p)["requirements"] for p in self.ports}
+            )
 
     def pytest_sessionfinish(self) -> None:
         for path in self.paths:

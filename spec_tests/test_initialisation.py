@@ -88,7 +88,9 @@ def test_prefixes_of_steps(port, attention_type):
 def test_number_of_parameters(port, attention_type):
     fresh = Fresh(port, attention_type)
     found = sum(w.size for w in fresh.weights.values())
-    assert count_parameters(TimeSformerConfig(attention_type=attention_type)) == COUNTS[attention_type]
+    assert (
+        count_parameters(TimeSformerConfig(attention_type=attention_type)) == COUNTS[attention_type]
+    )
     expected = count_parameters(fresh.config)
     fresh.require("the model", found == expected, f"has {found} numbers, expected {expected}")
 
@@ -171,7 +173,10 @@ def from_image_vit(name):
 
 def exact(found, expected, names):
     for name in names:
-        if not (found[name].dtype == expected[name].dtype and np.array_equal(found[name], expected[name])):
+        if not (
+            found[name].dtype == expected[name].dtype
+            and np.array_equal(found[name], expected[name])
+        ):
             raise Nonconformance(f"{name} is not the original's", {"weight": name})
 
 

@@ -27,7 +27,10 @@ def test_gelu_is_exact(port, case):
 @requirement("MLP-3")
 @for_cases(examples=4)
 def test_result_is_added_to_the_tokens(port, case):
-    zero = {f"blocks.0.mlp.fc2.{n}": 0 * case.weights[f"blocks.0.mlp.fc2.{n}"] for n in ("weight", "bias")}
+    zero = {
+        f"blocks.0.mlp.fc2.{n}": 0 * case.weights[f"blocks.0.mlp.fc2.{n}"]
+        for n in ("weight", "bias")
+    }
     agree(port, case, "mlp", weights=case.weights | zero)
 
 

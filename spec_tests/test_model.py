@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spec_tests.golden_vectors import MODELS, golden
-from spec_tests.judging import agree, for_cases, requirement
+from spec_tests.judging import Question, agree, for_cases, requirement
 
 EXACT_SIZE = ("divided", "joint", "space_only", "divided_no_qkv_bias", "divided_tiny_tokens")
 
@@ -82,3 +82,12 @@ def test_nothing_is_dropped(port, case):
 )
 def test_accuracy_of_the_declared_arithmetic(port, case):
     agree(port, case, "forward")
+
+
+@requirement("VIEW-7")
+@for_cases(batch=3)
+def test_logits_of_views_are_summed(port, case):
+    question = Question(port, case, "forward")
+    summed = {"": question.answer()[""].sum(axis=0)}
+    question.allowed[""] *= 3
+    question.compare(summed, {"": question.expected[""].sum(axis=0)}, "summed over three views")

@@ -1,1 +1,1 @@
-"""Wrong ports, each one mistake away from a correct one: they prove that the suite finds mistakes."""
+"""Wrong ports, each a mistake away from a correct one: the suite is tested by finding them."""

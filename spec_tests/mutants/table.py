@@ -34,8 +34,10 @@ class Patch(NamedTuple):
 class Mutant(NamedTuple):
     """A correct port with one mistake.
 
-    group: the prefixes of the requirements that it breaks where the mistake is; those of what is
-        built on them (blocks, the whole model, gradients) may break too.
+    group: the prefixes of the requirements of the guilty block (every one that is to blame, where
+        schemes share a step); what is built on that block (model, gradients) may break too.
+    mistake: what it does, in a sentence.
+    patches: changes of the correct port's source, one after another.
     """
 
     name: str
@@ -49,7 +51,8 @@ def mutant(name: str, group: str, mistake: str, *patches: Patch) -> Mutant:
 
 
 # fmt: off
-PATCHES = (
+MUTANTS: tuple[Mutant, ...] = (
+    # Patches
     mutant("patch-bias-missing", "PATCH", "The patch projection has no bias",
         Patch(PATCHIFY, '{"weight": weight, "bias": proj["bias"]}', '{"weight": weight}')),
     mutant("patch-pixels-transposed", "PATCH", "A patch's pixels are read column by column",
@@ -75,12 +78,6 @@ PATCHES = (
     video = np.pad(video, [(0, 0)] * 3 + [(0, n) for n in short])
     grid = config.clip_grid(video.shape)
 """)),
-    mutant("remainder-cut-on-both-sides", "PATCH",
-        "Of frames that are no whole number of patches the middle is taken, not the top left",
-        Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
-    y, x = (size % p // 2 for size in video.shape[-2:])
-    whole = video[..., y : y + h * p, x : x + w * p]
-""")),
     mutant("remainder-refused", "PATCH", "Frames that are no whole number of patches are an error",
         Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
     if video.shape[-2] % p or video.shape[-1] % p:
@@ -94,33 +91,26 @@ PATCHES = (
         video = video.swapaxes(1, 2)
     whole = video[..., : h * p, : w * p]
 """)),
-)
 
-CLASS_TOKEN = (
+    # Class token
     mutant("class-token-without-position", "CLS", "The class token gets no position",
-        Patch(PATCHIFY, "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
+        Patch(PATCHIFY,
+            "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     tokens[:, :, 1:] += pos_embed[0, positions(pos_embed.shape[1], h, w)[1:]]
     return tokens""")),
-    mutant("class-token-after-patches", "CLS",
-        "The class token is put after the patches, not before, and takes the last one's position",
-        Patch(PATCHIFY, "[class_tokens, patches]", "[patches, class_tokens]")),
     mutant("class-token-not-learnt", "CLS", "The class token starts as zeros, not as the weight",
         Patch(PATCHIFY, 'weights["cls_token"]', 'np.zeros_like(weights["cls_token"])')),
-)
 
-POSITIONS = (
+    # Positions and their resize
     mutant("positions-per-frame-and-patch", "POS TIME",
         "One table for every patch of every frame, resized to their number; no time of its own",
-        Patch(PATCHIFY, "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
+        Patch(PATCHIFY,
+            "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     place = 1 + nearest(pos_embed.shape[1] - 1, t * h * w).reshape(t, h * w)
     return tokens + pos_embed[0, np.insert(place, 0, 0, axis=1)]"""),
         Patch(TIME, '"b t n d -> b n t d") + time', '"b t n d -> b n t d")')),
     mutant("nearest-rounds", "POS TIME", "Nearest resize rounds the source index, not down",
         Patch(LAYERS, "np.floor(", "np.rint(")),
-    mutant("nearest-from-centres", "POS TIME",
-        "Nearest resize measures from the centres of places (PyTorch's nearest-exact)",
-        Patch(LAYERS, "np.arange(new_size, dtype=np.float32) * ratio",
-            "(np.arange(new_size, dtype=np.float32) + 0.5) * ratio")),
     mutant("nearest-aligns-corners", "POS TIME",
         "Nearest resize maps the last place to the last place (align_corners)",
         Patch(LAYERS, "np.floor(np.arange(new_size, dtype=np.float32) * ratio)",
@@ -129,7 +119,8 @@ POSITIONS = (
         Patch(PATCHIFY, "nearest(side, h)[:, None] + nearest(side, w)",
             "(np.arange(h) * side // h)[:, None] + np.arange(w) * side // w")),
     mutant("positions-bilinear", "POS", "Positions are resized bilinearly, not nearest",
-        Patch(PATCHIFY, "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
+        Patch(PATCHIFY,
+            "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     from scipy.ndimage import zoom
 
     if pos_embed.shape[1] == 1 + h * w:
@@ -139,7 +130,8 @@ POSITIONS = (
     places = zoom(square, (h / side, w / side, 1), order=1, mode="nearest", grid_mode=True)
     return tokens + np.concatenate([pos_embed[0, :1], places.reshape(h * w, -1)])""")),
     mutant("positions-flattened", "POS", "Positions are resized over the flattened table, in 1-D",
-        Patch(PATCHIFY, '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]")),
+        Patch(PATCHIFY,
+            '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]")),
     mutant("positions-with-class-entry", "POS",
         "The class token's entry takes part in the resize of the table",
         Patch(PATCHIFY, 'np.concatenate([[0], rearrange(grid, "h w -> (h w)")])',
@@ -154,34 +146,21 @@ POSITIONS = (
         "A table that is resized is resized to w x h, not h x w",
         Patch(PATCHIFY, "nearest(side, h)[:, None] + nearest(side, w)",
             "nearest(side, w)[:, None] + nearest(side, h)")),
-    mutant("positions-cut", "POS",
-        "The table's top left part is taken, its edges repeated for larger frames; no resize",
-        Patch(PATCHIFY, "    grid = 1 + side * nearest(side, h)[:, None] + nearest(side, w)\n", """\
-    y, x = (np.minimum(np.arange(size), side - 1) for size in (h, w))
-    grid = 1 + side * y[:, None] + x
-""")),
-)
 
-TIMES = (
-    mutant("time-missing", "TIME", "No time embedding is added",
-        Patch(TIME, '"b t n d -> b n t d") + time', '"b t n d -> b n t d")')),
-    mutant("time-prefix", "TIME", "The time table is cut to the clip's length, not resized",
+    # Time and its resize
+    mutant("time-prefix", "TIME",
+        "The time table is cut to the clip's length, not resized: a longer clip is an error",
         Patch(TIME, "[0, nearest(trained, t)]", "[0, :t]")),
     mutant("time-last-repeated", "TIME",
         "The time table is cut, or its last entry repeated, not resized",
         Patch(TIME, "nearest(trained, t)]", "np.minimum(np.arange(t), trained - 1)]")),
     mutant("time-repeated", "TIME",
         "A clip of a multiple of the trained frames gets the time table over and over",
-        Patch(TIME, "nearest(trained, t)]", "nearest(trained, t) if t % trained else np.arange(t) % trained]")),
+        Patch(TIME,
+            "nearest(trained, t)]",
+            "nearest(trained, t) if t % trained else np.arange(t) % trained]")),
     mutant("time-exact", "TIME", "The time table is resized by exact integer arithmetic",
         Patch(TIME, "nearest(trained, t)]", "np.arange(t) * trained // t]")),
-    mutant("time-linear", "TIME", "The time table is resized linearly, not nearest",
-        Patch(TIME, '    time = weights["time_embed"][0, nearest(trained, t)]\n', """\
-    from scipy.ndimage import zoom
-
-    factors = t / trained, 1
-    time = zoom(weights["time_embed"][0], factors, order=1, mode="nearest", grid_mode=True)
-""")),
     mutant("time-on-class-token", "TIME", "The class token gets the first frame's time",
         Patch(TIME, "[class_token, rearrange", "[class_token + time[0], rearrange")),
     mutant("time-reshaped", "TIME",
@@ -197,20 +176,19 @@ TIMES = (
     for name, step in STEPS.items()
 }
 """Every attention step by name''')),
-    mutant("clips-of-the-trained-length", "TIME",
+    mutant("clips-of-the-trained-length", "TIME MODEL",
         "The frames of a batch are cut into clips of the config's number of frames",
         Patch(TIME, "    class_token, patches = frames[:, 0, :1], frames[:, :, 1:]\n", """\
     frames = frames.reshape(-1, config.num_frames, *frames.shape[2:])
     class_token, patches = frames[:, 0, :1], frames[:, :, 1:]
 """)),
-)
 
-NORMS = (
+    # LayerNorm
     mutant("eps-1e-5", "NORM", "LayerNorm's epsilon is PyTorch's default, 1e-5",
         Patch(LAYERS, "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-5)")),
     mutant("eps-1e-3", "NORM", "LayerNorm's epsilon is Keras's default, 1e-3",
         Patch(LAYERS, "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-3)")),
-    mutant("eps-1e-6", "NORM", "LayerNorm's epsilon is always 1e-6, whatever the config says",
+    mutant("eps-fixed", "NORM", "LayerNorm's epsilon is always 1e-6, whatever the config says",
         Patch(LAYERS, "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-6)")),
     mutant("eps-1e-5-earlier-norm", "NORM DIV LG AXIAL",
         "The norm before an earlier step (temporal_norm1) has epsilon 1e-5",
@@ -225,8 +203,6 @@ NORMS = (
     mutant("eps-outside-root", "NORM",
         "LayerNorm adds epsilon to the standard deviation, outside the root",
         Patch(LAYERS, "np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)")),
-    mutant("eps-as-floor", "NORM", "LayerNorm's epsilon is the least variance, not added to it",
-        Patch(LAYERS, "np.sqrt(variance + eps)", "np.sqrt(np.maximum(variance, eps))")),
     mutant("variance-unbiased", "NORM", "LayerNorm's variance is the unbiased one, over d - 1",
         Patch(LAYERS, "np.square(centred).mean(axis=-1, keepdims=True)",
             "centred.var(axis=-1, keepdims=True, ddof=1)")),
@@ -236,31 +212,30 @@ NORMS = (
             "np.square(x).mean(-1, keepdims=True) - np.square(x.mean(-1, keepdims=True))")),
     mutant("norm-over-tokens-and-width", "NORM",
         "LayerNorm's mean and variance are of all tokens of a sequence, not of each",
-        Patch(LAYERS, "x - x.mean(axis=-1, keepdims=True)", "x - x.mean(axis=(-2, -1), keepdims=True)"),
+        Patch(LAYERS,
+            "x - x.mean(axis=-1, keepdims=True)", "x - x.mean(axis=(-2, -1), keepdims=True)"),
         Patch(LAYERS, "np.square(centred).mean(axis=-1, keepdims=True)",
             "np.square(centred).mean(axis=(-2, -1), keepdims=True)")),
     mutant("norm-without-weights", "NORM", "LayerNorm has no scale and shift",
-        Patch(LAYERS, 'np.sqrt(variance + eps) * w["weight"] + w["bias"]', "np.sqrt(variance + eps)")),
-    mutant("norm-not-centred", "NORM", "LayerNorm does not subtract the mean (RMSNorm)",
-        Patch(LAYERS, "centred = x - x.mean(axis=-1, keepdims=True)", "centred = x")),
+        Patch(LAYERS,
+            'np.sqrt(variance + eps) * w["weight"] + w["bias"]', "np.sqrt(variance + eps)")),
     mutant("norm-on-step-result", "NORM DIV LG AXIAL",
         "The norm of an earlier step is on its result, not on what enters it",
-        Patch(ATTENTION, 'layer_norm(groups, part(w, f"{step}_norm1"), config.layer_norm_eps)', "groups"),
+        Patch(ATTENTION,
+            'layer_norm(groups, part(w, f"{step}_norm1"), config.layer_norm_eps)', "groups"),
         Patch(ATTENTION, 'update = rearrange(linear(update, part(w, f"{step}_fc"))', """\
 update = layer_norm(update, part(w, f"{step}_norm1"), config.layer_norm_eps)
     update = rearrange(linear(update, part(w, f"{step}_fc"))""")),
     mutant("norm-after-residual", "NORM MLP",
         "The norm of the MLP is after its residual (post-norm), not before it",
         Patch(ATTENTION, 'layer_norm(tokens, part(w, "norm2"), config.layer_norm_eps)', "tokens"),
-        Patch(ATTENTION, 'tokens + mlp(normed, part(w, "mlp"))',
-            'layer_norm(tokens + mlp(normed, part(w, "mlp")), part(w, "norm2"), config.layer_norm_eps)')),
-)
+        Patch(ATTENTION, 'return tokens + mlp(normed, part(w, "mlp"))', """\
+after = tokens + mlp(normed, part(w, "mlp"))
+    return layer_norm(after, part(w, "norm2"), config.layer_norm_eps)""")),
 
-SELF_ATTENTION = (
+    # The attention layer
     mutant("qkv-bias-missing", "ATT", "Queries, keys and values have no bias",
         Patch(LAYERS, 'linear(x, part(w, "qkv"))', 'linear(x, {"weight": w["qkv.weight"]})')),
-    mutant("qkv-keys-first", "ATT", "The qkv layer is read as keys, queries, values",
-        Patch(LAYERS, "q, k, v = rearrange", "k, q, v = rearrange")),
     mutant("qkv-by-head", "ATT",
         "The qkv layer is read head by head, each with its queries, keys and values",
         Patch(LAYERS, '"g s (three a k) -> three', '"g s (a three k) -> three')),
@@ -274,7 +249,9 @@ SELF_ATTENTION = (
         Patch(LAYERS, "g a s k -> g s (a k)", "g a s k -> g s (k a)")),
     mutant("heads-merged-by-reshape", "ATT",
         "Heads are merged by a reshape that is not the inverse of their split",
-        Patch(LAYERS, 'rearrange(attention @ v, "g a s k -> g s (a k)")', "(attention @ v).reshape(x.shape)")),
+        Patch(LAYERS,
+            'rearrange(attention @ v, "g a s k -> g s (a k)")',
+            "(attention @ v).reshape(x.shape)")),
     mutant("heads-never-split", "ATT", "All heads are one, as wide as the token",
         Patch(LAYERS, "three=3, a=heads)", "three=3, a=1)")),
     mutant("scale-missing", "ATT", "Attention scores are not scaled",
@@ -285,35 +262,36 @@ SELF_ATTENTION = (
     mutant("scale-without-root", "ATT",
         "Attention scores are divided by the head's width, not by its root",
         Patch(LAYERS, "sqrt(q.shape[-1])", "q.shape[-1]")),
-    mutant("softmax-overflows", "ATT", "Softmax does not subtract the maximum, so that it overflows",
+    mutant("softmax-overflows", "ATT",
+        "Softmax does not subtract the maximum, so that it overflows",
         Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))", "np.exp(x)")),
     mutant("softmax-over-queries", "ATT", "Softmax runs over the queries, not over the keys",
-        Patch(LAYERS, "softmax(q @ k.mT / sqrt(q.shape[-1]))", "softmax(k @ q.mT / sqrt(q.shape[-1])).mT")),
+        Patch(LAYERS,
+            "softmax(q @ k.mT / sqrt(q.shape[-1]))", "softmax(k @ q.mT / sqrt(q.shape[-1])).mT")),
     mutant("softmax-over-heads", "ATT", "Softmax runs over the heads, not over the keys",
         Patch(LAYERS, "    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))\n", """\
     scores = np.moveaxis(q @ k.mT / sqrt(q.shape[-1]), 1, -1)
     attention = np.moveaxis(softmax(scores), -1, 1)
 """)),
-    mutant("softmax-over-batch", "ATT", "Softmax runs over the groups of the batch, not over the keys",
+    mutant("softmax-over-batch", "ATT",
+        "Softmax runs over the groups of the batch, not over the keys",
         Patch(LAYERS, "softmax(q @ k.mT / sqrt(q.shape[-1]))",
             "softmax((q @ k.mT / sqrt(q.shape[-1])).T).T")),
     mutant("softmax-of-one", "ATT", "Softmax runs over an axis of one element: all weights are 1",
         Patch(LAYERS, "softmax(q @ k.mT / sqrt(q.shape[-1]))",
             "softmax((q @ k.mT / sqrt(q.shape[-1]))[..., None])[..., 0]")),
-    mutant("proj-bias-missing", "ATT", "The projection of the heads' results has no bias",
-        Patch(LAYERS, 'part(w, "proj")), attention', '{"weight": w["proj.weight"]}), attention')),
-    mutant("softmax-in-half-precision", "ATT", "Softmax runs in float16 in a float32 port",
+    mutant("softmax-in-half-precision", "ATT MODEL", "Softmax runs in float16 in a float32 port",
         Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))",
             "np.exp(np.float16(x - x.max(axis=-1, keepdims=True))).astype(x.dtype)")),
-    mutant("linear-in-half-precision", "PATCH ATT MLP HEAD",
+    mutant("linear-in-half-precision", "PATCH ATT MLP HEAD MODEL",
         "Linear layers round their input and weights to float16 in a float32 port",
         Patch(LAYERS, 'y = np.tensordot(x, w["weight"], axes=(-1, -1))', """\
 inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     y = np.tensordot(inputs, matrix, axes=(-1, -1))""")),
-)
 
-STEPS = (
-    mutant("fc-missing", "DIV LG AXIAL", "temporal_fc, the linear layer after the step, is not used",
+    # The steps of the schemes
+    mutant("fc-missing", "DIV LG AXIAL",
+        "temporal_fc, the linear layer after the step, is not used",
         Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))', "update")),
     mutant("fc-bias-missing", "DIV LG AXIAL", "temporal_fc has no bias",
         Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))',
@@ -325,9 +303,10 @@ STEPS = (
     mutant("temporal-residual-missing", "DIV LG AXIAL",
         "An earlier step (temporal) has no residual",
         Patch(ATTENTION, "[class_token, patches + update]", "[class_token, update]")),
-    mutant("temporal-residual-of-normed", "DIV LG AXIAL",
+    mutant("temporal-residual-of-normed", "NORM DIV LG AXIAL",
         "An earlier step (temporal) adds its result to its normed input",
-        Patch(ATTENTION, "patches + update", "rearrange(normed, rule.ungroup, **lengths) + update")),
+        Patch(ATTENTION,
+            "patches + update", "rearrange(normed, rule.ungroup, **lengths) + update")),
     mutant("spatial-result-on-block-input", "DIV LG AXIAL",
         "The last step's result is added to the block's input, not to the step before's output",
         Patch(ATTENTION, """\
@@ -358,12 +337,12 @@ STEPS = (
             'for step in config.steps[::-1] if "spatial" in config.steps else config.steps:')),
     mutant("temporal-qkv-shared", "DIV LG AXIAL",
         "Earlier steps (temporal) have the last step's queries, keys and values",
-        Patch(ATTENTION, 'part(w, f"{step}_attn"),',
-            '{n: w[f"attn.{n}" if n[0] == "q" else f"{step}_attn.{n}"] for n in part(w, "attn")},')),
+        Patch(ATTENTION, 'part(w, f"{step}_attn")',
+            'part(w, f"{step}_attn") | {n: m for n, m in part(w, "attn").items() if n[0] == "q"}')),
     mutant("temporal-proj-shared", "DIV LG AXIAL",
         "Earlier steps (temporal) have the last step's projection of the heads' results",
-        Patch(ATTENTION, 'part(w, f"{step}_attn"),',
-            '{n: w[f"attn.{n}" if n[0] == "p" else f"{step}_attn.{n}"] for n in part(w, "attn")},')),
+        Patch(ATTENTION, 'part(w, f"{step}_attn")',
+            'part(w, f"{step}_attn") | {n: m for n, m in part(w, "attn").items() if n[0] == "p"}')),
     mutant("class-token-in-time", "DIV LG AXIAL",
         "Patches see the class token in earlier steps (temporal) too (paper, eq. 11)",
         Patch(ATTENTION, '    normed = layer_norm(groups, part(w, f"{step}_norm1")', """\
@@ -386,24 +365,19 @@ STEPS = (
     update = rearrange(update, rule""")),
     mutant("class-token-asks-all-at-once", "DIV LG AXIAL",
         "The class token queries all patches of the clip at once, instead of copies, averaged",
-        Patch(ATTENTION, '    class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))', """\
+        Patch(ATTENTION,
+            '    class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))',
+            """\
     everyone = layer_norm(tokens, part(w, "norm1"), config.layer_norm_eps)
     answer, _ = self_attention(everyone, part(w, "attn"), config.num_attention_heads)
     class_update = answer[:, :1]""")),
     mutant("class-token-isolated", "SPACE JOINT DIV LG AXIAL",
         "The class token takes part in no attention at all",
-        Patch(ATTENTION, '    update, attention = self_attention(normed, part(w, "attn"), config.num_attention_heads)\n', """\
-    normed = normed[:, 1:]
-    update, attention = self_attention(normed, part(w, "attn"), config.num_attention_heads)
+        Patch(ATTENTION, "    groups = np.concatenate([copies, groups], axis=1)\n", ""),
+        Patch(ATTENTION, "    class_update = reduce(", """\
     update = np.concatenate([np.zeros_like(copies), update], axis=1)
-""")),
-    mutant("class-token-unseen", "SPACE JOINT DIV LG AXIAL",
-        "The class token looks at the patches, but they do not look at it",
-        Patch(ATTENTION, '    class_update = reduce(', """\
-    alone, _ = self_attention(normed[:, 1:], part(w, "attn"), config.num_attention_heads)
-    update[:, 1:] = alone
     class_update = reduce(""")),
-    mutant("class-token-in-every-frame", "TIME DIV",
+    mutant("class-token-in-every-frame", "CLS TIME DIV HEAD",
         "With divided attention every frame keeps a class token of its own; the head averages them",
         Patch(TIME, "frames[:, 0, :1], frames[:, :, 1:]\n", """frames[:, 0, :1], frames[:, :, 1:]
     if config.attention_type == "divided_space_time":
@@ -429,7 +403,8 @@ STEPS = (
 """),
         Patch(ATTENTION, '"(b g) 1 d -> b 1 d", "mean", b=len(tokens)',
             '"(b n g) 1 d -> b n d", "mean", b=len(tokens), n=n'),
-        Patch(CLASSIFIER, "    return linear(final_norm(tokens, weights, config, frames)[:, 0],", """\
+        Patch(CLASSIFIER,
+            "    return linear(final_norm(tokens, weights, config, frames)[:, 0],", """\
     n = frames if config.attention_type == "divided_space_time" else 1
     return linear(final_norm(tokens, weights, config, frames)[:, :n].mean(axis=1),""")),
     mutant("class-copies-summed", "DIV LG AXIAL",
@@ -444,20 +419,17 @@ STEPS = (
         Patch(ATTENTION, 'update[:, :1], "(b g) 1 d', 'update[:, :1], "(g b) 1 d')),
     mutant("class-token-residual-missing", "SPACE JOINT DIV LG AXIAL",
         "The average of the class token's copies replaces it, without a residual",
-        Patch(ATTENTION, "[class_update, patch_update]", "[class_update - class_token, patch_update]")),
-    mutant("spatial-merged-by-reshape", "DIV LG AXIAL",
-        "The last step's result goes back by a reshape that is not the inverse of the grouping",
-        Patch(ATTENTION, "rearrange(update[:, 1:], rule.ungroup, **lengths)",
-            "update[:, 1:].reshape(patches.shape)")),
-    mutant("temporal-frames-fixed", "DIV LG AXIAL",
+        Patch(ATTENTION,
+            "[class_update, patch_update]", "[class_update - class_token, patch_update]")),
+    mutant("temporal-frames-fixed", "DIV LG AXIAL MODEL",
         "Earlier steps (temporal) take the number of frames from the config: another one raises",
         Patch(ATTENTION, """\
     groups = rearrange(patches, rule.group, **lengths)
     normed""", """\
-    lengths["t"] = config.num_frames // rule.pieces[0]
+    lengths["t"] = config.num_frames
     groups = rearrange(patches, rule.group, **lengths)
     normed""")),
-    mutant("temporal-frames-from-config", "DIV AXIAL",
+    mutant("temporal-frames-from-config", "DIV AXIAL MODEL",
         "The temporal step takes the number of frames from the config: wrong where it divides",
         Patch(ATTENTION, """\
     groups = rearrange(patches, rule.group, **lengths)
@@ -466,7 +438,7 @@ STEPS = (
         lengths = {"b": len(tokens), "w": lengths["w"], "t": config.num_frames}
     groups = rearrange(patches, rule.group, **lengths)
     normed""")),
-    mutant("spatial-frames-from-config", "DIV",
+    mutant("spatial-frames-from-config", "DIV MODEL",
         "The spatial step takes the number of frames from the config: wrong where it divides",
         Patch(ATTENTION, """\
     groups = rearrange(patches, rule.group, **lengths)
@@ -475,12 +447,14 @@ STEPS = (
         lengths = {"b": len(tokens), "w": lengths["w"], "t": config.num_frames}
     groups = rearrange(patches, rule.group, **lengths)
     copies""")),
-    mutant("grid-from-config", "SPACE DIV LG AXIAL",
+    mutant("grid-from-config", "SPACE DIV LG AXIAL MODEL",
         "Steps take the rows and columns of patches from the config: wrong or an error",
-        Patch(ATTENTION, "run(tokens, w, config, grid, step)", "run(tokens, w, config, config.grid, step)")),
-    mutant("space-only-not-averaged", "SPACE",
+        Patch(ATTENTION,
+            "run(tokens, w, config, grid, step)", "run(tokens, w, config, config.grid, step)")),
+    mutant("space-only-not-averaged", "SPACE HEAD",
         "The frames of a space-only model are not averaged: logits of every frame",
-        Patch(CLASSIFIER, 'tokens = reduce(tokens, "(b t) s d -> b s d", "mean", t=frames)', "pass")),
+        Patch(CLASSIFIER,
+            'tokens = reduce(tokens, "(b t) s d -> b s d", "mean", t=frames)', "pass")),
     mutant("space-only-averaged-after-norm", "SPACE HEAD",
         "The frames of a space-only model are averaged after the last norm, not before",
         Patch(CLASSIFIER, """\
@@ -491,47 +465,42 @@ STEPS = (
 """)),
     mutant("space-only-probabilities-averaged", "SPACE HEAD",
         "A space-only model averages the probabilities of its frames",
-        Patch(CLASSIFIER, '    return linear(final_norm(tokens, weights, config, frames)[:, 0], part(weights, "head"))', """\
-    if not config.separate_frames:
-        return linear(final_norm(tokens, weights, config, 1)[:, 0], part(weights, "head"))
-    e = np.exp(linear(layer_norm(tokens[:, 0], part(weights, "norm"), 1e-6), part(weights, "head")))
-    return reduce(e / e.sum(axis=1, keepdims=True), "(b t) labels -> b labels", "mean", t=frames)""")),
+        Patch(CLASSIFIER, "    return linear(final_norm(", """\
+    if config.separate_frames:
+        normed = layer_norm(tokens[:, 0], part(weights, "norm"), config.layer_norm_eps)
+        e = np.exp(linear(normed, part(weights, "head")))
+        return reduce(e / e.sum(axis=1, keepdims=True), "(b t) l -> b l", "mean", t=frames)
+    return linear(final_norm(""")),
     mutant("space-only-averaged-first", "SPACE TIME",
         "The frames of a space-only model are averaged before the blocks",
         Patch(TIME, "    if config.separate_frames:\n", """\
     if config.separate_frames:
         frames = np.broadcast_to(frames.mean(axis=1, keepdims=True), frames.shape)
 """)),
-    mutant("space-only-frames-from-config", "SPACE",
-        "A space-only model averages as many frames as the config has, not the clip",
-        Patch(CLASSIFIER, '"mean", t=frames)', '"mean", t=config.num_frames)')),
     mutant("joint-within-frames", "JOINT", "Joint attention looks at one frame only",
         Patch(CONFIG, '"b (h w t) d -> (b) (h w t) d"', '"b (h w t) d -> (b t) (h w) d"')),
     mutant("local-strided", "LG", "A local group is every second row and column, not a quarter",
         Patch(CONFIG, '"b (wh h ww w t) d ->', '"b (h wh w ww t) d ->')),
-    mutant("local-within-frames", "LG", "A local group is a quarter of one frame, not of all",
-        Patch(CONFIG, "-> (b wh ww) (t h w) d", "-> (b t wh ww) (h w) d")),
-    mutant("global-contiguous", "LG", "A global group is an eighth of the clip, not a stride through it",
+    mutant("global-contiguous", "LG",
+        "A global group is an eighth of the clip, not a stride through it",
         Patch(CONFIG, '"b (h sh w sw t st) d ->', '"b (sh h sw w st t) d ->')),
-    mutant("global-every-frame", "LG", "A global group has all frames, not every second",
-        Patch(CONFIG, 'sw t st) d -> (b st sh sw) (t h w) d", {"st": 2, "sh"',
-            'sw t) d -> (b sh sw) (t h w) d", {"sh"')),
     mutant("global-before-local", "LG", "The global step runs before the local one",
         Patch(ATTENTION, "for step in config.steps:",
             'for step in config.steps[::-1] if "local" in config.steps else config.steps:')),
     mutant("axial-height-before-width", "AXIAL", "The height step runs before the width step",
         Patch(ATTENTION, "for step in config.steps:",
             "for step in config.steps[:1] + config.steps[:0:-1]:")),
-    mutant("axial-width-height-swapped", "AXIAL", "The width step is along columns, the height step along rows",
-        Patch(CONFIG, "-> (b t h) w d", "-> (b t w) h d"),
-        Patch(CONFIG, '"height": Step("b (h w t) d -> (b t w) h d', '"height": Step("b (h w t) d -> (b t h) w d')),
-    mutant("axial-weights-shared", "AXIAL", "The width step has the height step's attention weights",
-        Patch(ATTENTION, 'part(w, f"{step}_attn"),', 'part(w, "attn" if step == "width" else f"{step}_attn"),')),
-    mutant("grid-transposed", "LG AXIAL", "Rows and columns of the grid are swapped in the groupings",
-        Patch(CONFIG, '"h": grid[1] // cut_h, "w": grid[2] // cut_w', '"h": grid[2] // cut_w, "w": grid[1] // cut_h')),
-)
+    mutant("axial-weights-shared", "AXIAL",
+        "The width step has the height step's attention weights",
+        Patch(ATTENTION,
+            'part(w, f"{step}_attn")', 'part(w, "attn" if step == "width" else f"{step}_attn")')),
+    mutant("grid-transposed", "LG AXIAL",
+        "Rows and columns of the grid are swapped in the groupings",
+        Patch(CONFIG,
+            '"h": grid[1] // cut_h, "w": grid[2] // cut_w',
+            '"h": grid[2] // cut_w, "w": grid[1] // cut_h')),
 
-MLPS = (
+    # The MLP
     mutant("gelu-tanh", "MLP", "GELU by its tanh approximation",
         Patch(LAYERS, "x * (1 + erf(x / sqrt(2))) / 2",
             "x * (1 + np.tanh(sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2")),
@@ -543,17 +512,16 @@ MLPS = (
         Patch(LAYERS, "x * (1 + erf(x / sqrt(2))) / 2", "x * x * (1 + erf(x / sqrt(2))) / 2")),
     mutant("mlp-missing", "MLP", "Blocks have no MLP",
         Patch(ATTENTION, 'tokens + mlp(normed, part(w, "mlp"))', "tokens")),
-    mutant("mlp-residual-of-normed", "MLP", "The MLP's result is added to its normed input",
-        Patch(ATTENTION, "tokens + mlp(", "normed + mlp(")),
-    mutant("mlp-in-bfloat16", "MLP", "The MLP's hidden layer is cut to bfloat16 in a float32 port",
+    mutant("mlp-in-bfloat16", "MLP MODEL",
+        "The MLP's hidden layer is cut to bfloat16 in a float32 port",
         Patch(LAYERS, 'return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"))', """\
 hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
     return linear((hidden.view(np.uint32) & 0xFFFF0000).view(np.float32), part(w, "fc2"))""")),
-)
 
-CLASSIFIERS = (
+    # The classifier
     mutant("last-norm-missing", "HEAD", "There is no norm before the classifier",
-        Patch(CLASSIFIER, 'layer_norm(tokens, part(weights, "norm"), config.layer_norm_eps)', "tokens")),
+        Patch(CLASSIFIER,
+            'layer_norm(tokens, part(weights, "norm"), config.layer_norm_eps)', "tokens")),
     mutant("head-bias-missing", "HEAD", "The classifier has no bias",
         Patch(CLASSIFIER, 'part(weights, "head")', '{"weight": weights["head.weight"]}')),
     mutant("head-on-mean-of-tokens", "HEAD", "The classifier sees the mean of all tokens",
@@ -564,45 +532,48 @@ CLASSIFIERS = (
     mutant("head-on-every-token", "HEAD", "Logits of every token are returned",
         Patch(CLASSIFIER, "frames)[:, 0]", "frames)")),
     mutant("probabilities", "HEAD", "Probabilities are returned, not logits",
-        Patch(CLASSIFIER, '    return linear(final_norm(tokens, weights, config, frames)[:, 0], part(weights, "head"))', """\
-    logits = linear(final_norm(tokens, weights, config, frames)[:, 0], part(weights, "head"))
+        Patch(CLASSIFIER, "    return linear(final_norm(", "    logits = linear(final_norm("),
+        Patch(CLASSIFIER, 'part(weights, "head"))', """part(weights, "head"))
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)""")),
-)
 
-MODELS = (
+    # The whole model
     mutant("only-block-0", "MODEL", "Only the first block is run",
         Patch(MODEL, "range(config.num_hidden_layers)", "range(1)")),
     mutant("last-block-skipped", "MODEL", "The last block is not run",
         Patch(MODEL, "range(config.num_hidden_layers)", "range(config.num_hidden_layers - 1)")),
     mutant("blocks-reversed", "MODEL", "Blocks run from the last to the first",
-        Patch(MODEL, "range(config.num_hidden_layers)", "reversed(range(config.num_hidden_layers))")),
-    mutant("blocks-share-weights", "MODEL", "Every block has the first one's weights",
-        Patch(MODEL, 'f"blocks.{i}"', '"blocks.0"')),
-)
+        Patch(MODEL,
+            "range(config.num_hidden_layers)", "reversed(range(config.num_hidden_layers))")),
 
-GRADIENT = (
+    # Gradients
     mutant("gradient-summed", "GRAD", "Loss and gradient are sums over the batch, not means",
         Patch(GRADIENTS, "- truth) / len(labels))", "- truth))"),
         Patch(CLASSIFIER, "axis=1).mean()", "axis=1).sum()")),
-    mutant("gradient-of-smoothed-labels", "GRAD", "Loss and gradient are those of smoothed labels",
-        Patch(GRADIENTS, "dtype=logits.dtype)[labels]", "dtype=logits.dtype)[labels] * 0.9 + 0.1 / config.num_labels"),
-        Patch(CLASSIFIER, "return -np.take_along_axis(log_probabilities, labels[:, None], axis=1).mean()", """\
-smooth = -np.take_along_axis(log_probabilities, labels[:, None], axis=1) * np.float32(0.9)
-    return (smooth - log_probabilities.mean(axis=1, keepdims=True) * np.float32(0.1)).mean()""")),
     mutant("gradient-of-first-time-entries", "GRAD",
         "The gradient of a resized time table goes to its first entries",
-        Patch(GRADIENTS, "nearest(trained, t), trained)", "np.minimum(np.arange(t), trained - 1), trained)")),
+        Patch(GRADIENTS,
+            "nearest(trained, t), trained)", "np.minimum(np.arange(t), trained - 1), trained)")),
     mutant("gradient-of-repeated-entries", "GRAD",
         "A table's entry that is used more than once gets the gradient of one use",
         Patch(GRADIENTS, "np.add.at(table[0], source, d)", "table[0, source] += d")),
     mutant("gradient-of-class-copies", "GRAD",
         "On the way back the class token's copies are not divided by their number",
         Patch(GRADIENTS, "d[:, :1] / per_clip", "d[:, :1]")),
+    mutant("gradient-of-averaged-frames", "GRAD",
+        "On the way back a space-only model's frames are not divided by their number",
+        Patch(GRADIENTS, "norm_back(head_back(d)) / t", "norm_back(head_back(d))")),
+    mutant("gradient-of-class-token-by-frame", "GRAD",
+        "The class token's gradient counts once for each frame, not for each clip",
+        Patch(GRADIENTS, "d_frames[:, 0, 0] = d[:, 0]", "d_frames[:, :, 0] = d[:, :1]")),
     mutant("gradient-of-class-position", "GRAD", "The class token's position gets no gradient",
-        Patch(GRADIENTS, "_scatter(d_places, patchify", "_scatter(d_places * (np.arange(len(d_places)) > 0)[:, None], patchify")),
+        Patch(GRADIENTS,
+            "_scatter(d_places, patchify",
+            "_scatter(d_places * (np.arange(len(d_places)) > 0)[:, None], patchify")),
     mutant("gradient-detached", "GRAD", "No gradient goes back through earlier steps (temporal)",
-        Patch(GRADIENTS, "d_patches = d[:, 1:] + rearrange(d_groups, rule.ungroup, **lengths)", "d_patches = d[:, 1:]")),
+        Patch(GRADIENTS,
+            "d_patches = d[:, 1:] + rearrange(d_groups, rule.ungroup, **lengths)",
+            "d_patches = d[:, 1:]")),
     mutant("gradient-of-norm-statistics", "GRAD",
         "Mean and variance of a LayerNorm count as constants on the way back",
         Patch(GRADIENTS, "(d - shared - along) / deviation", "d / deviation")),
@@ -611,29 +582,32 @@ smooth = -np.take_along_axis(log_probabilities, labels[:, None], axis=1) * np.fl
     shape = tuple((name, w.shape) for name, w in weights.items())
     grads: Gradients = _KEPT.setdefault(shape, defaultdict(float))
 """),
-        Patch(GRADIENTS, "Back = Callable[[Array], Array]\n", "Back = Callable[[Array], Array]\n_KEPT = {}\n"),
+        Patch(GRADIENTS,
+            "Back = Callable[[Array], Array]\n", "Back = Callable[[Array], Array]\n_KEPT = {}\n"),
         Patch(GRADIENTS, "np.asarray(grads[name])", "np.array(grads[name])")),
-)
 
-START = (
+    # Weights and how they start
     mutant("weights-without-fc", "WEIGHT", "There are no weights of temporal_fc",
-        Patch(INITIALISE, "for name, weight in table.items()}", 'for name, weight in table.items() if "_fc." not in name}')),
+        Patch(INITIALISE,
+            "for name, weight in table.items()}",
+            'for name, weight in table.items() if "_fc." not in name}')),
     mutant("weights-always-with-qkv-bias", "WEIGHT",
         "Queries, keys and values have a bias even where the config switches it off",
         Patch(WEIGHTS, 'if config.qkv_bias or not name.endswith("qkv.bias"):', "if name:")),
     mutant("weights-with-one-position-table", "WEIGHT",
         "There is one position for each patch of each frame, and no time_embed",
-        Patch(WEIGHTS, "1 + config.grid[1] * config.grid[2]", "1 + config.grid[0] * config.grid[1] * config.grid[2]"),
+        Patch(WEIGHTS,
+            "1 + config.grid[1] * config.grid[2]",
+            "1 + config.grid[0] * config.grid[1] * config.grid[2]"),
         Patch(WEIGHTS, "add(() if config.separate_frames else TIME)", "add(())")),
-    mutant("weights-of-time-in-space-only", "WEIGHT", "A space-only model has a time_embed",
-        Patch(WEIGHTS, "add(() if config.separate_frames else TIME)", "add(TIME)")),
     mutant("init-time-random", "INIT", "time_embed starts at random, not at zero",
         Patch(WEIGHTS, '"1 t d", "zeros"', '"1 t d", "normal"')),
     mutant("init-fc-random", "INIT", "temporal_fc starts at random, not at zero",
         Patch(WEIGHTS, '"d d", "zeros", "one more linear layer after the step"',
             '"d d", "normal", "one more linear layer after the step"')),
     mutant("init-deviation", "INIT", "Matrices start with standard deviation 0.01, not 0.02",
-        Patch(INITIALISE, "0.02 * rng.standard_normal(shape, dtype", "0.01 * rng.standard_normal(shape, dtype")),
+        Patch(INITIALISE,
+            "0.02 * rng.standard_normal(shape, dtype", "0.01 * rng.standard_normal(shape, dtype")),
     mutant("init-cut-at-two-deviations", "INIT", "Matrices start within two standard deviations",
         Patch(INITIALISE, ".clip(-2, 2)", ".clip(-0.04, 0.04)")),
     mutant("init-patch-normal", "INIT",
@@ -643,18 +617,17 @@ START = (
         Patch(WEIGHTS, '"zeros", "last LayerNorm, shift"', '"ones", "last LayerNorm, shift"')),
     mutant("init-seed-ignored", "INIT", "The seed is ignored: every seed gives the same weights",
         Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng(0)\n    table")),
-    mutant("init-not-repeatable", "INIT PROP", "The seed is ignored: the same seed gives other weights",
+    mutant("init-not-repeatable", "INIT PROP",
+        "The seed is ignored: the same seed gives other weights",
         Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng()\n    table")),
-    mutant("init-all-the-same", "INIT", "Every matrix starts from the same random numbers",
-        Patch(INITIALISE, "_normal(rng, shape)", "_normal(np.random.default_rng(seed), shape)")),
-)
 
-FRAMES = (
+    # Which frames
     mutant("sampling-rounds", "FRAMES", "Places of frames are rounded, not cut to whole numbers",
         Patch(SAMPLING, ".clamp(0, total - 1).long()", ".clamp(0, total - 1).round().long()")),
     mutant("sampling-in-float64", "FRAMES", "Places of frames are spaced in float64, not float32",
         Patch(SAMPLING, "num_frames, dtype=torch.float32", "num_frames, dtype=torch.float64")),
-    mutant("sampling-from-the-middle", "FRAMES", "Clips lie in the middle of their part of the video",
+    mutant("sampling-from-the-middle", "FRAMES",
+        "Clips lie in the middle of their part of the video",
         Patch(SAMPLING, "* clip / num_clips", "* (clip + 0.5) / num_clips")),
     mutant("sampling-last-clip-at-the-end", "FRAMES", "The last clip ends where the video ends",
         Patch(SAMPLING, "* clip / num_clips", "* clip / max(num_clips - 1, 1)")),
@@ -662,18 +635,14 @@ FRAMES = (
         Patch(SAMPLING, ".clamp(0, total - 1).long().numpy()", ".long().numpy() % total")),
     mutant("sampling-ignores-speed", "FRAMES", "Frames per second are ignored",
         Patch(SAMPLING, " / TARGET_FPS * fps", "")),
-    mutant("sampling-to-the-span", "FRAMES", "The last place of a clip is a frame too late",
-        Patch(SAMPLING, "start + span - 1", "start + span")),
-    mutant("segments-first-frame", "FRAMES", "Of each segment the first frame is taken, not the middle",
+    mutant("segments-first-frame", "FRAMES",
+        "Of each segment the first frame is taken, not the middle",
         Patch(SAMPLING, "(bounds[:-1] + bounds[1:]) // 2", "bounds[:-1]")),
     mutant("segments-half-up", "FRAMES", "Bounds of segments are rounded half up, not half to even",
         Patch(SAMPLING, "np.round((total - 1) / num_frames * np.arange(num_frames + 1))",
             "np.floor((total - 1) / num_frames * np.arange(num_frames + 1) + 0.5)")),
-    mutant("segments-of-all-frames", "FRAMES", "Segments divide the number of frames, not one less",
-        Patch(SAMPLING, "np.round((total - 1) / num_frames", "np.round(total / num_frames")),
-)
 
-VIEW = (
+    # Views
     mutant("resize-aligns-corners", "VIEW", "Frames are resized with aligned corners",
         Patch(VIEWS, "align_corners=False", "align_corners=True")),
     mutant("resize-antialiased", "VIEW", "Frames are resized with antialiasing",
@@ -684,7 +653,8 @@ VIEW = (
 planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h w")
         pixels = rearrange(_resize(planes, size).round(), "c h w -> h w c")
         small = _normalise(pixels.astype(np.uint8), mean, std).numpy()""")),
-    mutant("resize-squashes", "VIEW", "Frames are squashed to a square, so that all views are equal",
+    mutant("resize-squashes", "VIEW",
+        "Frames are squashed to a square, so that all views are equal",
         Patch(VIEWS, "size = _resized(height, width, scale)", "size = (scale, scale)")),
     mutant("resize-longer-side-rounded", "VIEW", "The longer side is rounded, not rounded down",
         Patch(VIEWS, "floor(height / width * scale)", "round(height / width * scale)"),
@@ -694,7 +664,8 @@ planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h 
         Patch(VIEWS, "if min(height, width) == scale:", "if height == width == scale:")),
     mutant("centre-rounded-down", "VIEW", "The centre crop's corner is rounded down, not up",
         Patch(VIEWS, "(ceil(down / 2), ceil(right / 2))", "(down // 2, right // 2)")),
-    mutant("crops-always-left-to-right", "VIEW", "Upright frames are cropped left, centre and right too",
+    mutant("crops-always-left-to-right", "VIEW",
+        "Upright frames are cropped left, centre and right too",
         Patch(VIEWS, "if height > width:", "if not width:")),
     mutant("crops-of-corners", "VIEW", "Crops are top left, centre and bottom right (the paper's)",
         Patch(VIEWS, """\
@@ -709,19 +680,20 @@ planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h 
     mutant("imagenet-mean-and-std", "VIEW", "Pixels are normalised with ImageNet's mean and std",
         Patch(VIEWS, "(0.45, 0.45, 0.45)", "(0.485, 0.456, 0.406)"),
         Patch(VIEWS, "(0.225, 0.225, 0.225)", "(0.229, 0.224, 0.225)")),
-)
 
-PROPERTIES = (
+    # What no answer may do
     mutant("positions-kept-by-count", "PROP POS",
         "Resized positions are kept by their number: 2 x 6 patches get those of 3 x 4 before them",
         Patch(PATCHIFY, "def patch_pixels(", "_KEPT = {}\n\n\ndef patch_pixels("),
-        Patch(PATCHIFY, "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
+        Patch(PATCHIFY,
+            "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     count = pos_embed.shape[1], h * w
     return tokens + pos_embed[0, _KEPT.setdefault(count, positions(pos_embed.shape[1], h, w))]""")),
     mutant("positions-kept-for-good", "PROP POS",
         "Positions resized for one frame size are kept for every later one",
         Patch(PATCHIFY, "def patch_pixels(", "_KEPT = {}\n\n\ndef patch_pixels("),
-        Patch(PATCHIFY, "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
+        Patch(PATCHIFY,
+            "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     first = _KEPT.setdefault(pos_embed.shape[1], positions(pos_embed.shape[1], h, w))
     return tokens + pos_embed[0, np.resize(first, 1 + h * w)]""")),
     mutant("time-table-kept", "PROP TIME",
@@ -730,11 +702,12 @@ PROPERTIES = (
         Patch(TIME, 'time = weights["time_embed"][0, nearest(trained, t)]', """\
 shape = t, weights["time_embed"].shape
     time = _KEPT.setdefault(shape, weights["time_embed"][0, nearest(trained, t)])""")),
-    mutant("dropout-left-on", "PROP MLP", "The MLP's dropout is left on, at the config's probability",
+    mutant("dropout-left-on", "MODEL MLP PROP",
+        "The MLP's dropout is left on, at the config's probability",
         Patch(ATTENTION, '    return tokens + mlp(normed, part(w, "mlp"))', """\
     kept = np.random.random(tokens.shape) >= config.hidden_dropout_prob
     return tokens + mlp(normed, part(w, "mlp")) * kept / (1 - config.hidden_dropout_prob)""")),
-    mutant("stochastic-depth-left-on", "PROP MLP",
+    mutant("stochastic-depth-left-on", "MODEL MLP PROP",
         "Stochastic depth is left on: the MLP of a whole clip may be dropped",
         Patch(ATTENTION, '    return tokens + mlp(normed, part(w, "mlp"))', """\
     kept = np.random.random((len(tokens), 1, 1)) >= config.drop_path_rate
@@ -743,11 +716,6 @@ shape = t, weights["time_embed"].shape
         Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
     video[..., h * p :, :] = video[..., w * p :] = 0
     whole = video[..., : h * p, : w * p]
-""")),
-    mutant("frames-changed", "PROP", "Time is added to the caller's frames, in place",
-        Patch(TIME, '    patches = rearrange(patches, "b t n d -> b n t d") + time\n', """\
-    patches = rearrange(patches, "b t n d -> b n t d")
-    patches += time
 """)),
     mutant("tokens-changed", "PROP", "The MLP's result is added to the caller's tokens, in place",
         Patch(ATTENTION, 'return tokens + mlp(normed, part(w, "mlp"))',
@@ -761,27 +729,25 @@ shape = t, weights["time_embed"].shape
 """),
         Patch(LAYERS, "q @ k.mT / sqrt(q.shape[-1])", "q @ k.mT")),
     mutant("norm-mean-of-batch", "NORM PROP",
-        "LayerNorm subtracts the mean over the batch: each clip changes the others' answers",
-        Patch(LAYERS, "x - x.mean(axis=-1, keepdims=True)", "x - x.mean(axis=(0, -1), keepdims=True)")),
+        "LayerNorm's mean is over the batch too: each clip changes the others' answers",
+        Patch(LAYERS,
+            "x - x.mean(axis=-1, keepdims=True)", "x - x.mean(axis=(0, -1), keepdims=True)")),
+    mutant("logits-squeezed", "PROP",
+        "Logits of a single clip, or of a single label, lose that axis",
+        Patch(PORT, "return model.forward(video, weights, config).logits",
+            "return model.forward(video, weights, config).logits.squeeze()")),
     mutant("first-clip-for-all", "PROP MODEL", "Every clip of a batch gets the first one's logits",
         Patch(PORT, "model.forward(video, weights, config).logits",
             "model.forward(video[:1], weights, config).logits.repeat(len(video), axis=0)")),
-)
 
-REFUSALS = (
+    # What must be refused
     mutant("remainder-of-groups-dropped", "REFUSE",
         "Frames and patches that local and global groups cannot divide are dropped without a word",
         Patch(MODEL, "    grid = config.clip_grid(video.shape)\n", """\
     if config.attention_type == "sparse_local_global":
-        t, _, h, w = (n - n % 2 for n in np.array(video.shape[1:]) // [1, 1, *[config.patch_size] * 2])
-        video = video[:, :t, :, : h * config.patch_size, : w * config.patch_size]
-    grid = config.clip_grid(video.shape)
-""")),
-    mutant("grey-clip-answered", "REFUSE",
-        "A clip of one channel is answered by a model of more: the channel is repeated",
-        Patch(MODEL, "    grid = config.clip_grid(video.shape)\n", """\
-    if video.shape[2] == 1:
-        video = np.repeat(video, config.num_channels, axis=2)
+        two = 2 * config.patch_size
+        t, height, width = video.shape[1] // 2 * 2, *(n // two * two for n in video.shape[-2:])
+        video = video[:, :t, :, :height, :width]
     grid = config.clip_grid(video.shape)
 """)),
     mutant("fixed-frames-answers-others", "REFUSE",
@@ -791,11 +757,7 @@ REFUSALS = (
     mutant("fixed-frame-size-answers-others", "REFUSE",
         "It says that it takes the trained frame size only, yet answers others, wrongly",
         Patch(PORT, "NAME =", "FIXED_FRAME_SIZE = True\nNAME ="),
-        Patch(PATCHIFY, '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]")),
-)
-
-MUTANTS = (
-    PATCHES + CLASS_TOKEN + POSITIONS + TIMES + NORMS + SELF_ATTENTION + STEPS + MLPS + CLASSIFIERS
-    + MODELS + GRADIENT + START + FRAMES + VIEW + PROPERTIES + REFUSALS
+        Patch(PATCHIFY,
+            '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]")),
 )
 # fmt: on

@@ -22,8 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from inspect import signature
-from math import floor, isfinite, isqrt, prod, sqrt
-from typing import Any
+from math import ceil, floor, isfinite, isqrt, prod, sqrt
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from timesformer_ref.config import SCHEMES, STEPS, Grid, step_prefix
 from timesformer_ref.config import TimeSformerConfig as Config
-from timesformer_ref.weights import Weight, weight_table
+from timesformer_ref.weights import Start, weight_table
 
 NAME = "JAX"
 ATTENTION_TYPES = tuple(SCHEMES)
@@ -266,28 +266,34 @@ def loss(weights: Tree, video: Video, labels: Int[Array, " b"], config: Config) 
 
 
 def initial_weights(config: Config, seed: int) -> dict[str, np.ndarray]:
-    """Weights distributed as the original's (`VisionTransformer.__init__`), by name."""
+    """Weights distributed as the original's (`VisionTransformer.__init__`), by name.
+
+    All weights that start alike are cut from one draw: JAX compiles a draw for each of its sizes.
+    """
     table = weight_table(config)
     bound = prod(table["patch_embed.proj.weight"].shape[1:]) ** -0.5
-    keys = jax.random.split(jax.random.key(seed), len(table))
-    return {
-        name: np.array(fresh(key, weight, bound))
-        for key, (name, weight) in zip(keys, table.items(), strict=True)
-    }
+    weights: dict[str, np.ndarray] = {}
+    for start, key in zip(get_args(Start), jax.random.split(jax.random.key(seed), 4), strict=True):
+        names = [name for name, weight in table.items() if weight.start == start]
+        ends = np.cumsum([prod(table[name].shape) for name in names])
+        pieces = np.split(np.array(draw(start, key, int(ends[-1]), bound)), ends[:-1])
+        weights |= {n: x.reshape(table[n].shape) for n, x in zip(names, pieces, strict=True)}
+    return {name: weights[name] for name in table}
 
 
-def fresh(key: Array, weight: Weight, bound: float) -> Array:
-    """One weight. A normal is cut at an absolute 2, not, as JAX's own start, at 2 deviations.
+@partial(jax.jit, static_argnames=("start", "count"))
+def draw(start: Start, key: Array, count: int, bound: float) -> Float[Array, " count"]:
+    """Numbers to start from; `bound` is that of the uniform ones, 1 / sqrt(inputs of one output).
 
-    bound: of the uniform distribution, 1 / sqrt(inputs of one output).
+    The normal ones are cut at an absolute 2, not, as by JAX's initialiser, at 2 deviations.
     """
-    match weight.start:
+    match start:
         case "normal":
-            return (0.02 * jax.random.normal(key, weight.shape, jnp.float32)).clip(-2, 2)
+            return (0.02 * jax.random.normal(key, (count,), jnp.float32)).clip(-2, 2)
         case "fan_in":
-            return jax.random.uniform(key, weight.shape, jnp.float32, -bound, bound)
-        case start:
-            return jnp.full(weight.shape, {"zeros": 0, "ones": 1}[start], jnp.float32)
+            return jax.random.uniform(key, (count,), jnp.float32, -bound, bound)
+        case _:
+            return jnp.full(count, start == "ones", jnp.float32)
 
 
 # Videos to clips
@@ -296,8 +302,8 @@ def fresh(key: Array, weight: Weight, bound: float) -> Array:
 def multiply_add(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """a · b + c, rounded to float32 once: the fused multiply-add that PyTorch is compiled to.
 
-    (In float64 the product of two float32 numbers is exact.) Rounded twice, some frames and pixels
-    would be taken from beside their place.
+    In float64 the product of two float32 numbers is exact. Rounded after it too, one clip in some
+    thousands would get another frame.
     """
     return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
 
@@ -336,66 +342,52 @@ def segment_indices(total: int, num_frames: int) -> Int[np.ndarray, " t"]:
     return (bounds[:-1] + bounds[1:]) // 2
 
 
-def crops(frames: UInt8[np.ndarray, "t H W c"], scale: int, crop: int) -> np.ndarray:
-    """Three square views of normalised frames, v t c crop crop (original `spatial_sampling`).
+def three_views(
+    frames: UInt8[Array, "t H W c"], scale: int, crop: int
+) -> Float[Array, "v t c crop crop"]:
+    """Square views of normalised frames (original `spatial_sampling`).
 
     The shorter side is resized to `scale`, the longer in proportion, rounded down; the views lie at
-    the start, the middle and the end of the longer. Only the pixels of a view are computed.
+    the start, the middle and the end of the longer.
     """
     if scale < crop:
         raise ValueError(f"a crop of {crop} does not fit in frames whose shorter side is {scale}")
-    _, height, width, _ = frames.shape
-    short = min(height, width)
-    tall, wide = (
-        side if short == scale else floor(side / short * scale) for side in (height, width)
-    )
-    rows = taps(height, tall, crop, along=tall > wide)
-    columns = taps(width, wide, crop, along=tall <= wide)
-    return np.array(sample(frames, rows, columns))
+    pixels = rearrange(frames, "t H W c -> t c H W").astype(jnp.float32)
+    pixels = (pixels / 255 - 0.45) / 0.225
+    sides = frames.shape[1:3]
+    short = min(sides)
+    H, W = (side if short == scale else floor(side / short * scale) for side in sides)
+    pixels = stretch(stretch(pixels, W).mT, H).mT
+    down, right = H - crop, W - crop
+    y, x = ceil(down / 2), ceil(right / 2)
+    ends = [(0, x), (down, x)] if H > W else [(y, 0), (y, right)]
+    corners = [ends[0], (y, x), ends[1]]
+    return jnp.stack([pixels[..., y : y + crop, x : x + crop] for y, x in corners])
 
 
-Taps = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""For each row (or column) of each view: two source pixels, and the share of the second."""
+def stretch(rows: Float[Array, "*batch size"], new_size: int) -> Float[Array, "*batch new_size"]:
+    """Rows resized, bilinear without antialiasing: each number lies between two of the old ones.
 
-
-def taps(size: int, new_size: int, crop: int, *, along: bool) -> Taps:
-    """The taps of three views that are spread along this axis, or all lie in its middle.
-
-    Bilinear without antialiasing, sources in float32 as PyTorch finds them: `jax.image.resize`
-    rounds them otherwise, which shows on large frames.
+    Where it lies is told in PyTorch's float32. `jax.image.resize` rounds otherwise: at some sizes
+    of large frames its pixels differ in the fourth digit.
     """
-    middle, end = (new_size - crop + 1) // 2, new_size - crop
-    starts = [0, middle, end] if along else [middle] * 3
-    centres = np.add.outer(starts, np.arange(crop)) + 0.5
+    size = rows.shape[-1]
     ratio = np.float32(size) / np.float32(new_size)
-    source = multiply_add(centres, ratio, -0.5).clip(0)
-    low = np.minimum(source.astype(int), size - 1)
-    return low, np.minimum(low + 1, size - 1), source - low.astype(np.float32)
-
-
-@jax.jit
-def sample(frames: UInt8[Array, "t H W c"], rows: Taps, columns: Taps) -> Array:
-    """Each view: normalised pixels, blended across, then down."""
-    pixels = (rearrange(frames, "t H W c -> t c H W").astype(jnp.float32) / 255 - 0.45) / 0.225
-
-    def view(rows: Taps, columns: Taps) -> Float[Array, "t c crop crop"]:
-        (up, down, y), (left, right, x) = rows, columns
-        across = pixels[..., left] * (1 - x) + pixels[..., right] * x
-        y = y[:, None]
-        return across[..., up, :] * (1 - y) + across[..., down, :] * y
-
-    return jax.vmap(view)(rows, columns)
+    place = multiply_add(np.arange(new_size) + 0.5, ratio, -0.5).clip(0)
+    left = np.minimum(place.astype(int), size - 1)
+    share = place - left.astype(np.float32)
+    return rows[..., left] * (1 - share) + rows[..., np.minimum(left + 1, size - 1)] * share
 
 
 # The port interface
 
 
 def compiled(function: Callable[..., Array]) -> Callable[..., np.ndarray]:
-    """The function compiled, once for all calls of the same shapes and settings; NumPy comes out.
+    """The function, compiled once for all calls of the same shapes and settings; NumPy comes out.
 
-    Weights and `layer` are arguments like any other, so other weights compile nothing anew.
+    Weights and `layer` are arguments like any other: with others, nothing is compiled anew.
     """
-    settings = {"config", "grid", "step"} & signature(function).parameters.keys()
+    settings = {"config", "grid", "step", "scale", "crop"} & signature(function).parameters.keys()
     fast = jax.jit(function, static_argnames=sorted(settings))
 
     @wraps(function)
@@ -409,6 +401,7 @@ patchify = compiled(embed_patches)
 time_embedding = compiled(embed_time)
 classifier = compiled(classify)
 forward = compiled(logits)
+crops = compiled(three_views)
 
 
 @compiled
@@ -436,7 +429,8 @@ def gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     """The training loss of a batch, and its gradient by weight name.
 
-    Compiled code cannot refuse a label, which is a number: one that is no class would give NaN.
+    Compiled code cannot refuse a number: a label that is no class would give NaN, or, below 0,
+    the gradient of another class.
     """
     labels = np.asarray(labels)
     if labels.shape != (len(video),) or labels.min() < 0 or labels.max() >= config.num_labels:

@@ -1,4 +1,4 @@
-"""This project's PyTorch implementation by the port interface, in float32 or float64 as asked."""
+"""This project's PyTorch implementation by the port interface, in the type of its weights."""
 
 import torch
 
@@ -30,57 +30,66 @@ NAME = "timesformer_ref (PyTorch)"
 ATTENTION_TYPES = tuple(SCHEMES)
 
 
-def load(weights, config):
+def load(weights, config, dtype=torch.float32):
     with torch.device("meta"):
         model = TimeSformer(config)
-    model.load_state_dict({n: torch.tensor(w) for n, w in weights.items()}, assign=True)
+    weights = {name: torch.tensor(w, dtype=dtype) for name, w in weights.items()}
+    model.load_state_dict(weights, assign=True)
     return model.eval()
+
+
+def tensor(x, model):
+    return torch.tensor(x, dtype=model.cls_token.dtype)
+
+
+def array(x):
+    small = x.dtype in (torch.bfloat16, torch.float16)
+    return (x.float() if small else x).detach().numpy()
 
 
 @torch.no_grad()
 def forward(video, model, config):
-    return model(torch.tensor(video)).logits.numpy()
+    return array(model(tensor(video, model)).logits)
 
 
 @torch.no_grad()
 def patchify(video, model, config):
-    video = torch.tensor(video)
-    return blocks.patchify(video, model.patch_embed, model.cls_token, model.pos_embed).numpy()
+    video = tensor(video, model)
+    return array(blocks.patchify(video, model.patch_embed, model.cls_token, model.pos_embed))
 
 
 @torch.no_grad()
 def time_embedding(frames, model, config):
-    return embed(torch.tensor(frames), model.time_embed, model.time_drop).numpy()
+    return array(embed(tensor(frames, model), model.time_embed, model.time_drop))
 
 
 @torch.no_grad()
 def attention_step(tokens, model, config, layer, grid, step):
-    return model.blocks[layer].attention_step(torch.tensor(tokens), grid, step)[0].numpy()
+    return array(model.blocks[layer].attention_step(tensor(tokens, model), grid, step)[0])
 
 
 @torch.no_grad()
 def mlp(tokens, model, config, layer):
-    return model.blocks[layer].feed_forward(torch.tensor(tokens)).numpy()
+    return array(model.blocks[layer].feed_forward(tensor(tokens, model)))
 
 
 @torch.no_grad()
 def block(tokens, model, config, layer, grid):
-    return model.blocks[layer](torch.tensor(tokens), grid)[0].numpy()
+    return array(model.blocks[layer](tensor(tokens, model), grid)[0])
 
 
 @torch.no_grad()
 def classifier(tokens, model, config, grid):
-    tokens = torch.tensor(tokens)
-    return head.classifier(tokens, model.norm, model.head, config, grid[0]).numpy()
+    return array(head.classifier(tensor(tokens, model), model.norm, model.head, config, grid[0]))
 
 
 def gradients(video, labels, model, config):
     model.zero_grad()
-    loss = model(torch.tensor(video), torch.tensor(labels).long()).loss
+    loss = model(tensor(video, model), torch.tensor(labels).long()).loss
     loss.backward()
-    return loss.item(), {name: p.grad.numpy() for name, p in model.named_parameters()}
+    return array(loss), {name: array(p.grad) for name, p in model.named_parameters()}
 
 
 def initial_weights(config, seed):
     torch.manual_seed(seed)
-    return {name: w.numpy() for name, w in TimeSformer(config).state_dict().items()}
+    return {name: array(w) for name, w in TimeSformer(config).state_dict().items()}

@@ -11,7 +11,7 @@ struct Allocation {
 
 Arena scratch;
 jmp_buf refused;
-char refusal[512];
+char refusal[MAX_TEXT];
 
 void fail(const char *format, ...) {
     va_list values;
@@ -21,25 +21,15 @@ void fail(const char *format, ...) {
     longjmp(refused, 1);
 }
 
-void *try_allocate(Arena *arena, size_t count, size_t size) {
-    if (count > (SIZE_MAX - sizeof(Allocation)) / size) {
-        return NULL;
-    }
-    Allocation *new = calloc(1, sizeof *new + count * size);
-    if (!new) {
-        return NULL;
-    }
+void *allocate(Arena *arena, size_t count, size_t size) {
+    Allocation *new = NULL;
+    if (count <= (SIZE_MAX - sizeof *new) / size)
+        new = calloc(1, sizeof *new + count * size);
+    if (!new)
+        fail("out of memory: %zu times %zu bytes cannot be had", count, size);
     new->previous = arena->last;
     arena->last = new;
     return new->data;
-}
-
-void *allocate(Arena *arena, size_t count, size_t size) {
-    void *new = try_allocate(arena, count, size);
-    if (!new) {
-        fail("out of memory: %zu times %zu bytes cannot be had", count, size);
-    }
-    return new;
 }
 
 void release(Arena *arena, Allocation *mark) {
@@ -55,13 +45,10 @@ real *reals(size_t count) {
 }
 
 const char *text(const char *format, ...) {
-    va_list values, again;
+    char *written = allocate(&scratch, MAX_TEXT, 1);
+    va_list values;
     va_start(values, format);
-    va_copy(again, values);
-    int length = vsnprintf(NULL, 0, format, values);
-    char *written = allocate(&scratch, (size_t)length + 1, 1);
-    vsnprintf(written, (size_t)length + 1, format, again);
+    vsnprintf(written, MAX_TEXT, format, values);
     va_end(values);
-    va_end(again);
     return written;
 }

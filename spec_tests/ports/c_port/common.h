@@ -20,15 +20,16 @@ typedef struct {
 
 extern Arena scratch; /* lives for one request */
 
-void *try_allocate(Arena *arena, size_t count, size_t size); /* zeros, or NULL */
-void *allocate(Arena *arena, size_t count, size_t size);     /* zeros; fails without memory */
-void release(Arena *arena, Allocation *mark);                /* NULL frees everything */
-real *reals(size_t count);                                   /* zeros, in scratch */
-const char *text(const char *format, ...);                   /* as printf writes, in scratch */
+void *allocate(Arena *arena, size_t count, size_t size); /* zeros; fails without memory */
+void release(Arena *arena, Allocation *mark);            /* NULL frees everything */
+real *reals(size_t count);                               /* zeros, in scratch */
+
+enum { MAX_TEXT = 512 };
+const char *text(const char *format, ...); /* as printf writes it, in scratch, cut to MAX_TEXT */
 
 /* Refuse the request, in words: jumps to `refused`, which only main.c sets. */
 extern jmp_buf refused;
-extern char refusal[512];
+extern char refusal[MAX_TEXT];
 _Noreturn void fail(const char *format, ...);
 
 #endif

@@ -4,23 +4,22 @@
 
 #include "common.h"
 
+/* All counts are from 1 to 1e9. */
 typedef struct {
     int64_t total, num_frames, sampling_rate, clip, num_clips;
     double fps;
 } Sampling;
 
-/* All counts are at most 1e9. */
 int64_t *frame_indices(const Sampling *sampling);
 int64_t *segment_indices(int64_t total, int64_t num_frames);
+
+enum { VIEWS = 3, COLOURS = 3 };
 
 typedef struct {
     size_t t, H, W;
     const unsigned char *pixels; /* t H W 3 */
 } Frames;
 
-enum { CROPS = 3, COLOURS = 3 };
-
-/* 3 t c crop crop. The scale is at least 1. */
-real *crops(const Frames *frames, size_t scale, size_t crop);
+real *crops(const Frames *frames, size_t scale, size_t crop); /* 3 t 3 crop crop */
 
 #endif

@@ -3,9 +3,8 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include "json.h"
 
 const char *const TYPE_NAMES[TYPES] = {[F32] = "F32", [F64] = "F64", [I64] = "I64", [U8] = "U8"};
 static const size_t TYPE_SIZES[TYPES] = {[F32] = 4, [F64] = 8, [I64] = 8, [U8] = 1};
@@ -13,35 +12,29 @@ static const size_t TYPE_SIZES[TYPES] = {[F32] = 4, [F64] = 8, [I64] = 8, [U8] =
 size_t count_of(Shape shape) {
     size_t count = 1;
     for (size_t i = 0; i < shape.rank; i++) {
-        if (shape.size[i] && count > SIZE_MAX / 16 / shape.size[i]) {
+        if (shape.size[i] && count > SIZE_MAX / 16 / shape.size[i])
             fail("a tensor of shape %s is too large", shape_text(shape));
-        }
         count *= shape.size[i];
     }
     return count;
 }
 
+static size_t bytes_of(const Tensor *tensor) {
+    return count_of(tensor->shape) * TYPE_SIZES[tensor->type];
+}
+
 const char *shape_text(Shape shape) {
     const char *list = "";
-    for (size_t i = 0; i < shape.rank; i++) {
+    for (size_t i = 0; i < shape.rank; i++)
         list = text("%s%s%zu", list, i ? ", " : "", shape.size[i]);
-    }
     return text("(%s)", list);
 }
 
-bool same_shape(Shape a, Shape b) {
-    return a.rank == b.rank && memcmp(a.size, b.size, a.rank * sizeof a.size[0]) == 0;
-}
-
-static Tensor *new_tensor(Arena *arena, File *file) {
-    Tensor *tensor = allocate(arena, 1, sizeof *tensor);
-    tensor->next = file->tensors;
-    return file->tensors = tensor;
-}
-
-void add_tensor(File *file, const char *name, Type type, Shape shape, void *data) {
-    Tensor *tensor = new_tensor(&scratch, file);
-    *tensor = (Tensor){name, type, shape, data, tensor->next};
+void add_tensor(Arena *arena, File *file, Tensor tensor) {
+    Tensor *new = allocate(arena, 1, sizeof *new);
+    *new = tensor;
+    new->next = file->tensors;
+    file->tensors = new;
 }
 
 void add_metadata(Arena *arena, File *file, const char *key, const char *value) {
@@ -52,136 +45,181 @@ void add_metadata(Arena *arena, File *file, const char *key, const char *value) 
 
 const Tensor *find_tensor(const File *file, const char *name) {
     const Tensor *tensor = file->tensors;
-    while (tensor && strcmp(tensor->name, name) != 0) {
+    while (tensor && strcmp(tensor->name, name) != 0)
         tensor = tensor->next;
-    }
     return tensor;
 }
 
 const char *find_metadata(const File *file, const char *key) {
     const Metadata *entry = file->metadata;
-    while (entry && strcmp(entry->key, key) != 0) {
+    while (entry && strcmp(entry->key, key) != 0)
         entry = entry->next;
-    }
     return entry ? entry->value : NULL;
+}
+
+/* ---- The header's JSON ---- */
+
+/* The header from where it is not read yet. */
+typedef struct {
+    char *at;
+    const char *path; /* for errors */
+} Header;
+
+static _Noreturn void bad_header(const Header *header, const char *expected) {
+    fail("the header of %s needs %s before '%.20s'", header->path, expected, header->at);
+}
+
+static bool take(Header *header, char c) {
+    header->at += strspn(header->at, " \t\r\n");
+    if (*header->at != c)
+        return false;
+    header->at++;
+    return true;
+}
+
+static void expect(Header *header, char c) {
+    if (!take(header, c))
+        bad_header(header, (char[]){c, '\0'});
+}
+
+/* Before each member of a list or object, and at its end: false there. */
+static bool more(Header *header, char close, bool *first) {
+    if (take(header, close))
+        return false;
+    if (!*first)
+        expect(header, ',');
+    *first = false;
+    return true;
+}
+
+/* Unescaped in place. Of what this port reads, only quotes and backslashes are ever escaped; other
+   escapes lose their backslash. */
+static const char *string(Header *header) {
+    expect(header, '"');
+    char *start = header->at, *end = start;
+    for (; *header->at != '"'; header->at++) {
+        if (*header->at == '\\')
+            header->at++;
+        if (!*header->at)
+            bad_header(header, "the end of a string");
+        *end++ = *header->at;
+    }
+    header->at++;
+    *end = '\0';
+    return start;
+}
+
+static const char *key(Header *header) {
+    const char *name = string(header);
+    expect(header, ':');
+    return name;
+}
+
+static size_t whole_number(Header *header, size_t limit) {
+    char *end;
+    double number = strtod(header->at, &end);
+    if (end == header->at || !(number >= 0 && number <= (double)limit) || number != floor(number))
+        bad_header(header, text("a whole number up to %zu", limit));
+    header->at = end;
+    return (size_t)number;
+}
+
+/* A list of whole numbers. */
+static Shape whole_numbers(Header *header, size_t limit) {
+    Shape list = {0};
+    expect(header, '[');
+    for (bool first = true; more(header, ']', &first);) {
+        if (list.rank == MAX_RANK)
+            bad_header(header, text("at most %d numbers", MAX_RANK));
+        list.size[list.rank++] = whole_number(header, limit);
+    }
+    return list;
 }
 
 /* ---- Reading ---- */
 
 typedef struct {
-    const char *path;
     unsigned char *data;
     size_t size;
 } Bytes;
 
 static Bytes read_bytes(Arena *arena, const char *path) {
     FILE *stream = fopen(path, "rb");
-    if (!stream) {
-        fail("%s cannot be opened", path);
-    }
-    long size = fseek(stream, 0, SEEK_END) == 0 ? ftell(stream) : -1;
-    rewind(stream);
-    Bytes file = {path, NULL, (size_t)size};
-    file.data = size < 0 || size == LONG_MAX ? NULL : try_allocate(arena, file.size, 1);
-    size_t read = file.data ? fread(file.data, 1, file.size, stream) : 0;
-    fclose(stream);
-    if (!file.data || read != file.size) {
+    long size = stream && fseek(stream, 0, SEEK_END) == 0 ? ftell(stream) : -1;
+    if (size < 0 || size == LONG_MAX) { /* the latter of a folder */
+        if (stream)
+            fclose(stream);
         fail("%s cannot be read", path);
     }
+    Bytes file = {allocate(arena, (size_t)size, 1), (size_t)size};
+    rewind(stream);
+    size_t read = fread(file.data, 1, file.size, stream);
+    fclose(stream);
+    if (read != file.size)
+        fail("%s cannot be read to its end", path);
     return file;
 }
 
-/* A whole number of the header, at most `limit`. */
-static size_t header_count(const Json *number, size_t limit, const char *name) {
-    if (!number || number->kind != JSON_NUMBER || !(number->number >= 0) ||
-        number->number > (double)limit || number->number != floor(number->number)) {
-        fail("the header of %s needs a whole number from 0 to %zu in its place", name, limit);
-    }
-    return (size_t)number->number;
-}
-
-static Shape header_shape(const Json *list, const char *name) {
-    Shape shape = {0};
-    for (const Json *size = list->first; size; size = size->next) {
-        if (shape.rank == MAX_RANK) {
-            fail("%s has more than %d axes", name, MAX_RANK);
-        }
-        shape.size[shape.rank++] = header_count(size, (size_t)1 << 52, name);
-    }
-    return shape;
-}
-
-static Type header_type(const Json *dtype, const char *name) {
-    for (int type = 0; type < TYPES; type++) {
-        if (strcmp(dtype->string, TYPE_NAMES[type]) == 0) {
+static Type type_named(const char *dtype) {
+    for (int type = 0; type < TYPES; type++)
+        if (strcmp(dtype, TYPE_NAMES[type]) == 0)
             return (Type)type;
-        }
-    }
-    fail("%s is of type %s: F32, F64, I64 and U8 are read here", name, dtype->string);
+    fail("a tensor is of type %s: F32, F64, I64 and U8 are read here", dtype);
 }
 
-static void read_tensor(Arena *arena, File *file, const Json *entry, Bytes bytes) {
-    const Json *dtype = json_member(entry, "dtype"), *shape = json_member(entry, "shape");
-    const Json *offsets = json_member(entry, "data_offsets");
-    if (!dtype || dtype->kind != JSON_STRING || !shape || shape->kind != JSON_LIST || !offsets ||
-        !offsets->first) {
-        fail("the header of %s lacks a dtype, a shape or data_offsets", entry->key);
+/* What the header says of a tensor, and its bytes. */
+static Tensor read_tensor(Arena *arena, const char *name, Header *header, Bytes bytes) {
+    Tensor tensor = {.name = name, .type = TYPES};
+    Shape offsets = {0};
+    expect(header, '{');
+    for (bool first = true; more(header, '}', &first);) {
+        const char *field = key(header);
+        if (strcmp(field, "dtype") == 0)
+            tensor.type = type_named(string(header));
+        else if (strcmp(field, "shape") == 0)
+            tensor.shape = whole_numbers(header, (size_t)1 << 52);
+        else if (strcmp(field, "data_offsets") == 0)
+            offsets = whole_numbers(header, bytes.size);
+        else
+            fail("%s has an unknown field %s", name, field);
     }
-    size_t begin = header_count(offsets->first, bytes.size, entry->key);
-    size_t end = header_count(offsets->first->next, bytes.size, entry->key);
-    Tensor *tensor = new_tensor(arena, file);
-    tensor->name = entry->key;
-    tensor->type = header_type(dtype, entry->key);
-    tensor->shape = header_shape(shape, entry->key);
-    size_t size = count_of(tensor->shape) * TYPE_SIZES[tensor->type];
-    if (begin > end || end - begin != size) {
-        fail("%s, %s of shape %s, does not lie in bytes %zu to %zu", entry->key, dtype->string,
-             shape_text(tensor->shape), begin, end);
-    }
-    tensor->data = bytes.data + begin;
-    if ((uintptr_t)tensor->data % TYPE_SIZES[tensor->type] != 0) {
-        tensor->data = memcpy(allocate(arena, size, 1), bytes.data + begin, size);
-    }
+    size_t begin = offsets.size[0], end = offsets.size[1];
+    if (tensor.type == TYPES || offsets.rank != 2 || begin > end ||
+        end - begin != bytes_of(&tensor))
+        fail("%s of shape %s does not lie in bytes %zu to %zu", name, shape_text(tensor.shape),
+             begin, end);
+    tensor.data = bytes.data + begin;
+    if ((uintptr_t)tensor.data % TYPE_SIZES[tensor.type] != 0)
+        tensor.data = memcpy(allocate(arena, end - begin, 1), tensor.data, end - begin);
+    return tensor;
 }
 
-static void read_metadata(Arena *arena, File *file, const Json *entries) {
-    for (const Json *entry = entries->first; entry; entry = entry->next) {
-        if (!entry->key || entry->kind != JSON_STRING) {
-            fail("the metadata are not all strings");
-        }
-        add_metadata(arena, file, entry->key, entry->string);
+static void read_metadata(Arena *arena, File *file, Header *header) {
+    expect(header, '{');
+    for (bool first = true; more(header, '}', &first);) {
+        const char *name = key(header);
+        add_metadata(arena, file, name, string(header));
     }
-}
-
-/* The length of the header: 8 bytes, the lowest first. */
-static size_t header_length(Bytes file) {
-    uint64_t length = 0;
-    for (size_t i = 0; i < 8 && i < file.size; i++) {
-        length |= (uint64_t)file.data[i] << (8 * i);
-    }
-    if (file.size < 8 || length > file.size - 8) {
-        fail("%s is no safetensors file: its header does not fit in its %zu bytes", file.path,
-             file.size);
-    }
-    return (size_t)length;
 }
 
 File read_file(Arena *arena, const char *path) {
     Bytes bytes = read_bytes(arena, path);
-    size_t length = header_length(bytes);
-    char *source = memcpy(allocate(arena, length + 1, 1), bytes.data + 8, length);
-    const Json *header = json_parse(arena, source, path);
-    if (header->kind != JSON_OBJECT) {
-        fail("the header of %s is no JSON object", path);
-    }
-    Bytes data = {path, bytes.data + 8 + length, bytes.size - 8 - length};
+    uint64_t length = 0;
+    for (size_t i = 0; i < 8 && i < bytes.size; i++)
+        length |= (uint64_t)bytes.data[i] << (8 * i); /* the lowest byte first */
+    if (bytes.size < 8 || length > bytes.size - 8)
+        fail("%s is no safetensors file: its header exceeds its %zu bytes", path, bytes.size);
+    char *start = memcpy(allocate(arena, length + 1, 1), bytes.data + 8, length);
+    Bytes data = {bytes.data + 8 + length, bytes.size - 8 - length};
+    Header header = {start, path};
     File file = {0};
-    for (const Json *entry = header->first; entry; entry = entry->next) {
-        if (strcmp(entry->key, "__metadata__") == 0) {
-            read_metadata(arena, &file, entry);
-        } else {
-            read_tensor(arena, &file, entry, data);
-        }
+    expect(&header, '{');
+    for (bool first = true; more(&header, '}', &first);) {
+        const char *name = key(&header);
+        if (strcmp(name, "__metadata__") == 0)
+            read_metadata(arena, &file, &header);
+        else
+            add_tensor(arena, &file, read_tensor(arena, name, &header, data));
     }
     return file;
 }
@@ -192,64 +230,49 @@ File read_file(Arena *arena, const char *path) {
 static void write_string(FILE *stream, const char *string) {
     fputc('"', stream);
     for (; *string; string++) {
-        if (*string == '"' || *string == '\\') {
-            fprintf(stream, "\\%c", *string);
-        } else {
-            fputc(*string < ' ' || *string > '~' ? '?' : *string, stream);
-        }
+        if (*string == '"' || *string == '\\')
+            fputc('\\', stream);
+        fputc(*string < ' ' || *string > '~' ? '?' : *string, stream);
     }
     fputc('"', stream);
 }
 
-static void write_metadata(FILE *stream, const Metadata *metadata) {
+static void write_header(FILE *stream, const File *file) {
     fputs("{\"__metadata__\":{", stream);
-    for (const Metadata *entry = metadata; entry; entry = entry->next) {
+    for (const Metadata *entry = file->metadata; entry; entry = entry->next) {
         write_string(stream, entry->key);
         fputc(':', stream);
         write_string(stream, entry->value);
         fputs(entry->next ? "," : "", stream);
     }
     fputc('}', stream);
-}
-
-static void write_entry(FILE *stream, const Tensor *tensor, size_t begin, size_t end) {
-    fputc(',', stream);
-    write_string(stream, tensor->name);
-    fprintf(stream, ":{\"dtype\":\"%s\",\"shape\":[", TYPE_NAMES[tensor->type]);
-    for (size_t i = 0; i < tensor->shape.rank; i++) {
-        fprintf(stream, "%s%zu", i ? "," : "", tensor->shape.size[i]);
+    size_t begin = 0;
+    for (const Tensor *tensor = file->tensors; tensor; tensor = tensor->next) {
+        fputc(',', stream);
+        write_string(stream, tensor->name);
+        fprintf(stream, ":{\"dtype\":\"%s\",\"shape\":[", TYPE_NAMES[tensor->type]);
+        for (size_t i = 0; i < tensor->shape.rank; i++)
+            fprintf(stream, "%s%zu", i ? "," : "", tensor->shape.size[i]);
+        fprintf(stream, "],\"data_offsets\":[%zu,%zu]}", begin, begin + bytes_of(tensor));
+        begin += bytes_of(tensor);
     }
-    fprintf(stream, "],\"data_offsets\":[%zu,%zu]}", begin, end);
-}
-
-static size_t size_of(const Tensor *tensor) {
-    return count_of(tensor->shape) * TYPE_SIZES[tensor->type];
+    fputc('}', stream);
 }
 
 bool write_file(const File *file, const char *path) {
     FILE *stream = fopen(path, "wb");
-    if (!stream) {
+    if (!stream)
         return false;
-    }
     fseek(stream, 8, SEEK_SET); /* the length comes when it is known */
-    write_metadata(stream, file->metadata);
-    size_t begin = 0;
-    for (const Tensor *tensor = file->tensors; tensor; tensor = tensor->next) {
-        write_entry(stream, tensor, begin, begin + size_of(tensor));
-        begin += size_of(tensor);
-    }
-    fputc('}', stream);
+    write_header(stream, file);
     long end = ftell(stream);
-    for (; end % 8; end++) {
+    for (; end % 8; end++)
         fputc(' ', stream);
-    }
-    for (const Tensor *tensor = file->tensors; tensor; tensor = tensor->next) {
-        fwrite(tensor->data, 1, size_of(tensor), stream);
-    }
+    for (const Tensor *tensor = file->tensors; tensor; tensor = tensor->next)
+        fwrite(tensor->data, 1, bytes_of(tensor), stream);
     rewind(stream);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 8; i++)
         fputc((int)((uint64_t)(end - 8) >> (8 * i) & 255), stream);
-    }
     bool written = !ferror(stream);
     return fclose(stream) == 0 && written;
 }

@@ -10,6 +10,9 @@ typedef struct {
     size_t rank, size[MAX_RANK];
 } Shape;
 
+#define SHAPE(...)                                                                                 \
+    ((Shape){sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), {__VA_ARGS__}})
+
 typedef enum { F32, F64, I64, U8, TYPES } Type;
 
 extern const char *const TYPE_NAMES[TYPES];
@@ -33,22 +36,15 @@ typedef struct {
     Metadata *metadata;
 } File;
 
-#define SHAPE(...)                                                                                 \
-    ((Shape){sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), {__VA_ARGS__}})
-
-size_t count_of(Shape shape); /* fails where it overflows */
+size_t count_of(Shape shape); /* how many numbers; fails where that overflows */
 const char *shape_text(Shape shape);
-bool same_shape(Shape a, Shape b);
 
-/* The whole file. Fails with what is wrong with it. */
-File read_file(Arena *arena, const char *path);
+File read_file(Arena *arena, const char *path);      /* fails with what is wrong with it */
+bool write_file(const File *file, const char *path); /* false where it cannot be written */
 
-/* False where the file cannot be written. */
-bool write_file(const File *file, const char *path);
-
-void add_tensor(File *file, const char *name, Type type, Shape shape, void *data);
-void add_metadata(Arena *arena, File *file, const char *key, const char *value);
 const Tensor *find_tensor(const File *file, const char *name); /* or NULL */
 const char *find_metadata(const File *file, const char *key);  /* or NULL */
+void add_tensor(Arena *arena, File *file, Tensor tensor);
+void add_metadata(Arena *arena, File *file, const char *key, const char *value);
 
 #endif
