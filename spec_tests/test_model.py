@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from spec_tests.golden_vectors import MODELS, golden
@@ -21,6 +23,14 @@ def test_every_block_in_order(port, case):
 def test_logits_of_the_original(port, name):
     case = golden(name)
     agree(port, case, "forward", golden=case.out["logits"])
+
+
+@requirement("MODEL-2")
+@pytest.mark.parametrize("name", MODELS)
+def test_every_block_of_the_original(port, name):
+    case = golden(name)
+    for layer, (tokens, expected) in enumerate(pairwise(case.states)):
+        agree(port, case, "block", tokens=tokens, layer=layer, golden=expected)
 
 
 @requirement("MODEL-2")

@@ -51,6 +51,14 @@ def build(mutant: Mutant) -> ModuleType:
     return port
 
 
+def build_named(name: str) -> ModuleType:
+    """The mutant of this name. Raises ValueError where there is none."""
+    found = [mutant for mutant in table.MUTANTS if mutant.name == name]
+    if not found:
+        raise ValueError(f"there is no mutant {name}: python -m spec_tests.mutants lists them")
+    return build(found[0])
+
+
 def _module(package: str, file: str, source: str, mutant: str) -> ModuleType:
     """A module from its source, under a name of its own; tracebacks show its lines."""
     inner = file.removesuffix(".py").removesuffix("/__init__").split("/")[1:]
