@@ -97,11 +97,16 @@ def test_temporal_step_of_the_original(port, name):
         step(port, case, "temporal", tokens=tokens, layer=layer, golden=expected, look=PATCHES)
 
 
+def steps_in_sequence(port, case):
+    """Patches after a block whose MLP adds nothing."""
+    weights = zeroed(case, "mlp.fc2.weight", "mlp.fc2.bias")
+    agree(port, case, "block", weights=weights, look=PATCHES)
+
+
 @requirement("DIV-4")
 @for_cases(DIVIDED, frames="trained")
 def test_spatial_step_reads_what_the_temporal_one_returned(port, case):
-    weights = zeroed(case, "mlp.fc2.weight", "mlp.fc2.bias")
-    agree(port, case, "block", weights=weights)
+    steps_in_sequence(port, case)
 
 
 @requirement("DIV-5")
@@ -151,6 +156,12 @@ def test_global_groups(port, case):
     step(port, case, "global", look=PATCHES)
 
 
+@requirement("LG-2")
+@for_cases(SPARSE, frames="trained", examples=4)
+def test_global_step_reads_what_the_local_one_returned(port, case):
+    steps_in_sequence(port, case)
+
+
 @requirement("LG-3")
 @for_cases(SPARSE)
 def test_class_token_waits_in_the_local_step(port, case):
@@ -179,6 +190,12 @@ def test_rows(port, case):
 @for_cases(AXIAL, patches="other")
 def test_columns(port, case):
     step(port, case, "height", look=PATCHES)
+
+
+@requirement("AXIAL-3")
+@for_cases(AXIAL, frames="trained", examples=4)
+def test_steps_in_sequence(port, case):
+    steps_in_sequence(port, case)
 
 
 @requirement("AXIAL-4")

@@ -49,7 +49,7 @@ def test_every_patch_of_a_frame_gets_its_vector(port, case):
 
 
 @requirement("TIME-3")
-@for_cases(ACROSS_FRAMES)
+@for_cases(ACROSS_FRAMES, frames="trained")
 def test_the_class_token_gets_no_time(port, case):
     frames = np.zeros_like(case.frames)
     agree(port, case, "time_embedding", frames=frames, look=CLASS_TOKEN)
@@ -98,10 +98,20 @@ def test_frames_of_a_space_only_model_stay_clips_of_their_own(port, case):
     agree(port, case, "time_embedding")
 
 
+def embed_golden(port, name, look):
+    case = golden(name)
+    frames = reference.patchify(case.video, case.weights, case.config)
+    agree(port, case, "time_embedding", frames=frames, golden=case.out["embeddings"], look=look)
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=requirement(rule_of(name))) for name in MODELS]
 )
-def test_tokens_of_the_original(port, name):
-    case = golden(name)
-    frames = reference.patchify(case.video, case.weights, case.config)
-    agree(port, case, "time_embedding", frames=frames, golden=case.out["embeddings"])
+def test_patches_of_the_original(port, name):
+    embed_golden(port, name, PATCHES)
+
+
+@requirement("CLS-3")
+@pytest.mark.parametrize("name", MODELS)
+def test_class_tokens_of_the_original(port, name):
+    embed_golden(port, name, CLASS_TOKEN)

@@ -1,0 +1,114 @@
+"""Pages about the conformance suite, from what its commands found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from spec_tests.mutants.table import MUTANTS
+from spec_tests.requirements import requirements
+
+
+def linked(name: str) -> str:
+    """A requirement's id, leading to its sentence."""
+    return f"[{name}](specification.md#{name.lower()})"
+
+
+def cell(rows: list[dict[str, Any]]) -> str:
+    """How a port does on one group of requirements."""
+    statuses = [row["status"] for row in rows]
+    if "failed" in statuses:
+        return f"**{statuses.count('failed')} of {len(rows)} failed**"
+    if "not offered" in statuses:
+        return f"{statuses.count('passed')} of {len(rows)}" if "passed" in statuses else "–"
+    return "✓"
+
+
+def conformance_page(data: Path) -> str:
+    """The matrix of ports against groups of requirements, and every failure."""
+    reports = list(json.loads(data.read_text("utf-8")).values())
+    groups = list(dict.fromkeys(rule.group for rule in requirements().values()))
+    lines = [["", *(report["title"] for report in reports)], ["---"] * (1 + len(reports))]
+    for group in groups:
+        of = [[r for r in report["requirements"] if r["group"] == group] for report in reports]
+        lines.append([group, *map(cell, of)])
+    totals = [
+        f"{report['counts']['passed']} of {len(report['requirements'])}" for report in reports
+    ]
+    lines.append(["**passed**", *totals])
+    lines.append(["seconds", *(str(report["seconds"]) for report in reports)])
+    matrix = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"""# Conformance
+
+Ports against the groups of the [specification](specification.md): ✓ all requirements passed, a
+number how many, – a group that the port does not offer. Every column is a run of the suite; this page
+is made from their reports.
+
+{matrix}
+
+{"".join(map(failures, reports))}## Run it
+
+```text
+python -m spec_tests.matrix --json docs/data/conformance.json
+```
+
+`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, and the original
+a checkout of [its repository](https://github.com/facebookresearch/TimeSformer), whose folder the
+variable `TIMESFORMER_ORIGINAL` names.
+"""
+
+
+def failures(report: dict[str, Any]) -> str:
+    """What one port fails, and where its numbers are off."""
+    failed = [row for row in report["requirements"] if row["status"] == "failed"]
+    if not failed:
+        return ""
+    lines = [["requirement", "what happened"], ["---", "---"]]
+    lines += [[linked(row["id"]), row["message"].replace("|", "\\|")] for row in failed]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"## What {report['title']} fails\n\n{table}\n\n"
+
+
+def mutants_page(data: Path) -> str:
+    """Every mutant, the requirement that caught it, and on which input."""
+    found = {row["name"]: row for row in json.loads(data.read_text("utf-8"))}
+    lines = [["mutant", "mistake", "caught by", "what happened", "on"], ["---"] * 5]
+    for mutant in MUTANTS:
+        row = found[mutant.name]
+        told = (row["message"] or "").replace("|", "\\|").splitlines()[0]
+        name = f"`{mutant.name}`"
+        lines.append([name, mutant.mistake, linked(row["requirement"]), told, given(row["input"])])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"""# Mutants
+
+The suite is itself tested. Each of these {len(MUTANTS)} wrong ports is the NumPy implementation
+with a small patch (`spec_tests/mutants/table.py`); many of the mistakes are those of public ports.
+The suite fails every one and names a requirement of the guilty block. Inputs are the smallest that
+Hypothesis found, or golden vectors of the original.
+
+{table}
+
+See a report on one of them, or run them all:
+
+```text
+pytest spec_tests --port mutant:gelu-tanh
+python -m spec_tests.mutants --json docs/data/mutants.json
+```
+"""
+
+
+def given(told: dict[str, Any] | None) -> str:
+    """An input in few words."""
+    if not told:
+        return ""
+    if "golden" in told:
+        return f"golden `{told['golden']}`"
+    if "clip" not in told or "config" not in told:
+        return ", ".join(f"{name} {value}" for name, value in told.items() if name != "function")
+    config = told["config"]
+    clip = " × ".join(map(str, told["clip"]))
+    return (
+        f"{config.get('attention_type', 'divided_space_time').replace('_', ' ')}, clip {clip}, "
+        f"patch {config.get('patch_size', 16)}, width {config.get('hidden_size', 768)}"
+    )

@@ -1,0 +1,113 @@
+"""Who conforms? python -m spec_tests.matrix [PORT...] [--json FILE]
+
+Runs the suite on every port in `ports/` and keeps their reports in one file, which the site's page
+is made of. A port that cannot run here keeps the report of its last run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+HERE = Path(__file__).parent
+C_PORT = HERE / "ports" / "c_port"
+
+
+class Entry(NamedTuple):
+    """A port of the matrix. `place`: what `--port` takes. `needs`: what must be there to run it."""
+
+    title: str
+    place: str
+    needs: str = ""
+
+
+PORTS: dict[str, Entry] = {
+    "numpy": Entry("NumPy", "spec_tests.ports.numpy_port"),
+    "numpy-float64": Entry("NumPy, float64", "spec_tests.ports.numpy_float64_port"),
+    "torch": Entry("PyTorch", "spec_tests.ports.torch_port"),
+    "torch-float64": Entry("PyTorch, float64", "spec_tests.ports.torch_float64_port"),
+    "torch-bfloat16": Entry("PyTorch, bfloat16", "spec_tests.ports.torch_bfloat16_port"),
+    "torch-float16": Entry("PyTorch, float16", "spec_tests.ports.torch_float16_port"),
+    "torch-compiled": Entry("PyTorch, compiled", "spec_tests.ports.torch_compiled_port"),
+    "jax": Entry("JAX", "spec_tests.ports.jax_port", "module jax"),
+    "c": Entry("C11", f"cmd:{C_PORT / 'timesformer_port'}", "program make"),
+    "original": Entry(
+        "the original", "spec_tests.ports.original_port", "variable TIMESFORMER_ORIGINAL"
+    ),
+    "transformers": Entry(
+        "transformers", "spec_tests.ports.transformers_port", "module transformers"
+    ),
+}
+
+MAY_FAIL = ("transformers",)
+"""Ports whose failures are known: defects of what they wrap."""
+
+
+def is_there(need: str) -> bool:
+    """Whether what a port needs is to be had; the C port is built on the way."""
+    kind, _, name = need.partition(" ")
+    if kind == "module":
+        return find_spec(name) is not None
+    if kind == "variable":
+        return name in os.environ
+    return not kind or subprocess.run([name, "--silent", "-C", C_PORT]).returncode == 0
+
+
+def judge(entry: Entry) -> dict[str, Any]:
+    """The suite's report on a port, and how long it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "report.json")
+        command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-p", "no:cacheprovider"]
+        start = perf_counter()
+        done = subprocess.run(
+            [*command, "--port", entry.place, "--report", str(path)], capture_output=True, text=True
+        )
+        seconds = round(perf_counter() - start)
+        if not path.exists():
+            sys.exit(f"{entry.title}: no report\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        report = json.loads(path.read_text("utf-8"))
+    closing = done.stdout.strip().splitlines()[-1].strip("= ")
+    return report | {"title": entry.title, "seconds": seconds, "closing": closing}
+
+
+def main() -> int:
+    """Judge the ports asked for; 1 where one fails that should not."""
+    parser = argparse.ArgumentParser(prog="python -m spec_tests.matrix", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="PORT", help=f"some of {', '.join(PORTS)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the reports here")
+    args = parser.parse_args()
+    if unknown := set(args.names) - PORTS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; use some of {', '.join(PORTS)}")
+    known = json.loads(args.json.read_text("utf-8")) if args.json and args.json.exists() else {}
+    console, wrong = Console(soft_wrap=True), []
+    for name in args.names or PORTS:
+        entry = PORTS[name]
+        if not is_there(entry.needs):
+            console.print(f"{entry.title:20} left out: needs the {entry.needs}")
+            continue
+        known[name] = judge(entry)
+        counts = known[name]["counts"]
+        console.print(
+            f"{entry.title:20} {', '.join(f'{n} {s}' for s, n in counts.items())} "
+            f"({known[name]['seconds']} s)"
+        )
+        if counts["failed"] and name not in MAY_FAIL:
+            wrong.append(name)
+        if args.json:
+            kept = {port: known[port] for port in PORTS if port in known}
+            args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

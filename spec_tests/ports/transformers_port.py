@@ -1,0 +1,129 @@
+"""Hugging Face `transformers`' TimesformerForVideoClassification by the port interface.
+
+All that is computed is computed by the library's own forward. Hooks read the tokens at a place of
+it, put others there, or silence a residual branch; nothing of the model is written here.
+"""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from unittest.mock import patch
+
+import torch
+from transformers import TimesformerConfig, TimesformerForVideoClassification
+
+from timesformer_ref.checkpoints.hugging_face import (
+    config_json,
+    rename_from_hugging_face,
+    rename_to_hugging_face,
+)
+
+NAME = "transformers"
+RESIDUALS = {"temporal_dense", "attention.output", "output"}
+"""The modules of a block whose results are added to the tokens: temporal step, last step, MLP."""
+
+
+class Reached(Exception):
+    """The run came to the place that was asked about; holds the tokens."""
+
+
+def build(config):
+    config = replace(config, drop_path_rate=0.0)  # the library's own takes whole numbers only
+    return TimesformerForVideoClassification(TimesformerConfig(**config_json(config, None)))
+
+
+def load(weights, config):
+    model = build(config)
+    tensors = {name: torch.tensor(w) for name, w in weights.items()}
+    model.load_state_dict(rename_to_hugging_face(tensors, config))
+    return model.eval()
+
+
+def entering(place, model, video):
+    """The tokens that enter a module when the model runs; the run ends there."""
+
+    def stop(_, args):
+        raise Reached(args[0])
+
+    try:
+        with place.register_forward_pre_hook(stop):
+            model(video)
+    except Reached as reached:
+        return reached.args[0]
+
+
+def leaving(place, tokens):
+    """Whatever enters the module, these leave it."""
+    return place.register_forward_hook(lambda *_: tokens)
+
+
+def only(residual, layer, tokens):
+    """The block's answer when its other branches add zeros."""
+    with ExitStack() as stack:
+        for name, module in layer.named_modules():
+            if name in RESIDUALS - {residual}:
+                zeros = module.register_forward_hook(lambda *args: torch.zeros_like(args[-1]))
+                stack.enter_context(zeros)
+        return layer(tokens)[0]
+
+
+def blank(clips, config):
+    side = config.image_size
+    return torch.zeros(clips, config.num_frames, config.num_channels, side, side)
+
+
+@torch.no_grad()
+def forward(video, model, config):
+    return model(torch.tensor(video)).logits.numpy()
+
+
+@torch.no_grad()
+def patchify(video, model, config):
+    frames = entering(model.timesformer.embeddings.pos_drop, model, torch.tensor(video))
+    return frames.unflatten(0, video.shape[:2]).numpy()
+
+
+@torch.no_grad()
+def time_embedding(frames, model, config):
+    embeddings, layers = model.timesformer.embeddings, model.timesformer.encoder.layer
+    b, t = frames.shape[:2]
+    video = blank(b, replace(config, num_frames=t))
+    with leaving(embeddings.pos_drop, torch.tensor(frames).flatten(0, 1)):
+        return entering(layers[0], model, video).numpy()
+
+
+@torch.no_grad()
+def attention_step(tokens, model, config, layer, grid, step):
+    residual = "temporal_dense" if step == "temporal" else "attention.output"
+    return only(residual, model.timesformer.encoder.layer[layer], torch.tensor(tokens)).numpy()
+
+
+@torch.no_grad()
+def mlp(tokens, model, config, layer):
+    # The block takes the grid from its config, where any will do: an MLP knows of no groups.
+    with patch.multiple(model.config, num_frames=1, image_size=config.patch_size):
+        return only("output", model.timesformer.encoder.layer[layer], torch.tensor(tokens)).numpy()
+
+
+@torch.no_grad()
+def block(tokens, model, config, layer, grid):
+    return model.timesformer.encoder.layer[layer](torch.tensor(tokens))[0].numpy()
+
+
+@torch.no_grad()
+def classifier(tokens, model, config, grid):
+    with leaving(model.timesformer.encoder.layer[-1], (torch.tensor(tokens),)):
+        return model(blank(1, config)).logits.numpy()
+
+
+def gradients(video, labels, model, config):
+    model.zero_grad()
+    loss = model(torch.tensor(video), torch.tensor(labels)).loss
+    loss.backward()
+    found = {name: p.grad.numpy() for name, p in model.named_parameters()}
+    return loss.item(), rename_from_hugging_face(found)
+
+
+def initial_weights(config, seed):
+    torch.manual_seed(seed)
+    weights = {name: w.numpy() for name, w in build(config).state_dict().items()}
+    return rename_from_hugging_face(weights)
