@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from einops import rearrange
 
+from suite_pages import conformance_page, mutants_page
 from timesformer_ref.config import SCHEMES, STEPS, Step, TimeSformerConfig, step_prefix
 from timesformer_ref.variants import VARIANTS
 from timesformer_ref.weights import (
@@ -183,7 +184,7 @@ def command_line_page() -> str:
         )  # fmt: skip
         return done.stdout.replace("python -m timesformer_ref", "timesformer-ref").strip("\n")
 
-    commands = ["classify", "features", "inspect", "convert", "bench"]
+    commands = ["classify", "features", "inspect", "convert", "bench", "conform"]
     sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in commands]
     return f"""# Command line
 
@@ -216,7 +217,7 @@ timesformer-ref bench --json bench.json
 
 
 def main(docs: Path) -> None:
-    """Write pages to `reference/` and figures to `assets/`."""
+    """Write figures to `assets/`, pages to `reference/`, and those about the suite beside it."""
     (docs / "reference").mkdir(exist_ok=True)
     (docs / "assets").mkdir(exist_ok=True)
     draw_schemes(docs / "assets" / "schemes.svg")
@@ -228,6 +229,9 @@ def main(docs: Path) -> None:
     }
     for name, text in pages.items():
         (docs / "reference" / f"{name}.md").write_text(text, encoding="utf-8")
+    for name, page in {"conformance": conformance_page, "mutants": mutants_page}.items():
+        text = page(docs / "data" / f"{name}.json")
+        (docs / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

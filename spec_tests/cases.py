@@ -30,8 +30,6 @@ class Case:
     config: the fields of a TimeSformerConfig. clip: the shape of the video, b t c H W.
     seed: of all arrays. dtype: a name from `ARITHMETICS`, whose numbers the arrays hold.
     tiny: the tokens between blocks vary by `TINY` instead of 1.
-
-    A reported case is made again by `Case(**input)`.
     """
 
     config: TimeSformerConfig
@@ -43,6 +41,11 @@ class Case:
     def __post_init__(self) -> None:
         if isinstance(self.config, dict):
             object.__setattr__(self, "config", TimeSformerConfig(**self.config))
+
+    @classmethod
+    def from_report(cls, told: dict[str, Any]) -> Case:
+        """The case that a report tells as the input of a failure."""
+        return cls(**{f.name: told[f.name] for f in fields(cls)})
 
     @property
     def grid(self) -> Grid:

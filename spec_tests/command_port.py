@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -23,9 +20,13 @@ from safetensors.numpy import save_file
 
 from spec_tests.porting import DEFAULTS, FUNCTIONS, BadPort, Breakdown, NotOffered, Refusal
 from spec_tests.ports import numpy_port
+from spec_tests.program import Hang, Program
 
 KEPT = 4
 """Weights files that are left for the program to come back to."""
+
+PATIENCE = 6
+"""Breakdowns of a function that has never answered, after which it is not asked again."""
 
 
 class CommandPort:
@@ -35,21 +36,29 @@ class CommandPort:
     """
 
     def __init__(self, command: str, timeout: float) -> None:
-        self.command, self.timeout = shlex.split(command), timeout
+        self._program = Program(_words(command), timeout)
         self._folder = tempfile.TemporaryDirectory(prefix="timesformer-port-")
         self._numbers = iter(range(sys.maxsize))
         self._weights: OrderedDict[int, tuple[Mapping[str, np.ndarray], Path]] = OrderedDict()
-        self._broken: dict[str, str] = {}
-        self._process: subprocess.Popen[str] | None = None
+        self._answered: set[str] = set()
+        self._breakdowns: Counter[str] = Counter()
+        self._given_up: dict[str, str] = {}
         self._describe()
+
+    def close(self) -> None:
+        """End the program, and remove its files."""
+        self._program.close()
+        self._folder.cleanup()
 
     def _describe(self) -> None:
         try:
             _, told = self._exchange(None, {"function": "describe"}, {})
-        except (NotOffered, Refusal):
+        except NotOffered:
             return
         except Breakdown as error:
-            raise BadPort(f"--port cmd:{shlex.join(self.command)}: {error}") from error
+            raise BadPort(f"describe: {error}") from error
+        except Refusal as error:
+            raise BadPort(f"describe: the program answered with the error {error}") from error
         for name, value in told.items():
             if name in DEFAULTS:
                 is_text = isinstance(DEFAULTS[name], str)
@@ -61,8 +70,6 @@ class CommandPort:
         return partial(self._call, function)
 
     def _call(self, function: str, *args: Any) -> Any:
-        if function in self._broken:
-            raise Breakdown(f"{self._broken[function]} (and was not asked again)")
         names = signature(getattr(numpy_port, function)).parameters
         weights, metadata, tensors = None, {"function": function}, {}
         for name, value in zip(names, args, strict=False):
@@ -98,76 +105,44 @@ class CommandPort:
         self, weights: Path | None, metadata: dict[str, str], tensors: dict[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Tensors and metadata of the program's answer to one request."""
+        function = metadata["function"]
+        if function in self._given_up:
+            raise Breakdown(f"{self._given_up[function]} (and was not asked again)")
         request, response = self._path("request"), self._path("response")
         tensors = {n: np.ascontiguousarray(x) for n, x in tensors.items()}
         save_file(tensors, request, metadata)
         try:
-            self._ask(f"{weights or ''}\t{request}\t{response}", metadata["function"])
+            self._ask(f"{weights or ''}\t{request}\t{response}")
             answer, told = _read(response)
+        except Breakdown as breakdown:
+            self._count(function, breakdown)
+            raise
         finally:
             request.unlink()
             response.unlink(missing_ok=True)
+        self._answered.add(function)
         if "unsupported" in told:
-            raise NotOffered(told["unsupported"] or f"the port has no {metadata['function']}")
+            raise NotOffered(told["unsupported"] or f"the port has no {function}")
         if "error" in told:
             raise Refusal(told["error"], "error")
         return answer, told
 
-    def _ask(self, line: str, function: str) -> None:
+    def _ask(self, line: str) -> None:
         """Send a line and wait for `done`."""
-        try:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-            reply = self._lines.get(timeout=self.timeout)
-        except Empty:
-            self._stop()
-            self._broken[function] = (
-                f"the program hung: no answer to {function} in {self.timeout:g} s"
-            )
-            raise Breakdown(self._broken[function]) from None
-        except OSError:
-            reply = None
-        if reply is None:
-            raise Breakdown(self._last_words())
+        reply = self._program.ask(line)
         if reply.strip() != "done":
-            self._stop()
+            self._program.stop()
             raise Breakdown(
-                f"the program answered {reply.strip()[:80]!r}, expected the line 'done'"
+                f"the program wrote {reply[:80]!r}, expected the line 'done' "
+                "(anything else belongs on standard error)"
             )
 
-    def _start(self) -> None:
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")
-        try:
-            self._process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-                text=True, errors="replace",
-            )  # fmt: skip
-        except OSError as error:
-            raise Breakdown(f"the program does not start: {error}") from error
-        self._lines: Queue[str | None] = Queue()
-        Thread(target=_collect, args=(self._process.stdout, self._lines), daemon=True).start()
-
-    def _last_words(self) -> str:
-        """How the program ended, with the end of what it wrote to standard error."""
-        self._process.wait(timeout=5)
-        code = self._process.returncode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        self._errors.seek(0)
-        words = " ".join(self._errors.read()[-400:].split())
-        return f"the program {how}" + (f": {words}" if words else "")
-
-    def _stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def _collect(stream: IO[str], lines: Queue[str | None]) -> None:
-    """Every line of the program's output; None at its end."""
-    for line in stream:
-        lines.put(line)
-    lines.put(None)
+    def _count(self, function: str, breakdown: Breakdown) -> None:
+        """Give up a function that hangs, or has never answered, so that the run has an end."""
+        self._breakdowns[function] += 1
+        hopeless = function not in self._answered and self._breakdowns[function] >= PATIENCE
+        if isinstance(breakdown, Hang) or hopeless:
+            self._given_up[function] = str(breakdown)
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -177,14 +152,27 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return tensors, file.metadata() or {}
     except FileNotFoundError:
         raise Breakdown("the program said 'done' without writing the response file") from None
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise Breakdown(f"the response is no safetensors file: {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise Breakdown(f"the response has a type that NumPy has not: {error}") from error
 
 
 def _tensor(answer: dict[str, np.ndarray], name: str) -> np.ndarray:
     if name not in answer:
         raise Breakdown(f"the response has {sorted(answer) or 'no tensors'}, expected {name!r}")
     return answer[name]
+
+
+def _words(command: str) -> list[str]:
+    """A command's program and arguments."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise BadPort(f"the command cannot be read: {error}") from error
+    if not words:
+        raise BadPort("names no program")
+    return words
 
 
 def _text(value: Any) -> str:
@@ -198,4 +186,4 @@ def _json(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise BadPort(f"the program describes {name} as {value!r}, which is no JSON") from error
+        raise BadPort(f"describe: {name} is {value!r}, which is no JSON") from error

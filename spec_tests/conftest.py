@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ OURS = ("spec_tests.ports.numpy_port", "spec_tests.ports.torch_port")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("timesformer_ref", "conformance of a TimeSformer port")
     group.addoption("--port", metavar="PORT", help="FILE.py, package.module or cmd:COMMAND")
-    group.addoption("--port-timeout", metavar="SECONDS", type=float, default=10.0,
+    group.addoption("--port-timeout", metavar="SECONDS", type=_seconds, default=10.0,
                     help="time limit of a call of a cmd: port (default: 10)")  # fmt: skip
     group.addoption("--report", metavar="FILE", action="append", default=[],
                     help="write the report to FILE.json, FILE.md or FILE.html")  # fmt: skip
@@ -23,9 +24,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--video", metavar="FILE", help="and on the clips of this video")
 
 
+def _seconds(text: str) -> float:
+    if not 0 < (seconds := float(text)) < float("inf"):
+        raise ValueError
+    return seconds
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a test checks")
     config.addinivalue_line("markers", "full_size: a ViT-Base model; run with -m full_size")
+    if not config.option.checkpoint and config.option.markexpr != "full_size":
+        # the other models are tiny, and threads that share them only wait for each other
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not config.option.port:
         import jaxtyping
 
@@ -39,10 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
     places = [config.option.port] if config.option.port else OURS
     try:
         config.ports = [find_port(place, config.option.port_timeout) for place in places]
-        report = Report([port.name for port in config.ports], config.option.report)
+        report = Report(config.ports, config.option.report)
     except BadPort as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(report, "timesformer_ref_report")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for port in getattr(config, "ports", ()):
+        port.close()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -92,16 +107,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Hand the requirements, and what broke them, to whoever reports (another process, maybe)."""
-    from spec_tests.report import failure_of
+    from spec_tests.report import text_of, verdict_of
 
     report = yield
     ids = requirements_of(item)
     if ids and (report.when == "call" or report.outcome != "passed"):
-        port = item.callspec.params["port"].name if "port" in item.fixturenames else ""
-        verdict = {"requirements": ids, "port": port, "outcome": report.outcome}
-        if report.failed:
-            verdict |= failure_of(call.excinfo.value)
-            if text := verdict.pop("text"):
-                report.longrepr = text
+        given = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+        port = given.pop("port").name if "port" in given else ""
+        verdict = {"requirements": ids, "port": port, "test": _call(item, given)}
+        verdict |= verdict_of(report, call.excinfo and call.excinfo.value)
+        if "worst" in verdict and item.config.option.tbstyle == "auto":
+            report.longrepr = text_of(verdict)
         report.user_properties.append(("verdict", verdict))
     return report
+
+
+def _call(item: pytest.Item, given: dict[str, Any]) -> str:
+    """A test as one would call it with a port."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return f"{item.module.__name__}.{item.originalname}({arguments})"

@@ -29,8 +29,9 @@ ROUNDINGS = 16
 TRIALS = 3
 """Runs of which the rounding error is the largest difference."""
 
-AFTER_FAILURE = 40
-"""New inputs that Hypothesis may try to make a failing one smaller."""
+AFTER_FAILURE, AFTER_BREAKDOWN = 40, 4
+"""New inputs that Hypothesis may try to make a failing one smaller; fewer where each of them ends
+the port's program."""
 
 Answer = dict[str, np.ndarray]
 """What a function returns, by the names of its parts; a single array's name is empty."""
@@ -195,7 +196,7 @@ class Question:
 def agree(
     port: Port, case: Any, function: str, *, golden: Any = None, look: Any = ..., **changes: Any
 ) -> None:
-    """The port's function gives the original's numbers, where there are some, or the reference's."""
+    """The port's function gives the original's numbers, where there are any, or the reference's."""
     question = Question(port, case, function, look, **changes)
     expected = question.expected if golden is None else parts(golden)
     question.compare(question.answer(), expected)
@@ -227,6 +228,7 @@ def _largest(x: np.ndarray) -> float:
 
 def _worst(actual: np.ndarray, expected: np.ndarray) -> list[tuple[str, float, float]]:
     """The three places that are most off."""
+    actual = np.broadcast_to(actual, expected.shape)  # the original's loss is no scalar
     order = np.argsort(-np.abs(actual - expected), axis=None)[:3]
     places = [np.unravel_index(i, expected.shape) for i in order]
     return [(f"[{', '.join(map(str, p))}]", float(expected[p]), float(actual[p])) for p in places]
@@ -263,6 +265,7 @@ def for_cases(
             unhurried(given(drawn)(trials.run))()
             trials.check_some_were_judged()
 
+        test.check = check  # to be called with a case of a report
         parameters = inspect.signature(check).parameters
         test.__signature__ = inspect.Signature([p for n, p in parameters.items() if n != "case"])
         test.__name__, test.__doc__, test.__module__ = (
@@ -297,6 +300,8 @@ class Trials:
                 self.why_not = str(reason)
             except Nonconformance as failure:
                 self.failures[key] = failure
+                if isinstance(failure.__cause__, Breakdown):
+                    self.left = min(self.left, AFTER_BREAKDOWN)
         if key in self.failures:
             raise self.failures[key].with_traceback(None)
 

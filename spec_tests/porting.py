@@ -6,13 +6,21 @@ import importlib
 import importlib.util
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+import numpy as np
+
 from spec_tests.arithmetic import ARITHMETICS
 from timesformer_ref.config import SCHEMES
+
+TIMEOUT = 10.0
+"""Seconds for a call of a program, unless told."""
+
+LONGEST = 500
+"""Characters of an error that are shown."""
 
 DEFAULTS: dict[str, Any] = {
     "NAME": "",
@@ -82,51 +90,46 @@ class Remembered:
 class Port:
     """What the tests see of a port: its attributes, and one way to call every function.
 
-    functions: an object with the port's functions and attributes.
+    functions: an object with the port's functions and attributes. Raises BadPort for one that is
+    no port.
     """
 
     def __init__(self, functions: Any, name: str) -> None:
         self.functions = functions
         told = {key: getattr(functions, key, default) for key, default in DEFAULTS.items()}
-        self.name = told["NAME"] or name
-        if told["DTYPE"] not in ARITHMETICS:
-            raise BadPort(
-                f"{name}: DTYPE {told['DTYPE']!r} is unknown: use {', '.join(ARITHMETICS)}"
-            )
-        if unknown := set(told["ATTENTION_TYPES"]) - set(SCHEMES):
-            raise BadPort(
-                f"{name}: ATTENTION_TYPES has {', '.join(map(repr, sorted(unknown)))}: "
-                f"use some of {', '.join(SCHEMES)}"
-            )
+        _check(functions, told)
+        self.name = " ".join(str(told["NAME"] or name).split())
         self.dtype = told["DTYPE"]
         self.arithmetic = ARITHMETICS[self.dtype]
         self.schemes = tuple(s for s in SCHEMES if s in told["ATTENTION_TYPES"])
-        self.fixed_frames = bool(told["FIXED_FRAMES"])
-        self.fixed_frame_size = bool(told["FIXED_FRAME_SIZE"])
-        self.static_shapes = bool(told["STATIC_SHAPES"])
+        self.fixed_frames = told["FIXED_FRAMES"]
+        self.fixed_frame_size = told["FIXED_FRAME_SIZE"]
+        self.static_shapes = told["STATIC_SHAPES"]
         self.loaded = Remembered()
         self.converted = Remembered()
 
     def call(self, function: str, *args: Any) -> Any:
-        """What the port's function returns.
+        """What the port's function returns, its arrays as NumPy's.
 
         Raises NotOffered where the port lacks it, Refusal where it raises an error, Breakdown
-        where it breaks down.
+        where it breaks down or returns no arrays.
         """
         run = getattr(self.functions, function, None)
         if run is None:
             raise NotOffered(f"the port has no {function}")
         try:
-            return run(*self._with_loaded_weights(args))
+            answer = run(*self._with_loaded_weights(args))
         except (NotOffered, Refusal, Breakdown):
             raise
         except NotImplementedError as error:
-            raise NotOffered(f"{function} is not implemented: {error}") from error
+            raise NotOffered(f"{function} is not implemented: {_in_a_line(error)}") from error
         except (Exception, SystemExit) as error:
-            last = extract_tb(error.__traceback__)[-1]
-            kind = type(error).__name__
-            place = f"{Path(last.filename).name}:{last.lineno}"
-            raise Refusal(f"{kind} at {place}: {error}", kind) from error
+            raise Refusal(_in_a_line(error), type(error).__name__) from error
+        return _arrays(answer)
+
+    def close(self) -> None:
+        """End the port's program, where it is one."""
+        getattr(self.functions, "close", lambda: None)()
 
     def _with_loaded_weights(self, args: tuple[Any, ...]) -> list[Any]:
         """Weights replaced by what the port's `load` makes of them, once for each mapping."""
@@ -140,35 +143,103 @@ class Port:
         ]
 
 
-def find_port(place: str, timeout: float) -> Port:
+def _check(functions: Any, told: Mapping[str, Any]) -> None:
+    """Raise BadPort for functions that are none, and attributes that mean nothing."""
+    for name in (*FUNCTIONS, "load"):
+        function = getattr(functions, name, None)
+        if function is not None and not callable(function):
+            raise BadPort(f"{name} is {function!r}, expected a function")
+    if getattr(functions, "forward", None) is None:
+        raise BadPort("has no function forward(video, weights, config)")
+    dtype, schemes = told["DTYPE"], told["ATTENTION_TYPES"]
+    if not isinstance(dtype, str) or dtype not in ARITHMETICS:
+        raise BadPort(f"DTYPE is {dtype!r}, expected one of {_names(ARITHMETICS)}")
+    if isinstance(schemes, str) or not isinstance(schemes, Collection):
+        raise BadPort(f"ATTENTION_TYPES is {schemes!r}, expected a tuple such as ('space_only',)")
+    if unknown := [scheme for scheme in schemes if scheme not in list(SCHEMES)]:
+        raise BadPort(f"ATTENTION_TYPES has {_names(unknown)}, expected some of {_names(SCHEMES)}")
+    if not schemes:
+        raise BadPort(f"ATTENTION_TYPES is empty, expected some of {_names(SCHEMES)}")
+    for name in ("FIXED_FRAMES", "FIXED_FRAME_SIZE", "STATIC_SHAPES"):
+        if not isinstance(told[name], bool):
+            raise BadPort(f"{name} is {told[name]!r}, expected True or False")
+
+
+def _names(values: Collection[Any]) -> str:
+    return ", ".join(map(repr, values))
+
+
+def _arrays(answer: Any) -> Any:
+    """The same answer, every array a copy by NumPy. Raises Breakdown where one is none."""
+    if isinstance(answer, Mapping):
+        return {name: _arrays(part) for name, part in answer.items()}
+    if isinstance(answer, tuple | list) and len(answer) == 2 and isinstance(answer[1], Mapping):
+        return _arrays(answer[0]), _arrays(answer[1])
+    kind = type(answer).__name__
+    try:
+        array = np.copy(np.asarray(answer))
+    except Exception as error:
+        why = next(iter(str(error).splitlines()), "")
+        raise Breakdown(f"returned a {kind} that is no array: {why}") from error
+    if array.dtype.kind not in "fiubc":
+        of = f" of {array.dtype}" if array.ndim else ""
+        raise Breakdown(f"returned a {kind}{of}, expected an array of numbers")
+    return array
+
+
+def _in_a_line(error: BaseException) -> str:
+    """An error, and the line of the port that raised it: of a library only where no other did."""
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+    ]
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    last = own[-1] if own else None
+    place = f" at {Path(last.filename).name}:{last.lineno}, in {last.name}" if last else ""
+    text = " ".join(str(error).split())
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return f"{type(error).__name__}{place}: {short}"
+
+
+def find_port(place: str, timeout: float = TIMEOUT) -> Port:
     """The port at a place: `FILE.py`, `package.module`, `cmd:COMMAND` or `mutant:NAME`.
 
-    Raises BadPort, which says what is wrong with it.
+    timeout: seconds for a call of a program. Raises BadPort, which says what is wrong with it.
     """
-    if place.startswith("cmd:"):
+    try:
+        return Port(*_found(place, timeout))
+    except BadPort as error:
+        raise BadPort(f"--port {place}: {error}") from error
+
+
+def _found(place: str, timeout: float) -> tuple[Any, str]:
+    """The object with the port's functions, and a name for it."""
+    kind, _, rest = place.partition(":")
+    if kind == "cmd":
         from spec_tests.command_port import CommandPort
 
-        command = place.removeprefix("cmd:")
-        return Port(CommandPort(command, timeout), command)
-    if place.startswith("mutant:"):
+        return CommandPort(rest, timeout), rest
+    if kind == "mutant":
         from spec_tests.mutants.build import build_named
 
-        return Port(build_named(place.removeprefix("mutant:")), place)
-    return Port(_checked(_import(place), place), Path(place).stem if _is_file(place) else place)
+        try:
+            return build_named(rest), place
+        except ValueError as error:
+            raise BadPort(str(error)) from error
+    is_file = place.endswith(".py") or "/" in place
+    return _import(place, is_file), Path(place).stem if is_file else place
 
 
-def _is_file(place: str) -> bool:
-    return place.endswith(".py") or "/" in place
-
-
-def _import(place: str) -> Any:
+def _import(place: str, is_file: bool) -> Any:
+    """The module that is this file, or has this name."""
     try:
-        if not _is_file(place):
+        if not is_file:
             sys.path.insert(0, "")
             return importlib.import_module(place)
         path = Path(place).resolve()
-        if not path.is_file():
-            raise BadPort(f"--port {place}: there is no such file")
+        if not path.is_file() or path.suffix != ".py":
+            raise BadPort("is no Python file" if path.exists() else "there is no such file")
         sys.path.insert(0, str(path.parent))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -177,13 +248,5 @@ def _import(place: str) -> Any:
     except BadPort:
         raise
     except (Exception, SystemExit) as error:
-        raise BadPort(
-            f"--port {place}: cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise BadPort(f"cannot be imported: {_in_a_line(error)}") from error
     return module
-
-
-def _checked(functions: Any, place: str) -> Any:
-    if not callable(getattr(functions, "forward", None)):
-        raise BadPort(f"--port {place}: has no function forward(video, weights, config)")
-    return functions

@@ -59,7 +59,7 @@ def test_frames_of_another_size(port, patches):
 
 
 def run(port, **constraints):
-    @for_cases(examples=5, **constraints)
+    @for_cases(examples=5, ragged=None, **constraints)
     def forward(port, case):
         agree(port, case, "forward")
 

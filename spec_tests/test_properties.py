@@ -52,7 +52,7 @@ def test_the_same_call_again_gives_the_same_answer(port, case):
 
 @requirement("PROP-2")
 @pytest.mark.parametrize("function", [*BLOCKS, "gradients"])
-@for_cases(examples=2)
+@for_cases(examples=2, ragged=True)
 def test_arguments_stay_as_they_were(port, case, function):
     Question(port, case, function, step=case.config.steps[0]).answer()
 

@@ -62,7 +62,9 @@ def judge(mutant: Mutant) -> dict[str, Any]:
     start = perf_counter()
     options = ["-q", "-p", "no:cacheprovider", "--port", f"mutant:{mutant.name}"]
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        pytest.main([SUITE, *options], plugins=[plugin])
+        code = pytest.main([SUITE, *options], plugins=[plugin])
+    if not plugin.found and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"the suite did not run on {mutant.name}: {code!r}")
     seconds = round(perf_counter() - start, 1)
     told = {"name": mutant.name, "group": mutant.group, "mistake": mutant.mistake}
     found = plugin.found or {"requirement": None}

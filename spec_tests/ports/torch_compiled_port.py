@@ -1,4 +1,7 @@
-"""This project's PyTorch implementation by the port interface, compiled: the whole model at once."""
+"""This project's PyTorch implementation by the port interface, compiled: the model as a whole.
+
+A compilation takes seconds, so this port offers the original's three schemes only.
+"""
 
 import torch
 
@@ -6,8 +9,11 @@ from spec_tests.ports import torch_port
 from spec_tests.ports.torch_port import array, tensor
 
 NAME = "timesformer_ref (PyTorch, compiled)"
-ATTENTION_TYPES = torch_port.ATTENTION_TYPES
 STATIC_SHAPES = True
+
+torch._dynamo.config.recompile_limit = 10_000  # else it runs uncompiled, unnoticed, after eight
+torch._dynamo.config.accumulated_recompile_limit = 10_000
+torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 
 def load(weights, config):

@@ -13,6 +13,7 @@ import typer
 from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
+from timesformer_ref.cli.conform import conform
 from timesformer_ref.cli.console import err, one_line, out, printable
 from timesformer_ref.cli.features import features
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (classify, features, inspect, convert, bench):
+for command in (classify, features, inspect, convert, bench, conform):
     app.command()(command)
 
 

@@ -4,10 +4,14 @@
 
 #include "model.h"
 
-static const Step SPATIAL = {"spatial", EACH, WHOLE, WHOLE}, JOINT = {"joint", WHOLE, WHOLE, WHOLE},
-                  TEMPORAL = {"temporal", WHOLE, EACH, EACH}, WIDTH = {"width", EACH, EACH, WHOLE},
-                  HEIGHT = {"height", EACH, WHOLE, EACH}, LOCAL = {"local", WHOLE, HALVES, HALVES},
-                  GLOBAL = {"global", PARITY, PARITY, PARITY};
+/* How each step cuts frames, rows and columns (paper, section 3). */
+static const Step SPATIAL = {"spatial", EACH, WHOLE, WHOLE};
+static const Step JOINT = {"joint", WHOLE, WHOLE, WHOLE};
+static const Step TEMPORAL = {"temporal", WHOLE, EACH, EACH};
+static const Step WIDTH = {"width", EACH, EACH, WHOLE};
+static const Step HEIGHT = {"height", EACH, WHOLE, EACH};
+static const Step LOCAL = {"local", WHOLE, HALVES, HALVES};
+static const Step GLOBAL = {"global", PARITY, PARITY, PARITY};
 
 /* The steps of a block, in order, by `attention_type` (paper, figures 1 and 2). */
 static const Scheme SCHEMES[] = {
@@ -98,18 +102,16 @@ void check_groups(const Config *config, Grid grid) {
 /* What follows "name": there. No other string of a config has a field's name in quotes. */
 static const char *value_of(const char *json, const char *name) {
     const char *found = strstr(json, text("\"%s\"", name));
-    if (found)
-        found += strlen(name) + 2;
-    if (!found || found[strspn(found, " ")] != ':')
+    if (!found)
         fail("the config has no %s", name);
-    found += strspn(found, " :");
-    return found;
+    found += strlen(name) + 2;
+    return found + strspn(found, ": \t\r\n");
 }
 
 static size_t count(const char *json, const char *name) {
     double number = strtod(value_of(json, name), NULL);
-    if (!(number >= 1 && number <= 1e9) || number != floor(number))
-        fail("%s %g is impossible: use a whole number above 0", name, number);
+    if (!(number >= 1 && number <= 1e6) || number != floor(number))
+        fail("%s %g is impossible: use a whole number from 1 to a million", name, number);
     return (size_t)number;
 }
 

@@ -11,8 +11,8 @@
 
 typedef struct {
     File file;
-    Config config; /* only for functions of a model, as is: */
-    Model model;   /* only for functions of weights */
+    Config config; /* where the function takes one */
+    Model model;   /* where it takes weights */
 } Request;
 
 static const char *argument(const Request *r, const char *name) {

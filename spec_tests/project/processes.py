@@ -1,0 +1,35 @@
+"""Functions in a process of their own, forked from one that has PyTorch and has run nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from multiprocessing import get_context
+
+FRESH = get_context("forkserver")
+FRESH.set_forkserver_preload(["torch", "scipy.special", "pytest"])  # slow, and read no environment
+
+
+def afresh(function, *args, env=None, seconds=60):
+    """What a function of a test file returns in a new process.
+
+    env: the whole environment, in place before that file and what it imports are read.
+    """
+    answer, sender = FRESH.Pipe(duplex=False)
+    task = pickle.dumps((function, args))
+    process = FRESH.Process(target=_run, args=(sender, env or dict(os.environ), task))
+    process.start()
+    sender.close()
+    try:
+        assert answer.poll(seconds), f"{function.__name__} did not return in {seconds} s"
+        return answer.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def _run(sender, env, task):
+    os.environ.clear()
+    os.environ.update(env)
+    function, args = pickle.loads(task)
+    sender.send(function(*args))

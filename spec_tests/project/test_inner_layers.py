@@ -1,0 +1,68 @@
+"""Layers that the port interface does not reach give the original's numbers too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from einops import rearrange
+
+from spec_tests.golden_vectors import MODELS, golden
+from spec_tests.ports import torch_float64_port
+from spec_tests.project.closeness import assert_close
+from timesformer_ref.numpy_blocks import classifier as numpy_classifier
+from timesformer_ref.numpy_blocks import divided_attention as numpy_attention
+from timesformer_ref.torch_blocks import classifier as torch_classifier
+from timesformer_ref.weights import part
+
+every_golden_model = pytest.mark.parametrize("name", MODELS)
+
+
+def attention_layers(case):
+    """The original's attention layers, in the order of their use."""
+    blocks = range(case.config.num_hidden_layers)
+    layers = [f"blocks.{i}.{prefix}attn" for i in blocks for prefix in ("temporal_", "")]
+    return [layer for layer in layers if layer in case.out]
+
+
+@every_golden_model
+def test_attention_in_numpy(monkeypatch, name):
+    case, seen = golden(name), []
+    attend = numpy_attention.self_attention
+
+    def spy(*args):
+        seen.append(attend(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(numpy_attention, "self_attention", spy)
+    for i, tokens in enumerate(case.states[:-1]):
+        w = part(case.weights, f"blocks.{i}")
+        numpy_attention.block(tokens, w, case.config, case.grid)
+    for layer, (update, _) in zip(attention_layers(case), seen, strict=True):
+        assert_close(update, case.out[layer], layer)
+
+
+@every_golden_model
+def test_attention_and_temporal_fc_in_torch(name):
+    case, seen = golden(name), {}
+    model = torch_float64_port.load(case.weights, case.config)
+    for layer, module in model.named_modules():
+        if layer.endswith(("attn", "temporal_fc")):
+            module.register_forward_hook(lambda _, __, out, layer=layer: seen.update({layer: out}))
+    torch_float64_port.forward(case.video, model, case.config)
+    assert seen.keys() == {layer for layer in case.out if layer.endswith(("attn", "temporal_fc"))}
+    for layer, out in seen.items():
+        found = (out if layer.endswith("fc") else out[0]).detach().numpy()
+        if layer.endswith("fc"):  # applied group by group here, to the whole sequence there
+            found = rearrange(found, "(b n) t d -> b (n t) d", b=len(case.video))
+        assert_close(found, case.out[layer], layer)
+
+
+@every_golden_model
+def test_the_last_norm_in_both(name):
+    case = golden(name)
+    tokens, frames = case.states[-1], case.grid[0]
+    found = numpy_classifier.final_norm(tokens, case.weights, case.config, frames)
+    assert_close(found, case.out["norm"], "NumPy norm")
+    norm = torch_float64_port.load(case.weights, case.config).norm
+    found = torch_classifier.final_norm(torch.tensor(tokens), norm, case.config, frames)
+    assert_close(found.detach(), case.out["norm"], "PyTorch norm")

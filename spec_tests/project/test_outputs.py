@@ -1,0 +1,76 @@
+"""What a model returns on request, and the type that its numbers have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from spec_tests.golden_vectors import golden
+from spec_tests.porting import Port
+from spec_tests.ports import numpy_port, torch_float64_port, torch_port
+from spec_tests.project.closeness import assert_close
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.numpy_blocks.model import forward
+
+FLOAT32 = [Port(numpy_port, "numpy"), Port(torch_port, "torch")]
+
+
+@pytest.fixture(params=["divided", "joint", "space_only"])
+def case(request):
+    return golden(request.param)
+
+
+@pytest.fixture
+def outputs(case):
+    """All that NumPy returns, and all that PyTorch returns, on the same clips."""
+    wanted = {"output_attentions": True, "output_hidden_states": True}
+    model = torch_float64_port.load(case.weights, case.config)
+    with torch.no_grad():
+        torch_output = model(torch.tensor(case.video), **wanted)
+    return forward(case.video, case.weights, case.config, **wanted), torch_output
+
+
+def test_hidden_states_are_the_originals(case, outputs):
+    for output in outputs:
+        for i, (found, expected) in enumerate(zip(output.hidden_states, case.states, strict=True)):
+            assert_close(found, expected, f"hidden state {i}")
+
+
+def test_attention_weights_are_those_of_every_group_and_agree(case, outputs):
+    (t, h, w), b, a = case.grid, len(case.video), case.config.num_attention_heads
+    groups = {
+        "divided_space_time": {"temporal": (b * h * w, t), "spatial": (b * t, 1 + h * w)},
+        "joint_space_time": {"joint": (b, 1 + h * w * t)},
+        "space_only": {"spatial": (b * t, 1 + h * w)},
+    }[case.config.attention_type]
+    shapes = {step: (g, a, m, m) for step, (g, m) in groups.items()}
+    numpy_weights, torch_weights = (output.attentions for output in outputs)
+    assert len(numpy_weights) == case.config.num_hidden_layers
+    for ours, theirs in zip(numpy_weights, torch_weights, strict=True):
+        assert {step: x.shape for step, x in ours.items()} == shapes
+        assert theirs.keys() == ours.keys()
+        for step, weights in ours.items():
+            assert_close(weights.sum(axis=-1), np.ones(weights.shape[:-1]), f"{step}, all keys")
+            assert_close(theirs[step], weights, f"{step} weights")
+
+
+@pytest.mark.parametrize("port32", FLOAT32, ids=["numpy", "torch"])
+def test_numbers_in_float32_stay_float32(case, port32):
+    """In float64 `assert_close` says so."""
+    video, grid = np.float32(case.video), case.grid
+    weights = {name: np.float32(w) for name, w in case.weights.items()}
+    found = [port32.call("patchify", video, weights, case.config)]
+    found.append(port32.call("time_embedding", found[-1], weights, case.config))
+    found.append(port32.call("block", found[-1], weights, case.config, 0, grid))
+    found.append(port32.call("classifier", found[-1], weights, case.config, grid))
+    found.append(port32.call("forward", video, weights, case.config))
+    _, grads = port32.call("gradients", video, case.labels, weights, case.config)
+    assert {x.dtype for x in [*found, *grads.values()]} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("port32", FLOAT32, ids=["numpy", "torch"])
+def test_fresh_weights_are_float32(port32):
+    config = TimeSformerConfig(image_size=16, hidden_size=12, num_hidden_layers=1, num_labels=2)
+    fresh = port32.call("initial_weights", config, 0)
+    assert {w.dtype for w in fresh.values()} == {np.dtype(np.float32)}

@@ -1,0 +1,71 @@
+"""The report on the terminal."""
+
+from __future__ import annotations
+
+import json
+from shutil import get_terminal_size
+
+import pytest
+
+from spec_tests.report.words import (
+    STATUSES,
+    Finding,
+    attributes,
+    error_against_bound,
+    in_words,
+    numbers,
+    remark,
+    summary,
+    tests_failed,
+)
+
+COLOURS = {"failed": {"red": True}, "passed": {"green": True}, "not offered": {"yellow": True}}
+
+
+def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None:
+    """A table of all requirements, then each failure."""
+    terminal.section(f"conformance of {found['port']}")
+    width = get_terminal_size().columns - 24
+    group = ""
+    for row in found["requirements"]:
+        if row["group"] != group:
+            group = row["group"]
+            terminal.write_line(group, bold=True)
+        text = remark(row) or row["requirement"]
+        terminal.write(f"{row['id']:10} ")
+        terminal.write(f"{row['status']:11} ", **COLOURS[row["status"]])
+        terminal.write_line(text if len(text) < width else f"{text[: width - 1]}…")
+    for row in found["requirements"]:
+        if row["status"] == "failed":
+            terminal.write_line("")
+            _show_failure(terminal, row)
+    terminal.write_line("")
+    worst = next((status for status in STATUSES if found["counts"][status]), "passed")
+    terminal.write_line(f"{found['port']} ({attributes(found)})")
+    terminal.write_line(summary(found), bold=True, **COLOURS[worst])
+
+
+def _show_failure(terminal: pytest.TerminalReporter, row: Finding) -> None:
+    """What happened, on which input, and what the reason may be."""
+    terminal.write_line(f"{row['id']}  {row['requirement']}", red=True)
+    told = {"error": error_against_bound(row), "test": f"{row['test']}{tests_failed(row)}"}
+    if row["input"]:
+        told |= {"input": in_words(row["input"]), "again": json.dumps(row["input"])}
+    told["hint"] = row["hint"]
+    terminal.write_line(f"  {row['message']}")
+    for line in numbers(row["worst"] or []):
+        terminal.write_line(f"    {line}")
+    for name, text in told.items():
+        if text:
+            terminal.write_line(f"  {name:6} {text}")
+
+
+def show_groups(terminal: pytest.TerminalReporter, found: dict[str, list[Finding]]) -> None:
+    """A line for each of several ports, and what is amiss."""
+    terminal.section("conformance")
+    for port, rows in found.items():
+        counts = {s: [r["id"] for r in rows if r["status"] == s] for s in STATUSES}
+        terminal.write_line(f"{port}: {', '.join(f'{len(ids)} {s}' for s, ids in counts.items())}")
+        for status in ("failed", "not offered"):
+            if counts[status]:
+                terminal.write_line(f"  {status}: {', '.join(counts[status])}", **COLOURS[status])

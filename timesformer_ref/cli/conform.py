@@ -1,0 +1,86 @@
+"""`timesformer-ref conform`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timesformer_ref.cli.console import err
+
+
+def conform(
+    port: Annotated[
+        str,
+        typer.Argument(
+            help="The port: FILE.py, package.module, or 'cmd:COMMAND' for a program.",
+            metavar="PORT",
+            show_default=False,
+        ),
+    ],
+    pytest_args: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Anything else for pytest, such as -- -x -k gelu.", metavar="[-- PYTEST_ARGS]"
+        ),
+    ] = None,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Write the report to FILE.json, FILE.md or FILE.html; for several, say it again.",
+            metavar="FILE",
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Also compare on this checkpoint.", metavar="FILE")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="And on the clips of this video.", metavar="FILE")
+    ] = None,
+    port_timeout: Annotated[
+        float, typer.Option(help="Seconds that a program has for each call.", metavar="S")
+    ] = 10.0,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Try twenty times as many inputs, and new ones.")
+    ] = False,
+) -> None:
+    """Test a port of TimeSformer against the specification.
+
+    For example: timesformer-ref conform my_port.py --report report.html
+
+    The exit code is pytest's: 0 if nothing failed, 1 if something did.
+    """
+    suite = _suite()
+    import pytest
+
+    # with =, since pytest at first takes the word after an option of the suite for a file of tests
+    options = [f"--port={port}", f"--port-timeout={port_timeout}"]
+    options += [f"--report={path}" for path in report or ()]
+    options += [f"--checkpoint={checkpoint}"] if checkpoint else []
+    options += [f"--video={video}"] if video else []
+    options += ["--hypothesis-profile=thorough"] if thorough else []
+    with tempfile.TemporaryDirectory(prefix="timesformer-conform-") as room:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = room
+        code = pytest.main([*_apart(suite, room), *options, *(pytest_args or ())])
+    raise typer.Exit(int(code))
+
+
+def _suite() -> str:
+    """The folder of the installed suite."""
+    for name in ("pytest", "hypothesis", "spec_tests"):
+        if find_spec(name) is None:
+            err.print(f"error: {name} is missing: pip install 'timesformer-ref[test]'")
+            raise typer.Exit(1)
+    import spec_tests
+
+    return str(Path(str(spec_tests.__file__)).parent)
+
+
+def _apart(suite: str, room: str) -> list[str]:
+    """Run the suite with nothing read from the user's folder, and nothing left there."""
+    places = [f"--rootdir={suite}", f"--confcutdir={suite}", "-o", f"cache_dir={room}"]
+    return [suite, "-c", os.devnull, *places, "--no-header", "-q"]
