@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,18 +14,18 @@ static const Step GLOBAL = {"global", PARITY, PARITY, PARITY};
 
 /* The steps of a block, in order, by `attention_type` (paper, figures 1 and 2). */
 static const Scheme SCHEMES[] = {
-    {"space_only", 1, {&SPATIAL}},
-    {"joint_space_time", 1, {&JOINT}},
-    {"divided_space_time", 2, {&TEMPORAL, &SPATIAL}},
-    {"sparse_local_global", 2, {&LOCAL, &GLOBAL}},
-    {"axial", 3, {&TEMPORAL, &WIDTH, &HEIGHT}},
+    {"space_only", 1, {&SPATIAL}, true},
+    {"joint_space_time", 1, {&JOINT}, false},
+    {"divided_space_time", 2, {&TEMPORAL, &SPATIAL}, false},
+    {"sparse_local_global", 2, {&LOCAL, &GLOBAL}, false},
+    {"axial", 3, {&TEMPORAL, &WIDTH, &HEIGHT}, false},
 };
 enum { SCHEME_COUNT = sizeof SCHEMES / sizeof SCHEMES[0] };
 
 const char *scheme_names(void) {
     const char *list = "";
     for (size_t i = 0; i < SCHEME_COUNT; i++)
-        list = text("%s%s\"%s\"", list, i ? ", " : "", SCHEMES[i].name);
+        list = text("%s%s\\\"%s\\\"", list, i ? ", " : "", SCHEMES[i].name);
     return text("[%s]", list);
 }
 
@@ -37,24 +36,11 @@ size_t find_step(const Config *config, const char *name) {
     fail("%s has no step %s", config->scheme->name, name);
 }
 
-bool separate_frames(const Config *config) {
-    for (size_t i = 0; i < config->scheme->count; i++)
-        if (config->scheme->steps[i]->t != EACH)
-            return false;
-    return true;
-}
-
 /* ---- Groups ---- */
 
-size_t token_at(Grid grid, size_t t, size_t y, size_t x) {
-    return 1 + (y * grid.w + x) * grid.t + t;
-}
-
-static size_t pieces(Cut cut, size_t size) {
-    return cut == WHOLE ? 1 : cut == EACH ? size : 2;
-}
-
 static size_t piece_of(Cut cut, size_t place, size_t size) {
+    if ((cut == HALVES || cut == PARITY) && size % 2)
+        fail("%zu places cannot be divided by 2", size);
     switch (cut) {
     case EACH: return place;
     case HALVES: return place / (size / 2);
@@ -63,76 +49,48 @@ static size_t piece_of(Cut cut, size_t place, size_t size) {
     }
 }
 
+static size_t pieces(Cut cut, size_t size) {
+    return piece_of(cut, size - 1, size) + 1; /* the last place lies in the last piece */
+}
+
 /* Each group of the last step begins with the class token, which earlier steps leave out. */
-Groups group_tokens(const Config *config, size_t number, Grid grid) {
+const Groups *group_tokens(const Config *config, size_t number, Grid grid) {
     const Step *step = config->scheme->steps[number];
     size_t cut_h = pieces(step->h, grid.h), cut_w = pieces(step->w, grid.w);
     size_t count = pieces(step->t, grid.t) * cut_h * cut_w;
     size_t first = number == config->scheme->count - 1; /* the place of a group's first patch */
-    size_t members = first + grid.t * grid.h * grid.w / count;
-    size_t *tokens = allocate(&scratch, count * members, sizeof *tokens);
-    size_t *filled = allocate(&scratch, count, sizeof *filled);
-    for (size_t t = 0; t < grid.t; t++)
-        for (size_t y = 0; y < grid.h; y++)
-            for (size_t x = 0; x < grid.w; x++) {
+    Groups *groups = allocate(1, sizeof *groups);
+    groups->members = first + grid.t * grid.h * grid.w / count;
+    groups->rows = count * groups->members;
+    groups->a = config->num_attention_heads;
+    groups->k = config->hidden_size / groups->a;
+    groups->class_share = 1 / (float)count;
+    groups->tokens = allocate(groups->rows, sizeof *groups->tokens);
+    size_t *filled = allocate(count, sizeof *filled), token = 1;
+    for (size_t y = 0; y < grid.h; y++)
+        for (size_t x = 0; x < grid.w; x++)
+            for (size_t t = 0; t < grid.t; t++) {
                 size_t group = piece_of(step->t, t, grid.t) * cut_h + piece_of(step->h, y, grid.h);
                 group = group * cut_w + piece_of(step->w, x, grid.w);
-                tokens[group * members + first + filled[group]++] = token_at(grid, t, y, x);
+                groups->tokens[group * groups->members + first + filled[group]++] = token++;
             }
-    return (Groups){count * members, members, 1 / (real)count, tokens};
-}
-
-static size_t factor(Cut cut) {
-    return cut == HALVES || cut == PARITY ? 2 : 1;
-}
-
-void check_groups(const Config *config, Grid grid) {
-    for (size_t i = 0; i < config->scheme->count; i++) {
-        const Step *step = config->scheme->steps[i];
-        size_t t = factor(step->t), h = factor(step->h), w = factor(step->w);
-        if (grid.t % t || grid.h % h || grid.w % w)
-            fail("%s cannot divide %zu frames of %zu x %zu patches: its %s step needs multiples "
-                 "of %zu (frames), %zu (rows) and %zu (columns)",
-                 config->scheme->name, grid.t, grid.h, grid.w, step->name, t, h, w);
-    }
+    return groups;
 }
 
 /* ---- The config's JSON ---- */
 
-/* What follows "name": there. No other string of a config has a field's name in quotes. */
-static const char *value_of(const char *json, const char *name) {
-    const char *found = strstr(json, text("\"%s\"", name));
-    if (!found)
-        fail("the config has no %s", name);
-    found += strlen(name) + 2;
-    return found + strspn(found, ": \t\r\n");
-}
-
 static size_t count(const char *json, const char *name) {
-    double number = strtod(value_of(json, name), NULL);
-    if (!(number >= 1 && number <= 1e6) || number != floor(number))
-        fail("%s %g is impossible: use a whole number from 1 to a million", name, number);
+    long long number = atoll(value_of(json, name));
+    if (number < 1 || number > 1000000)
+        fail("%s is impossible", name);
     return (size_t)number;
 }
 
-static const Scheme *scheme_in(const char *json) {
-    const char *value = value_of(json, "attention_type");
+static const Scheme *scheme_named(const char *name) {
     for (size_t i = 0; i < SCHEME_COUNT; i++)
-        if (strncmp(value, text("\"%s\"", SCHEMES[i].name), strlen(SCHEMES[i].name) + 2) == 0)
+        if (strcmp(name, SCHEMES[i].name) == 0)
             return &SCHEMES[i];
-    fail("attention_type is none of %s: %.30s", scheme_names(), value);
-}
-
-static void check_config(const Config *c) {
-    if (!(c->layer_norm_eps > 0 && c->layer_norm_eps < 1))
-        fail("layer_norm_eps %g is impossible: use a number between 0 and 1", c->layer_norm_eps);
-    if (c->image_size % c->patch_size)
-        fail("image_size %zu is no multiple of patch_size %zu", c->image_size, c->patch_size);
-    if (c->hidden_size % c->num_attention_heads)
-        fail("hidden_size %zu is no multiple of num_attention_heads %zu", c->hidden_size,
-             c->num_attention_heads);
-    size_t side = c->image_size / c->patch_size;
-    check_groups(c, (Grid){c->num_frames, side, side});
+    fail("there is no attention_type %s", name);
 }
 
 Config read_config(const char *json) {
@@ -146,10 +104,11 @@ Config read_config(const char *json) {
         .num_attention_heads = count(json, "num_attention_heads"),
         .intermediate_size = count(json, "intermediate_size"),
         .num_labels = count(json, "num_labels"),
-        .layer_norm_eps = strtod(value_of(json, "layer_norm_eps"), NULL),
+        .layer_norm_eps = atof(value_of(json, "layer_norm_eps")),
         .qkv_bias = *value_of(json, "qkv_bias") == 't',
-        .scheme = scheme_in(json),
+        .scheme = scheme_named(string_of(value_of(json, "attention_type"))),
     };
-    check_config(&config);
+    if (config.hidden_size % config.num_attention_heads)
+        fail("hidden_size is no multiple of num_attention_heads");
     return config;
 }

@@ -1,6 +1,5 @@
-#include "input.h"
+#include "model.h"
 
-#include <float.h>
 #include <math.h>
 
 /* Place i of `count` from start to end, as PyTorch's linspace computes it: in float32, from both
@@ -18,12 +17,9 @@ static float linspace(float start, float end, int64_t count, int64_t i) {
 int64_t *frame_indices(const Sampling *s) {
     double span = (double)(s->sampling_rate * s->num_frames) / 30.0 * s->fps;
     double start = fmax((double)s->total - span, 0) * (double)s->clip / (double)s->num_clips;
-    double end = start + span - 1;
-    if (!(end < FLT_MAX))
-        fail("fps %g is impossible: the clip is too long", s->fps);
-    int64_t *indices = allocate(&scratch, (size_t)s->num_frames, sizeof *indices);
+    int64_t *indices = allocate((size_t)s->num_frames, sizeof *indices);
     for (int64_t i = 0; i < s->num_frames; i++) {
-        float place = linspace((float)start, (float)end, s->num_frames, i);
+        float place = linspace((float)start, (float)(start + span - 1), s->num_frames, i);
         indices[i] = (int64_t)fminf(fmaxf(place, 0), (float)(s->total - 1));
     }
     return indices;
@@ -33,7 +29,7 @@ int64_t *frame_indices(const Sampling *s) {
    middle is rounded down (original `datasets/ssv2.py`, test). */
 int64_t *segment_indices(int64_t total, int64_t num_frames) {
     double length = (double)(total - 1) / (double)num_frames;
-    int64_t *indices = allocate(&scratch, (size_t)num_frames, sizeof *indices);
+    int64_t *indices = allocate((size_t)num_frames, sizeof *indices);
     for (int64_t i = 0; i < num_frames; i++) {
         double bounds = rint(length * (double)i) + rint(length * (double)(i + 1));
         indices[i] = (int64_t)bounds / 2;
@@ -57,11 +53,13 @@ static Between between(size_t size, size_t new_size, size_t place) {
 }
 
 /* Normalised first, so that resized values are not rounded to bytes. */
-static double pixel(const Frames *f, size_t t, size_t y, size_t x, size_t colour) {
-    return (f->pixels[((t * f->H + y) * f->W + x) * COLOURS + colour] / 255.0 - 0.45) / 0.225;
+static double pixel(const Tensor *frames, size_t t, size_t y, size_t x, size_t colour) {
+    const size_t *size = frames->shape.size;
+    const unsigned char *pixels = frames->data;
+    return (pixels[((t * size[1] + y) * size[2] + x) * COLOURS + colour] / 255.0 - 0.45) / 0.225;
 }
 
-static double pixel_between(const Frames *f, size_t t, Between y, Between x, size_t colour) {
+static double pixel_between(const Tensor *f, size_t t, Between y, Between x, size_t colour) {
     double upper = (1 - x.share) * pixel(f, t, y.below, x.below, colour) +
                    x.share * pixel(f, t, y.below, x.above, colour);
     double lower = (1 - x.share) * pixel(f, t, y.above, x.below, colour) +
@@ -82,22 +80,21 @@ static size_t corner(size_t room, bool along, size_t view) {
 
 /* Left, centre and right, or of upright frames top, centre and bottom (original
    `spatial_sampling`). */
-real *crops(const Frames *f, size_t scale, size_t crop) {
-    size_t height = resized(f->H, f->W, scale), width = resized(f->W, f->H, scale);
+float *crops(const Tensor *f, size_t scale, size_t crop) {
+    size_t t = f->shape.size[0], H = f->shape.size[1], W = f->shape.size[2];
+    size_t height = resized(H, W, scale), width = resized(W, H, scale);
     if (height < crop || width < crop)
-        fail("a crop of %zu does not fit in a frame resized to %zu x %zu: use a scale of at least "
-             "%zu", crop, height, width, crop);
-    real *views = allocate(&scratch, VIEWS * f->t * COLOURS, crop * crop * sizeof *views);
-    real *to = views;
+        fail("a crop of %zu does not fit in %zu x %zu pixels", crop, height, width);
+    float *views = allocate(VIEWS * t * COLOURS, crop * crop * sizeof *views), *to = views;
     for (size_t view = 0; view < VIEWS; view++) {
         size_t top = corner(height - crop, height > width, view);
         size_t left = corner(width - crop, height <= width, view);
-        for (size_t t = 0; t < f->t; t++)
+        for (size_t frame = 0; frame < t; frame++)
             for (size_t colour = 0; colour < COLOURS; colour++)
                 for (size_t y = top; y < top + crop; y++)
                     for (size_t x = left; x < left + crop; x++)
-                        *to++ = (real)pixel_between(f, t, between(f->H, height, y),
-                                                    between(f->W, width, x), colour);
+                        *to++ = (float)pixel_between(f, frame, between(H, height, y),
+                                                     between(W, width, x), colour);
     }
     return views;
 }

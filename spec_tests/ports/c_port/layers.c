@@ -1,111 +1,260 @@
+/* The layers, and the way back through each: X_back adds to the gradients of what X took, given the
+   gradient of what it returned. While calls are recorded, `go_back` can run through them from the
+   last to the first, as autograd does for PyTorch. */
 #include <math.h>
+#include <string.h>
 
 #include "model.h"
 
-/* Independent partial sums run side by side, and lose less than one long sum. */
-enum { LANES = 8 };
+typedef struct Call {
+    void (*back)(const struct Call *);
+    Rows y, x, attention; /* what came out and what went in */
+    Layer layer;
+    const Groups *groups;
+    size_t to, from;
+    float share;
+    const struct Call *previous;
+} Call;
 
-real dot(const real *x, const real *y, size_t n) {
-    real lanes[LANES] = {0};
-    double sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t lane = 0; lane < LANES; lane++)
-            lanes[lane] += x[i + lane] * y[i + lane];
-    for (; i < n; i++)
-        sum += (double)x[i] * y[i];
-    for (size_t lane = 0; lane < LANES; lane++)
-        sum += lanes[lane];
-    return (real)sum;
+static bool recording;
+static const Call *last;
+
+void record_calls(bool on) {
+    recording = on;
+    last = NULL;
 }
 
-void add_scaled(real *restrict sum, real scale, const real *restrict x, size_t n) {
+static void record(Call call) {
+    if (!recording)
+        return;
+    call.previous = last;
+    last = memcpy(allocate(1, sizeof call), &call, sizeof call);
+}
+
+void go_back(void) {
+    for (; last; last = last->previous)
+        last->back(last);
+}
+
+void forget(const Memory *mark) {
+    if (!recording)
+        release(mark);
+}
+
+Rows rows(size_t count, size_t width) {
+    float *x = allocate(count * width, sizeof *x);
+    return (Rows){count, width, x, recording ? allocate(count * width, sizeof *x) : NULL};
+}
+
+/* ---- Sums ---- */
+
+enum { LANES = 8 };
+
+/* Partial sums run side by side, and lose less than one long sum. */
+static float dot(const float *x, const float *y, size_t n) {
+    float lanes[LANES] = {0}, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        lanes[i % LANES] += x[i] * y[i];
+    for (size_t lane = 0; lane < LANES; lane++)
+        sum += lanes[lane];
+    return sum;
+}
+
+static void add_scaled(float *restrict sum, float scale, const float *restrict x, size_t n) {
     for (size_t i = 0; i < n; i++)
         sum[i] += scale * x[i];
 }
 
-real *linear(const Linear *layer, size_t rows, const real *x) {
-    real *y = reals(rows * layer->outputs), *to = y;
-    for (size_t row = 0; row < rows; row++, x += layer->inputs)
-        for (size_t o = 0; o < layer->outputs; o++) {
-            real product = dot(x, layer->weight + o * layer->inputs, layer->inputs);
-            *to++ = layer->bias ? product + layer->bias[o] : product;
+static void add_row_back(const Call *c) {
+    size_t n = c->y.width;
+    add_scaled(c->x.d + c->from * n, c->share, c->y.d + c->to * n, n);
+}
+
+void add_row(Rows y, size_t to, float share, Rows x, size_t from) {
+    add_scaled(y.x + to * y.width, share, x.x + from * y.width, y.width);
+    record((Call){.back = add_row_back, .y = y, .to = to, .share = share, .x = x, .from = from});
+}
+
+/* ---- Linear ---- */
+
+static void linear_back(const Call *c) {
+    Rows weight = c->layer.weight, bias = c->layer.bias;
+    size_t inputs = weight.width, outputs = weight.count;
+    for (size_t row = 0; row < c->x.count; row++) {
+        const float *x = c->x.x + row * inputs, *d = c->y.d + row * outputs;
+        for (size_t i = 0; i < outputs; i++) {
+            add_scaled(weight.d + i * inputs, d[i], x, inputs);
+            add_scaled(c->x.d + row * inputs, d[i], weight.x + i * inputs, inputs);
         }
-    return y;
-}
-
-/* Mean and standard deviation of a token: of the biased variance, in two passes. */
-void moments(const real *x, size_t n, double eps, double *mean, double *deviation) {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    *mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++)
-        squares += (x[i] - *mean) * (x[i] - *mean);
-    *deviation = sqrt(squares / (double)n + eps);
-}
-
-real *layer_norm(const Norm *layer, size_t rows, const real *x) {
-    real *y = reals(rows * layer->width), *to = y;
-    for (size_t row = 0; row < rows; row++, x += layer->width) {
-        double mean, deviation;
-        moments(x, layer->width, layer->eps, &mean, &deviation);
-        for (size_t i = 0; i < layer->width; i++)
-            *to++ = (real)((x[i] - mean) / deviation * layer->weight[i] + layer->bias[i]);
+        if (bias.d)
+            add_scaled(bias.d, 1, d, outputs);
     }
+}
+
+Rows linear(Layer layer, Rows x) {
+    Rows weight = layer.weight, bias = layer.bias, y = rows(x.count, weight.count);
+    for (size_t row = 0; row < x.count; row++)
+        for (size_t i = 0; i < y.width; i++) {
+            float product = dot(x.x + row * x.width, weight.x + i * x.width, x.width);
+            y.x[row * y.width + i] = bias.x ? product + bias.x[i] : product;
+        }
+    record((Call){.back = linear_back, .y = y, .x = x, .layer = layer});
     return y;
 }
 
-/* The exact GELU: x times the normal distribution's cumulative function at x. */
-real *gelu(size_t count, const real *x) {
-    real *y = reals(count);
-    for (size_t i = 0; i < count; i++)
-        y[i] = (real)(x[i] * (1 + erf(x[i] / sqrt(2))) / 2);
+/* ---- LayerNorm ---- */
+
+/* (x - mean) / deviation; returns the deviation: of the biased variance, in two passes. */
+static double normalise(const float *x, size_t n, double eps, double *normed) {
+    double mean = 0, variance = 0;
+    for (size_t i = 0; i < n; i++)
+        mean += x[i] / (double)n;
+    for (size_t i = 0; i < n; i++)
+        variance += (x[i] - mean) * (x[i] - mean) / (double)n;
+    for (size_t i = 0; i < n; i++)
+        normed[i] = (x[i] - mean) / sqrt(variance + eps);
+    return sqrt(variance + eps);
+}
+
+static void layer_norm_back(const Call *c) {
+    Rows weight = c->layer.weight, bias = c->layer.bias;
+    size_t n = c->x.width;
+    double *normed = allocate(n, sizeof *normed);
+    for (size_t start = 0; start < c->x.count * n; start += n) {
+        double deviation = normalise(c->x.x + start, n, c->layer.eps, normed);
+        double shared = 0, along = 0; /* what the mean and the deviation take away */
+        const float *d = c->y.d + start;
+        for (size_t i = 0; i < n; i++) {
+            weight.d[i] += (float)(d[i] * normed[i]);
+            bias.d[i] += d[i];
+            shared += (double)d[i] * weight.x[i] / (double)n;
+            along += (double)d[i] * weight.x[i] / (double)n * normed[i];
+        }
+        for (size_t i = 0; i < n; i++) {
+            double d_normed = (double)d[i] * weight.x[i] - shared - along * normed[i];
+            c->x.d[start + i] += (float)(d_normed / deviation);
+        }
+    }
+}
+
+Rows layer_norm(Layer layer, Rows x) {
+    Rows y = rows(x.count, x.width);
+    double *normed = allocate(x.width, sizeof *normed);
+    for (size_t start = 0; start < x.count * x.width; start += x.width) {
+        normalise(x.x + start, x.width, layer.eps, normed);
+        for (size_t i = 0; i < x.width; i++)
+            y.x[start + i] = (float)(normed[i] * layer.weight.x[i] + layer.bias.x[i]);
+    }
+    record((Call){.back = layer_norm_back, .y = y, .x = x, .layer = layer});
     return y;
 }
+
+/* ---- GELU ---- */
+
+/* The normal distribution's cumulative function. */
+static double cumulative(double x) {
+    return (1 + erf(x / sqrt(2))) / 2;
+}
+
+static void gelu_back(const Call *c) {
+    for (size_t i = 0; i < c->x.count * c->x.width; i++) {
+        double x = c->x.x[i], density = exp(-x * x / 2) / sqrt(2 * acos(-1));
+        c->x.d[i] += (float)(c->y.d[i] * (cumulative(x) + x * density));
+    }
+}
+
+/* The exact GELU, not its tanh approximation. */
+Rows gelu(Rows x) {
+    Rows y = rows(x.count, x.width);
+    for (size_t i = 0; i < x.count * x.width; i++)
+        y.x[i] = (float)(x.x[i] * cumulative(x.x[i]));
+    record((Call){.back = gelu_back, .y = y, .x = x});
+    return y;
+}
+
+/* ---- Attention ---- */
 
 /* Less the maximum, so that nothing overflows. */
-void softmax(real *x, size_t n) {
+double softmax(float *x, size_t n) {
     double largest = x[0], sum = 0;
     for (size_t i = 1; i < n; i++)
         largest = fmax(largest, x[i]);
     for (size_t i = 0; i < n; i++)
-        sum += x[i] = (real)exp(x[i] - largest);
+        sum += exp(x[i] - largest);
     for (size_t i = 0; i < n; i++)
-        x[i] = (real)(x[i] / sum);
+        x[i] = (float)(exp(x[i] - largest) / sum);
+    return largest + log(sum);
 }
 
-/* Where the k numbers of one head lie. */
-size_t place_of(Heads heads, size_t row, Part part, size_t head) {
-    return ((row * 3 + part) * heads.a + head) * heads.k;
+typedef enum { QUERY, KEY, VALUE } Part;
+
+/* Where the k numbers begin that `head` sees of a row of 3 x a x k. Here row i is one token and
+   head, row i + 1 the same token and the next head. */
+static size_t place(const Groups *g, size_t i, Part part) {
+    return ((i / g->a * 3 + part) * g->a + i % g->a) * g->k;
 }
 
-/* How much a token looks at each of its group, as one head sees it (paper, eqs. 5 and 6). */
-void attention_row(Heads heads, const real *qkv, size_t row, size_t head, real *attention) {
-    size_t first = row - row % heads.members;
-    const real *query = qkv + place_of(heads, row, QUERY, head);
-    for (size_t j = 0; j < heads.members; j++) {
-        const real *key = qkv + place_of(heads, first + j, KEY, head);
-        attention[j] = (real)(dot(query, key, heads.k) / sqrt((double)heads.k));
+/* The same of member j of its group. */
+static size_t other(const Groups *g, size_t i, Part part, size_t j) {
+    size_t token = i / g->a, first = token - token % g->members;
+    return place(g, (first + j) * g->a + i % g->a, part);
+}
+
+static void attention_back(const Call *c) {
+    const Groups *g = c->groups;
+    for (size_t i = 0; i < c->y.count; i++) {
+        const float *attention = c->y.x + i * g->members, *d = c->y.d + i * g->members;
+        size_t query = place(g, i, QUERY);
+        double mean = dot(attention, d, g->members);
+        for (size_t j = 0; j < g->members; j++) {
+            size_t key = other(g, i, KEY, j);
+            float d_score = (float)(attention[j] * (d[j] - mean) / sqrt((double)g->k));
+            add_scaled(c->x.d + query, d_score, c->x.x + key, g->k);
+            add_scaled(c->x.d + key, d_score, c->x.x + query, g->k);
+        }
     }
-    softmax(attention, heads.members);
+}
+
+/* How much each token looks at each of its group, head by head (paper, eqs. 5 and 6). */
+static Rows attention(const Groups *g, Rows qkv) {
+    Rows y = rows(g->rows * g->a, g->members);
+    for (size_t i = 0; i < y.count; i++) {
+        float *scores = y.x + i * g->members;
+        const float *query = qkv.x + place(g, i, QUERY);
+        for (size_t j = 0; j < g->members; j++) {
+            float product = dot(query, qkv.x + other(g, i, KEY, j), g->k);
+            scores[j] = (float)(product / sqrt((double)g->k));
+        }
+        softmax(scores, g->members);
+    }
+    record((Call){.back = attention_back, .y = y, .x = qkv, .groups = g});
+    return y;
+}
+
+static void attend_back(const Call *c) {
+    const Groups *g = c->groups;
+    for (size_t i = 0; i < c->attention.count; i++)
+        for (size_t j = 0; j < g->members; j++) {
+            size_t value = other(g, i, VALUE, j), score = i * g->members + j;
+            const float *d = c->y.d + i * g->k;
+            c->attention.d[score] += dot(d, c->x.x + value, g->k);
+            add_scaled(c->x.d + value, c->attention.x[score], d, g->k);
+        }
 }
 
 /* The values of its group as each token looks at them (paper, eq. 7). */
-real *attend(Heads heads, const real *qkv) {
-    real *mixed = reals(heads.rows * heads.a * heads.k), *to = mixed;
-    real *attention = reals(heads.members);
-    for (size_t row = 0; row < heads.rows; row++)
-        for (size_t head = 0; head < heads.a; head++, to += heads.k) {
-            size_t first = row - row % heads.members;
-            attention_row(heads, qkv, row, head, attention);
-            for (size_t j = 0; j < heads.members; j++) {
-                const real *value = qkv + place_of(heads, first + j, VALUE, head);
-                add_scaled(to, attention[j], value, heads.k);
-            }
+Rows attend(const Groups *g, Rows qkv) {
+    Rows weight = attention(g, qkv), y = rows(g->rows, g->a * g->k);
+    for (size_t i = 0; i < weight.count; i++)
+        for (size_t j = 0; j < g->members; j++) {
+            const float *value = qkv.x + other(g, i, VALUE, j);
+            add_scaled(y.x + i * g->k, weight.x[i * g->members + j], value, g->k);
         }
-    return mixed;
+    record((Call){.back = attend_back, .y = y, .x = qkv, .attention = weight, .groups = g});
+    return y;
 }
+
+/* ---- Resizing ---- */
 
 /* The source of a place when `size` places are resized to `new_size`, nearest. The original
    computes in float32, and its rounding is part of the model: 26 places resized to 22 take 12,

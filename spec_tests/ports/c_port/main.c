@@ -1,270 +1,230 @@
 /* The line protocol of docs/ports.md: a line is a request, a table entry a function. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "input.h"
 #include "model.h"
 
-/* ---- What a request holds ---- */
-
 typedef struct {
-    File file;
-    Config config; /* where the function takes one */
-    Model model;   /* where it takes weights */
+    File file, weights;
+    Model model;  /* as far as the function takes a config and weights, */
+    Tensor input; /* as this */
+    Response response;
 } Request;
 
-static const char *argument(const Request *r, const char *name) {
-    const char *found = find_metadata(&r->file, name);
-    if (!found)
-        fail("the request has no %s", name);
-    return found;
+/* ---- What a request holds, and what would lead out of bounds ---- */
+
+static void need(bool right, const char *what) {
+    if (!right)
+        fail("wrong %s", what);
 }
 
-static int64_t whole(const Request *r, const char *name, int64_t least, int64_t most) {
-    const char *digits = argument(r, name);
-    char *end;
-    errno = 0;
-    long long number = strtoll(digits, &end, 10);
-    if (end == digits || *end || errno || number < least || number > most)
-        fail("%s %s is impossible: use a whole number from %lld to %lld", name, digits,
-             (long long)least, (long long)most);
+static const char *argument(Request *r, const char *name) {
+    return string_of(value_of(r->file.header, name));
+}
+
+static int64_t whole(Request *r, const char *name, int64_t least, int64_t most) {
+    int64_t number = atoll(argument(r, name));
+    need(number >= least && number <= most, name);
     return number;
 }
 
-static int64_t count(const Request *r, const char *name) {
+static int64_t count(Request *r, const char *name) {
     return whole(r, name, 1, 1000000000);
 }
 
-static size_t layer(const Request *r) {
-    return (size_t)whole(r, "layer", 0, (int64_t)r->config.num_hidden_layers - 1);
+static size_t number(Request *r) {
+    return (size_t)whole(r, "layer", 0, (int64_t)r->model.config.num_hidden_layers - 1);
 }
 
-static const Tensor *tensor(const Request *r, const char *name, Type type, size_t rank) {
-    const Tensor *found = find_tensor(&r->file, name);
-    if (!found)
-        fail("the request has no tensor %s", name);
-    if (found->type != type || found->shape.rank != rank)
-        fail("%s is %s of shape %s: %s with %zu axes is needed", name, TYPE_NAMES[found->type],
-             shape_text(found->shape), TYPE_NAMES[type], rank);
+static Tensor tensor(Request *r, const char *name, Type type, size_t rank) {
+    Tensor found = read_tensor(&r->file, name, type);
+    need(found.shape.rank == rank && count_of(found.shape) > 0, name);
     return found;
 }
 
-static Video video(const Request *r) {
-    const Tensor *input = tensor(r, "input", REAL_TYPE, 5);
-    const size_t *size = input->shape.size;
-    return (Video){size[0], size[1], size[2], size[3], size[4], input->data};
+static Video video(Request *r) {
+    const size_t *size = r->input.shape.size, p = r->model.config.patch_size;
+    need(size[2] == r->model.config.num_channels, "channels");
+    need(size[3] >= p && size[4] >= p, "frame size");
+    return (Video){size[0], size[1], size[2], size[3], size[4], r->input.data};
 }
 
-/* Tokens of the model's width: of sequences (rank 3), or of the frames of clips (rank 4). */
-static const Tensor *tokens(const Request *r, size_t rank) {
-    const Tensor *input = tensor(r, "input", REAL_TYPE, rank);
-    if (input->shape.size[rank - 1] != r->config.hidden_size || count_of(input->shape) == 0)
-        fail("the input has shape %s, a token of this model has %zu numbers",
-             shape_text(input->shape), r->config.hidden_size);
-    return input;
+/* The input as tokens of this model's width. */
+static Rows tokens(Request *r) {
+    size_t d = r->model.config.hidden_size;
+    Shape shape = r->input.shape;
+    need(shape.size[shape.rank - 1] == d, "width of tokens");
+    return (Rows){count_of(shape) / d, d, r->input.data, NULL};
 }
 
-static Grid grid(const Request *r) {
-    double t = 0, h = 0, w = 0;
-    sscanf(argument(r, "grid"), " [ %lf , %lf , %lf ]", &t, &h, &w);
-    if (!(t >= 1 && h >= 1 && w >= 1 && t * h * w <= 1e15))
-        fail("grid %s is impossible: use three whole numbers above 0", argument(r, "grid"));
-    Grid clip = {(size_t)t, (size_t)h, (size_t)w};
-    check_groups(&r->config, clip);
+/* The clip's grid, if the input's tokens can lie on it. */
+static Grid grid(Request *r) {
+    const size_t *size = r->input.shape.size;
+    Shape grid = whole_numbers(argument(r, "grid"));
+    need(grid.rank == 3 && count_of(grid) > 0, "grid");
+    Grid clip = {grid.size[0], grid.size[1], grid.size[2]};
+    Grid sequence = sequence_grid(&r->model.config, clip);
+    need(size[0] % (clip.t / sequence.t) == 0 &&
+             size[1] == 1 + sequence.t * sequence.h * sequence.w, "grid for these tokens");
     return clip;
-}
-
-/* How the input's tokens lie. */
-static Sequences sequences(const Request *r) {
-    Grid clip = grid(r);
-    Shape shape = tokens(r, 3)->shape;
-    size_t clips = separate_frames(&r->config) ? shape.size[0] / clip.t : shape.size[0];
-    Sequences s = sequences_of(&r->config, clips, clip);
-    if (clips == 0 || s.count != shape.size[0] || s.length != shape.size[1])
-        fail("tokens of shape %s are not those of clips of %zu x %zu x %zu patches",
-             shape_text(shape), clip.t, clip.h, clip.w);
-    return s;
 }
 
 /* ---- The functions ---- */
 
-static void output(File *response, Type type, Shape shape, void *data) {
-    add_tensor(&scratch, response, (Tensor){"output", type, shape, data, NULL});
+static void answer(Request *r, Type type, Shape shape, void *data) {
+    add_tensor(&r->response, "output", type, shape, data);
 }
 
-static void describe(Request *r, File *response) {
-    (void)r;
-    add_metadata(&scratch, response, "NAME", "TimeSformer in C11");
-    add_metadata(&scratch, response, "DTYPE", REAL_TYPE == F32 ? "float32" : "float64");
-    add_metadata(&scratch, response, "ATTENTION_TYPES", scheme_names());
+static void run_describe(Request *r) {
+    r->response.metadata = text("\"NAME\":\"TimeSformer in C11\",\"ATTENTION_TYPES\":\"%s\"",
+                                 scheme_names());
 }
 
-static void run_forward(Request *r, File *response) {
+static void run_forward(Request *r) {
     Video v = video(r);
-    output(response, REAL_TYPE, SHAPE(v.b, r->config.num_labels), forward(&r->model, &v));
+    answer(r, F32, (Shape){2, {v.b, r->model.config.num_labels}}, forward(&r->model, &v).x);
 }
 
-static void run_patchify(Request *r, File *response) {
+static void run_patchify(Request *r) {
     Video v = video(r);
-    Grid clip = clip_grid(&r->config, &v);
-    Shape shape = SHAPE(v.b, v.t, 1 + clip.h * clip.w, r->config.hidden_size);
-    output(response, REAL_TYPE, shape, patchify(&r->model, &v));
+    Rows y = patchify(&r->model, &v);
+    answer(r, F32, (Shape){4, {v.b, v.t, y.count / v.b / v.t, y.width}}, y.x);
 }
 
-static void run_time_embedding(Request *r, File *response) {
-    const Tensor *frames = tokens(r, 4);
-    size_t b = frames->shape.size[0], t = frames->shape.size[1], n = frames->shape.size[2] - 1;
-    size_t d = r->config.hidden_size;
-    Shape shape = separate_frames(&r->config) ? SHAPE(b * t, 1 + n, d) : SHAPE(b, 1 + n * t, d);
-    output(response, REAL_TYPE, shape, time_embedding(&r->model, b, t, n, frames->data));
+static void run_time_embedding(Request *r) {
+    size_t b = r->input.shape.size[0], t = r->input.shape.size[1], n = r->input.shape.size[2] - 1;
+    Rows y = time_embedding(&r->model, b, t, n, tokens(r));
+    size_t sequences = r->model.config.scheme->separate_frames ? b * t : b;
+    answer(r, F32, (Shape){3, {sequences, y.count / sequences, y.width}}, y.x);
 }
 
-/* These change the input's tokens in place. */
-
-static void run_attention_step(Request *r, File *response) {
-    size_t step = find_step(&r->config, argument(r, "step"));
-    const Tensor *input = tokens(r, 3);
-    attention_step(&r->model, layer(r), step, sequences(r), input->data);
-    output(response, REAL_TYPE, input->shape, input->data);
+static void run_attention_step(Request *r) {
+    size_t step = find_step(&r->model.config, argument(r, "step"));
+    Rows y = attention_step(&r->model, number(r), step, grid(r), tokens(r));
+    answer(r, F32, r->input.shape, y.x);
 }
 
-static void run_mlp(Request *r, File *response) {
-    const Tensor *input = tokens(r, 3);
-    mlp(&r->model, layer(r), input->shape.size[0] * input->shape.size[1], input->data);
-    output(response, REAL_TYPE, input->shape, input->data);
+static void run_mlp(Request *r) {
+    answer(r, F32, r->input.shape, mlp(&r->model, number(r), tokens(r)).x);
 }
 
-static void run_block(Request *r, File *response) {
-    const Tensor *input = tokens(r, 3);
-    block(&r->model, layer(r), sequences(r), input->data);
-    output(response, REAL_TYPE, input->shape, input->data);
+static void run_block(Request *r) {
+    Rows y = block(&r->model, number(r), grid(r), tokens(r));
+    answer(r, F32, r->input.shape, y.x);
 }
 
-static void run_classifier(Request *r, File *response) {
-    Sequences s = sequences(r);
-    real *logits = classifier(&r->model, s, tokens(r, 3)->data);
-    output(response, REAL_TYPE, SHAPE(s.clips, r->config.num_labels), logits);
+static void run_classifier(Request *r) {
+    Rows y = classifier(&r->model, grid(r), tokens(r));
+    answer(r, F32, (Shape){2, {y.count, y.width}}, y.x);
 }
 
-static void run_gradients(Request *r, File *response) {
+static void run_gradients(Request *r) {
     Video v = video(r);
-    const Tensor *labels = tensor(r, "labels", I64, 1);
-    const int64_t *label = labels->data;
-    if (labels->shape.size[0] != v.b)
-        fail("%zu labels for %zu clips", labels->shape.size[0], v.b);
+    Tensor labels = tensor(r, "labels", I64, 1);
+    const int64_t *label = labels.data;
+    need(labels.shape.size[0] == v.b, "number of labels");
     for (size_t i = 0; i < v.b; i++)
-        if (label[i] < 0 || label[i] >= (int64_t)r->config.num_labels)
-            fail("label %lld is not one of %zu", (long long)label[i], r->config.num_labels);
-    Model grads = zero_weights(&r->config, response);
-    real *loss = reals(1);
-    *loss = gradients(&r->model, &v, label, &grads);
-    add_tensor(&scratch, response, (Tensor){"loss", REAL_TYPE, {0}, loss, NULL});
+        need(label[i] >= 0 && label[i] < (int64_t)r->model.config.num_labels, "label");
+    float *loss = allocate(1, sizeof *loss);
+    r->model.response = &r->response;
+    *loss = gradients(&r->model, &v, label);
+    add_tensor(&r->response, "loss", F32, (Shape){0}, loss);
 }
 
-static void run_initial_weights(Request *r, File *response) {
-    fresh_weights(&r->config, response, (uint64_t)whole(r, "seed", 0, INT64_MAX));
+static void run_initial_weights(Request *r) {
+    r->model.random = (uint64_t)whole(r, "seed", 0, INT64_MAX);
+    r->model.response = &r->response;
+    initial_weights(&r->model);
 }
 
-static void run_frame_indices(Request *r, File *response) {
+static void run_frame_indices(Request *r) {
     Sampling s = {
         .total = count(r, "total"),
         .num_frames = count(r, "num_frames"),
         .sampling_rate = count(r, "sampling_rate"),
         .num_clips = count(r, "num_clips"),
-        .fps = strtod(argument(r, "fps"), NULL),
+        .clip = whole(r, "clip", 0, INT32_MAX),
+        .fps = atof(argument(r, "fps")),
     };
-    s.clip = whole(r, "clip", 0, s.num_clips - 1);
-    if (!(s.fps > 0))
-        fail("fps %s is impossible: use a number above 0", argument(r, "fps"));
-    output(response, I64, SHAPE((size_t)s.num_frames), frame_indices(&s));
+    answer(r, I64, (Shape){1, {(size_t)s.num_frames}}, frame_indices(&s));
 }
 
-static void run_segment_indices(Request *r, File *response) {
+static void run_segment_indices(Request *r) {
     int64_t total = count(r, "total"), num_frames = count(r, "num_frames");
-    output(response, I64, SHAPE((size_t)num_frames), segment_indices(total, num_frames));
+    answer(r, I64, (Shape){1, {(size_t)num_frames}}, segment_indices(total, num_frames));
 }
 
-static void run_crops(Request *r, File *response) {
-    const Tensor *input = tensor(r, "input", U8, 4);
-    const size_t *size = input->shape.size;
-    if (size[3] != COLOURS || count_of(input->shape) == 0)
-        fail("the input has shape %s, frames have t H W 3", shape_text(input->shape));
-    Frames frames = {size[0], size[1], size[2], input->data};
+static void run_crops(Request *r) {
+    need(r->input.shape.size[3] == COLOURS, "channels");
     size_t scale = (size_t)count(r, "scale"), crop = (size_t)count(r, "crop");
-    real *views = crops(&frames, scale, crop);
-    output(response, REAL_TYPE, SHAPE(VIEWS, frames.t, COLOURS, crop, crop), views);
+    Shape shape = {5, {VIEWS, r->input.shape.size[0], COLOURS, crop, crop}};
+    answer(r, F32, shape, crops(&r->input, scale, crop));
 }
 
 typedef enum { NOTHING, CONFIG, WEIGHTS } Needs;
 
+/* With the axes and the type of the input. */
 static const struct {
     const char *name;
     Needs needs;
-    void (*run)(Request *r, File *response);
+    size_t rank;
+    Type type;
+    void (*run)(Request *r);
 } FUNCTIONS[] = {
-    {"describe", NOTHING, describe},
-    {"forward", WEIGHTS, run_forward},
-    {"patchify", WEIGHTS, run_patchify},
-    {"time_embedding", WEIGHTS, run_time_embedding},
-    {"attention_step", WEIGHTS, run_attention_step},
-    {"mlp", WEIGHTS, run_mlp},
-    {"block", WEIGHTS, run_block},
-    {"classifier", WEIGHTS, run_classifier},
-    {"gradients", WEIGHTS, run_gradients},
-    {"initial_weights", CONFIG, run_initial_weights},
-    {"frame_indices", NOTHING, run_frame_indices},
-    {"segment_indices", NOTHING, run_segment_indices},
-    {"crops", NOTHING, run_crops},
+    {"describe", NOTHING, 0, F32, run_describe},
+    {"forward", WEIGHTS, 5, F32, run_forward},
+    {"patchify", WEIGHTS, 5, F32, run_patchify},
+    {"time_embedding", WEIGHTS, 4, F32, run_time_embedding},
+    {"attention_step", WEIGHTS, 3, F32, run_attention_step},
+    {"mlp", WEIGHTS, 3, F32, run_mlp},
+    {"block", WEIGHTS, 3, F32, run_block},
+    {"classifier", WEIGHTS, 3, F32, run_classifier},
+    {"gradients", WEIGHTS, 5, F32, run_gradients},
+    {"initial_weights", CONFIG, 0, F32, run_initial_weights},
+    {"frame_indices", NOTHING, 0, F32, run_frame_indices},
+    {"segment_indices", NOTHING, 0, F32, run_segment_indices},
+    {"crops", NOTHING, 4, U8, run_crops},
 };
 
 /* ---- The protocol ---- */
 
-/* The weights last read are kept: one path always means the same ones. */
-static struct {
-    Arena arena;
-    const char *path; /* NULL while there are none */
-    File file;
-} kept;
-
-static const File *weights_at(const char *path) {
-    if (!kept.path || strcmp(kept.path, path) != 0) {
-        kept.path = NULL;
-        release(&kept.arena, NULL);
-        kept.file = read_file(&kept.arena, path);
-        kept.path = strcpy(allocate(&kept.arena, strlen(path) + 1, 1), path);
-    }
-    return &kept.file;
-}
-
-static void answer(const char *weights, const char *path, File *response) {
-    Request request = {.file = read_file(&scratch, path)};
-    const char *name = argument(&request, "function");
-    for (size_t i = 0; i < sizeof FUNCTIONS / sizeof FUNCTIONS[0]; i++) {
-        if (strcmp(name, FUNCTIONS[i].name) != 0)
-            continue;
-        if (FUNCTIONS[i].needs != NOTHING)
-            request.config = read_config(argument(&request, "config"));
-        if (FUNCTIONS[i].needs == WEIGHTS)
-            request.model = read_weights(&request.config, weights_at(weights));
-        FUNCTIONS[i].run(&request, response);
+static void run(Request *r, const char *weights, const char *path) {
+    r->file = open_file(path);
+    const char *name = argument(r, "function");
+    size_t i = 0, count = sizeof FUNCTIONS / sizeof FUNCTIONS[0];
+    while (i < count && strcmp(name, FUNCTIONS[i].name) != 0)
+        i++;
+    if (i == count) {
+        r->response.metadata = "\"unsupported\":\"\"";
         return;
     }
-    add_metadata(&scratch, response, "unsupported", name);
+    if (FUNCTIONS[i].needs != NOTHING)
+        r->model.config = read_config(argument(r, "config"));
+    if (FUNCTIONS[i].needs == WEIGHTS) {
+        r->weights = open_file(weights);
+        r->model.file = &r->weights;
+    }
+    if (FUNCTIONS[i].rank > 0)
+        r->input = tensor(r, "input", FUNCTIONS[i].type, FUNCTIONS[i].rank);
+    FUNCTIONS[i].run(r);
 }
 
 /* False where the response cannot be written. */
-static bool respond(const char *weights, const char *request, const char *path) {
-    static File response; /* static, since a refusal jumps back here */
-    static Metadata error = {"error", refusal, NULL};
-    response = (File){0};
-    if (setjmp(refused) == 0)
-        answer(weights, request, &response);
-    else
-        response = (File){NULL, &error};
-    bool written = write_file(&response, path);
-    release(&scratch, NULL);
+static bool respond(const char *weights, const char *path, const char *response) {
+    static Request request; /* static, since a refusal jumps back here */
+    request = (Request){.response.metadata = ""};
+    record_calls(false);
+    if (setjmp(refused) == 0) {
+        run(&request, weights, path);
+    } else {
+        for (char *c = refusal; *c; c++)
+            if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
+                *c = '?'; /* what JSON would have to escape */
+        request.response = (Response){NULL, text("\"error\":\"%s\"", refusal)};
+    }
+    bool written = write_file(&request.response, response);
+    release(NULL);
     return written;
 }
 
@@ -283,13 +243,12 @@ int main(void) {
         line[strcspn(line, "\r\n")] = '\0';
         char *request = cut(line), *response = cut(request);
         if (!response || !respond(line, request, response)) {
-            fprintf(stderr, "%s\n", response ? "the response cannot be written"
-                                             : "a line needs three paths with tabs between them");
+            fputs(response ? "the response cannot be written\n"
+                           : "a line needs three paths with tabs between them\n", stderr);
             return EXIT_FAILURE;
         }
         puts("done");
         fflush(stdout);
     }
-    release(&kept.arena, NULL);
     return EXIT_SUCCESS;
 }

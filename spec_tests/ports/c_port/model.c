@@ -2,32 +2,13 @@
 
 #include <string.h>
 
-Grid clip_grid(const Config *config, const Video *v) {
-    size_t p = config->patch_size;
-    if (v->b < 1 || v->t < 1)
-        fail("the video has %zu clips of %zu frames: at least 1 is needed", v->b, v->t);
-    if (v->c != config->num_channels)
-        fail("the video has %zu channels, the model takes %zu", v->c, config->num_channels);
-    if (v->H < p || v->W < p)
-        fail("frames of %zu x %zu pixels are smaller than one patch: use at least %zu x %zu", v->H,
-             v->W, p, p);
-    Grid grid = {v->t, v->H / p, v->W / p};
-    check_groups(config, grid);
-    return grid;
-}
-
-Sequences sequences_of(const Config *config, size_t clips, Grid clip) {
-    if (separate_frames(config))
-        return (Sequences){clips, clips * clip.t, 1 + clip.h * clip.w, {1, clip.h, clip.w}};
-    return (Sequences){clips, clips, 1 + clip.h * clip.w * clip.t, clip};
-}
-
 /* ---- From pixels to sequences ---- */
 
-/* Pixels beyond the last whole patch are dropped. */
-const real *patch_pixels(const Config *config, const Video *v) {
-    size_t p = config->patch_size, h = v->H / p, w = v->W / p;
-    real *pixels = reals(v->b * v->t * h * w * v->c * p * p), *to = pixels;
+/* b t n (c p p). Pixels beyond the last whole patch are dropped. */
+static Rows patch_pixels(const Video *v, size_t p) {
+    size_t h = v->H / p, w = v->W / p;
+    Rows pixels = rows(v->b * v->t * h * w, v->c * p * p);
+    float *to = pixels.x;
     for (size_t frame = 0; frame < v->b * v->t; frame++)
         for (size_t y = 0; y < h; y++)
             for (size_t x = 0; x < w; x++)
@@ -39,31 +20,31 @@ const real *patch_pixels(const Config *config, const Video *v) {
     return pixels;
 }
 
-/* The place of a patch in the position table. A table for another number of patches is resized,
-   nearest in both directions. Only the count is compared: 2 x 8 patches use a 4 x 4 table as it
-   is, in the order of its entries (original `forward_features`). */
-size_t position(const Config *config, Grid grid, size_t y, size_t x) {
-    size_t side = config->image_size / config->patch_size;
-    if (side * side == grid.h * grid.w)
-        return 1 + y * grid.w + x;
-    return 1 + side * nearest(side, grid.h, y) + nearest(side, grid.w, x);
+/* Where the position table has what place `place` of a frame gets. A table for another number of
+   patches is resized, nearest in both directions. Only the count is compared: 2 x 8 patches use a
+   4 x 4 table as it is, in the order of its entries (original `forward_features`). */
+static size_t position(size_t side, size_t h, size_t w, size_t place) {
+    if (place == 0 || side * side == h * w)
+        return place;
+    return 1 + side * nearest(side, h, (place - 1) / w) + nearest(side, w, (place - 1) % w);
 }
 
 /* Every frame as a sequence: class token, patches row by row, positions added (paper, eq. 1). */
-real *patchify(const Model *m, const Video *v) {
-    Grid grid = clip_grid(&m->config, v);
-    size_t d = m->config.hidden_size, frames = v->b * v->t, n = grid.h * grid.w;
-    const real *patch = linear(&m->patch_embed, frames * n, patch_pixels(&m->config, v));
-    real *tokens = reals(frames * (1 + n) * d), *to = tokens;
-    for (size_t frame = 0; frame < frames; frame++) {
-        add_scaled(to, 1, m->cls_token, d);
-        add_scaled(to, 1, m->pos_embed, d);
-        to += d;
-        for (size_t y = 0; y < grid.h; y++)
-            for (size_t x = 0; x < grid.w; x++, to += d, patch += d) {
-                add_scaled(to, 1, patch, d);
-                add_scaled(to, 1, m->pos_embed + position(&m->config, grid, y, x) * d, d);
-            }
+Rows patchify(Model *m, const Video *v) {
+    size_t d = m->config.hidden_size, p = m->config.patch_size, side = m->config.image_size / p;
+    Layer proj = layer(m, "patch_embed.proj", (Shape){4, {d, v->c, p, p}}, FAN_IN);
+    Rows cls_token = table(m, "cls_token", 1, NORMAL);
+    Rows pos_embed = table(m, "pos_embed", 1 + side * side, NORMAL);
+    Rows patches = linear(proj, patch_pixels(v, p));
+    size_t h = v->H / p, w = v->W / p, n = h * w;
+    Rows tokens = rows(v->b * v->t * (1 + n), d);
+    for (size_t token = 0; token < tokens.count; token++) {
+        size_t frame = token / (1 + n), place = token % (1 + n); /* 0 is the class token's */
+        if (place == 0)
+            add_row(tokens, token, 1, cls_token, 0);
+        else
+            add_row(tokens, token, 1, patches, frame * n + place - 1);
+        add_row(tokens, token, 1, pos_embed, position(side, h, w, place));
     }
     return tokens;
 }
@@ -71,19 +52,19 @@ real *patchify(const Model *m, const Video *v) {
 /* Frames b t (1 + n) d joined to sequences b (1 + n t) d, each patch with its place in time
    (paper, eq. 1). The class token, the same in every frame, gets none. A table for another number
    of frames is resized, nearest. Where each frame is a clip of its own, nothing changes. */
-real *time_embedding(const Model *m, size_t b, size_t t, size_t n, const real *frames) {
-    size_t d = m->config.hidden_size;
-    real *tokens = reals(b * t * (1 + n) * d);
-    if (!m->time_embed)
-        return memcpy(tokens, frames, b * t * (1 + n) * d * sizeof *tokens);
+Rows time_embedding(Model *m, size_t b, size_t t, size_t n, Rows frames) {
+    if (m->config.scheme->separate_frames)
+        return frames;
+    Rows time_embed = table(m, "time_embed", m->config.num_frames, ZEROS);
+    Rows tokens = rows(b * (1 + n * t), frames.width);
     for (size_t clip = 0; clip < b; clip++) {
-        real *sequence = tokens + clip * (1 + n * t) * d;
-        add_scaled(sequence, 1, frames + clip * t * (1 + n) * d, d);
+        size_t start = clip * (1 + n * t);
+        add_row(tokens, start, 1, frames, clip * t * (1 + n));
         for (size_t i = 0; i < t; i++)
             for (size_t patch = 0; patch < n; patch++) {
-                real *to = sequence + (1 + patch * t + i) * d;
-                add_scaled(to, 1, frames + ((clip * t + i) * (1 + n) + 1 + patch) * d, d);
-                add_scaled(to, 1, m->time_embed + nearest(m->config.num_frames, t, i) * d, d);
+                size_t token = start + 1 + patch * t + i;
+                add_row(tokens, token, 1, frames, (clip * t + i) * (1 + n) + 1 + patch);
+                add_row(tokens, token, 1, time_embed, nearest(m->config.num_frames, t, i));
             }
     }
     return tokens;
@@ -91,85 +72,129 @@ real *time_embedding(const Model *m, size_t b, size_t t, size_t n, const real *f
 
 /* ---- Blocks ---- */
 
-/* The tokens of each group, one after another, class tokens scaled by their share. */
-real *gather(Groups groups, size_t d, const real *tokens, real class_share) {
-    real *x = reals(groups.rows * d);
-    for (size_t row = 0; row < groups.rows; row++) {
-        size_t token = groups.tokens[row];
-        add_scaled(x + row * d, token ? 1 : class_share, tokens + token * d, d);
-    }
+static void add_rows(Rows y, Rows x) {
+    for (size_t row = 0; row < x.count; row++)
+        add_row(y, row, 1, x, row);
+}
+
+static Rows copy(Rows x) {
+    Rows y = rows(x.count, x.width);
+    add_rows(y, x);
+    return y;
+}
+
+/* The tokens of each group, one after another, of the sequence that begins at `start`. */
+static Rows gather(const Groups *groups, Rows tokens, size_t start) {
+    Rows x = rows(groups->rows, tokens.width);
+    for (size_t row = 0; row < x.count; row++)
+        add_row(x, row, 1, tokens, start + groups->tokens[row]);
     return x;
 }
 
-/* Add each token of each group to where it came from. */
-void scatter_add(Groups groups, size_t d, const real *x, real class_share, real *tokens) {
-    for (size_t row = 0; row < groups.rows; row++) {
-        size_t token = groups.tokens[row];
-        add_scaled(tokens + token * d, token ? 1 : class_share, x + row * d, d);
+/* Add each token of each group to where it came from; of class tokens the mean. */
+static void scatter(const Groups *groups, Rows x, Rows tokens, size_t start) {
+    for (size_t row = 0; row < x.count; row++) {
+        size_t token = groups->tokens[row];
+        add_row(tokens, start + token, token ? 1 : groups->class_share, x, row);
     }
 }
 
-Heads heads_of(const Model *m, Groups groups) {
-    size_t a = m->config.num_attention_heads;
-    return (Heads){groups.rows, groups.members, a, m->config.hidden_size / a};
+/* How tokens lie between blocks: sequences of the class token and h w t patches, time fastest. Each
+   is a clip, or a frame where each frame is a clip of its own; then the grid's t is 1. */
+Grid sequence_grid(const Config *config, Grid clip) {
+    return (Grid){config->scheme->separate_frames ? 1 : clip.t, clip.h, clip.w};
 }
 
-/* One step and its residual, in place (paper, eqs. 5 to 8 and 11; original `Block`). In the last
-   step every group has a copy of the class token, which gets the mean of what its copies learn. In
-   earlier steps it waits, and the update passes one more layer, `STEP_fc`. */
-void attention_step(const Model *m, size_t layer, size_t step, Sequences s, real *tokens) {
-    const StepWeights *w = &m->blocks[layer].steps[step];
+/* One step and its residual (paper, eqs. 5 to 8 and 11; original `Block`). In the last step every
+   group has a copy of the class token, which gets the mean of what its copies learn. In earlier
+   steps it waits, and the update passes one more layer, `STEP_fc`. */
+Rows attention_step(Model *m, size_t number, size_t step, Grid clip, Rows tokens) {
+    const Scheme *scheme = m->config.scheme;
+    bool last = step == scheme->count - 1;
+    const char *prefix = text("blocks.%zu.", number);
+    if (!last)
+        prefix = text("%s%s_", prefix, scheme->steps[step]->name);
     size_t d = m->config.hidden_size;
-    Groups groups = group_tokens(&m->config, step, s.grid);
-    for (size_t i = 0; i < s.count; i++, tokens += s.length * d) {
-        Allocation *mark = scratch.last;
-        const real *normed = layer_norm(&w->norm, groups.rows, gather(groups, d, tokens, 1));
-        const real *qkv = linear(&w->qkv, groups.rows, normed);
-        const real *update = linear(&w->proj, groups.rows, attend(heads_of(m, groups), qkv));
-        if (w->fc.weight)
-            update = linear(&w->fc, groups.rows, update);
-        scatter_add(groups, d, update, groups.class_share, tokens);
-        release(&scratch, mark);
+    Shape square = {2, {d, d}};
+    Layer norm = layer(m, text("%snorm1", prefix), (Shape){1, {d}}, ONES);
+    Layer qkv = layer(m, text("%sattn.qkv", prefix), (Shape){2, {3 * d, d}}, NORMAL);
+    Layer proj = layer(m, text("%sattn.proj", prefix), square, NORMAL);
+    Layer fc = last ? (Layer){0} : layer(m, text("%sfc", prefix), square, ZEROS);
+    Grid grid = sequence_grid(&m->config, clip);
+    const Groups *groups = group_tokens(&m->config, step, grid);
+    Rows next = copy(tokens);
+    for (size_t at = 0; at < tokens.count; at += 1 + grid.t * grid.h * grid.w) {
+        const Memory *mark = memory;
+        Rows normed = layer_norm(norm, gather(groups, tokens, at));
+        Rows update = linear(proj, attend(groups, linear(qkv, normed)));
+        scatter(groups, last ? update : linear(fc, update), next, at);
+        forget(mark);
     }
+    return next;
 }
 
-/* Two layers with a GELU between them and the residual, in place (paper, eq. 9; original `Mlp`). */
-void mlp(const Model *m, size_t layer, size_t rows, real *tokens) {
-    const Block *w = &m->blocks[layer];
-    Allocation *mark = scratch.last;
-    const real *hidden = linear(&w->fc1, rows, layer_norm(&w->norm2, rows, tokens));
-    const real *active = gelu(rows * w->fc1.outputs, hidden);
-    add_scaled(tokens, 1, linear(&w->fc2, rows, active), rows * w->fc2.outputs);
-    release(&scratch, mark);
+/* Two layers with a GELU between them and the residual (paper, eq. 9; original `Mlp`). */
+Rows mlp(Model *m, size_t number, Rows tokens) {
+    size_t d = m->config.hidden_size, width = m->config.intermediate_size;
+    Layer norm = layer(m, text("blocks.%zu.norm2", number), (Shape){1, {d}}, ONES);
+    Layer fc1 = layer(m, text("blocks.%zu.mlp.fc1", number), (Shape){2, {width, d}}, NORMAL);
+    Layer fc2 = layer(m, text("blocks.%zu.mlp.fc2", number), (Shape){2, {d, width}}, NORMAL);
+    Rows next = copy(tokens);
+    const Memory *mark = memory;
+    add_rows(next, linear(fc2, gelu(linear(fc1, layer_norm(norm, tokens)))));
+    forget(mark);
+    return next;
 }
 
-void block(const Model *m, size_t layer, Sequences s, real *tokens) {
+Rows block(Model *m, size_t number, Grid clip, Rows tokens) {
     for (size_t step = 0; step < m->config.scheme->count; step++)
-        attention_step(m, layer, step, s, tokens);
-    mlp(m, layer, s.count * s.length, tokens);
+        tokens = attention_step(m, number, step, clip, tokens);
+    return mlp(m, number, tokens);
 }
 
 /* ---- The whole model ---- */
 
-/* The class token of each clip: where its frames were clips of their own, the mean of theirs. */
-real *class_tokens(const Model *m, Sequences s, const real *tokens) {
-    size_t d = m->config.hidden_size, per_clip = s.count / s.clips;
-    real *means = reals(s.clips * d);
-    for (size_t i = 0; i < s.count; i++)
-        add_scaled(means + i / per_clip * d, 1 / (real)per_clip, tokens + i * s.length * d, d);
-    return means;
+/* One linear layer on the normed class token (an MLP in the paper, after eq. 10). Where frames were
+   clips of their own, a clip's class token is the mean of theirs. */
+Rows classifier(Model *m, Grid clip, Rows tokens) {
+    Grid grid = sequence_grid(&m->config, clip);
+    size_t length = 1 + grid.t * grid.h * grid.w, per_clip = clip.t / grid.t;
+    Rows means = rows(tokens.count / length / per_clip, tokens.width);
+    for (size_t i = 0; i < means.count * per_clip; i++)
+        add_row(means, i / per_clip, 1 / (float)per_clip, tokens, i * length);
+    Layer norm = layer(m, "norm", (Shape){1, {means.width}}, ONES);
+    Layer head = layer(m, "head", (Shape){2, {m->config.num_labels, means.width}}, NORMAL);
+    return linear(head, layer_norm(norm, means));
 }
 
-/* One linear layer on the normed class token (an MLP in the paper, after eq. 10). */
-real *classifier(const Model *m, Sequences s, const real *tokens) {
-    return linear(&m->head, s.clips, layer_norm(&m->norm, s.clips, class_tokens(m, s, tokens)));
+Rows forward(Model *m, const Video *v) {
+    Grid clip = {v->t, v->H / m->config.patch_size, v->W / m->config.patch_size};
+    Rows tokens = time_embedding(m, v->b, v->t, clip.h * clip.w, patchify(m, v));
+    for (size_t i = 0; i < m->config.num_hidden_layers; i++)
+        tokens = block(m, i, clip, tokens);
+    return classifier(m, clip, tokens);
 }
 
-real *forward(const Model *m, const Video *v) {
-    Grid grid = clip_grid(&m->config, v);
-    Sequences s = sequences_of(&m->config, v->b, grid);
-    real *tokens = time_embedding(m, v->b, v->t, grid.h * grid.w, patchify(m, v));
-    for (size_t layer = 0; layer < m->config.num_hidden_layers; layer++)
-        block(m, layer, s, tokens);
-    return classifier(m, s, tokens);
+/* The mean of -log softmax(logits)[label], and the gradient of each weight. */
+float gradients(Model *m, const Video *v, const int64_t *labels) {
+    record_calls(true);
+    Rows logits = forward(m, v);
+    double loss = 0, b = (double)v->b;
+    for (size_t i = 0; i < v->b; i++) {
+        float *x = logits.x + i * logits.width, *d = logits.d + i * logits.width;
+        double of_label = x[labels[i]];
+        loss += (softmax(x, logits.width) - of_label) / b;
+        for (size_t j = 0; j < logits.width; j++)
+            d[j] = (float)((x[j] - (j == (size_t)labels[i])) / b);
+    }
+    go_back();
+    record_calls(false);
+    return (float)loss;
+}
+
+/* Every weight, as the smallest clip asks for it that all schemes can divide. */
+void initial_weights(Model *m) {
+    size_t c = m->config.num_channels, side = 2 * m->config.patch_size;
+    Video v = {1, 2, c, side, side, allocate(2 * c * side, side * sizeof(float))};
+    forward(m, &v);
 }
