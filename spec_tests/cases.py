@@ -45,7 +45,8 @@ class Case:
     @classmethod
     def from_report(cls, told: dict[str, Any]) -> Case:
         """The case that a report tells as the input of a failure."""
-        return cls(**{f.name: told[f.name] for f in fields(cls)})
+        own = {field.name: told[field.name] for field in fields(cls)}
+        return cls(**own | {"clip": tuple(told["clip"])})
 
     @property
     def grid(self) -> Grid:
@@ -67,10 +68,10 @@ class Case:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """What enters time embedding, b t (1 + n) d: one class token, the same in every frame."""
+        """What enters time embedding, b t (1 + n) d: the class token is the same in all frames."""
         b, (t, h, w) = self.clip[0], self.grid
         frames = self.numbers("frames", (b, t, 1 + h * w, self.config.hidden_size))
-        frames[:, :, 0] = frames[:, :1, 0]
+        frames[:, :, 0] = frames[0, 0, 0]
         return frames
 
     @cached_property

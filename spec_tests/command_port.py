@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from inspect import signature
@@ -118,8 +119,9 @@ class CommandPort:
             self._count(function, breakdown)
             raise
         finally:
-            request.unlink()
-            response.unlink(missing_ok=True)
+            for path in (request, response):
+                with suppress(OSError):
+                    path.unlink()
         self._answered.add(function)
         if "unsupported" in told:
             raise NotOffered(told["unsupported"] or f"the port has no {function}")

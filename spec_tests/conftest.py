@@ -61,8 +61,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """What no requirement covers is no business of a port."""
-    return True if config.option.port and collection_path == HERE / "project" else None
+    """What no requirement covers is no business of a port; a checkpoint is for who gives one."""
+    left_out = [] if config.option.checkpoint else [HERE / "test_real_checkpoint.py"]
+    left_out += [HERE / "project"] if config.option.port else []
+    return True if collection_path in left_out else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -97,11 +99,12 @@ def requirements_of(item: pytest.Item) -> list[str]:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
     from spec_tests.judging import NotJudged
     from spec_tests.porting import NotOffered
+    from spec_tests.report import NOT_OFFERED
 
     try:
         return (yield)
     except (NotOffered, NotJudged) as reason:
-        pytest.skip(f"not offered: {reason}")
+        pytest.skip(f"{NOT_OFFERED}{reason}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,11 +114,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
     report = yield
     ids = requirements_of(item)
-    if ids and (report.when == "call" or report.outcome != "passed"):
+    if not ids or (report.when != "call" and report.passed):
+        return report
+    if verdict := verdict_of(report, call.excinfo and call.excinfo.value):
         given = dict(item.callspec.params) if hasattr(item, "callspec") else {}
         port = given.pop("port").name if "port" in given else ""
-        verdict = {"requirements": ids, "port": port, "test": _call(item, given)}
-        verdict |= verdict_of(report, call.excinfo and call.excinfo.value)
+        verdict |= {"requirements": ids, "port": port, "test": _call(item, given)}
         if "worst" in verdict and item.config.option.tbstyle == "auto":
             report.longrepr = text_of(verdict)
         report.user_properties.append(("verdict", verdict))

@@ -20,6 +20,7 @@ MODELS = tuple(
     for path in sorted(FOLDER.glob("*.safetensors"))
     if not path.stem.startswith(("views", "image_vit"))
 )
+EXACT_SIZE = ("divided", "joint", "space_only", "divided_no_qkv_bias", "divided_tiny_tokens")
 WITH_GRADIENTS = ("divided", "joint", "space_only")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from spec_tests import reference
 from spec_tests.arithmetic import ARITHMETICS, Arithmetic, each_array, noisy
@@ -239,18 +239,23 @@ requirement = pytest.mark.requirement
 
 
 def for_cases(
-    schemes: tuple[str, ...] = tuple(SCHEMES), examples: int = 8, **constraints: Any
+    schemes: tuple[str, ...] = tuple(SCHEMES),
+    examples: int = 8,
+    rather: tuple[str, ...] = tuple(SCHEMES),
+    **constraints: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Run a test `(port, case, …)` on cases that Hypothesis draws (see `drawn_cases`).
 
-    Of the schemes only those that the port offers are drawn. A function that it lacks, or a size
-    that it may refuse and does, makes the test one that was not offered.
+    Of the schemes only those that the port offers are drawn, and of these only those of `rather`
+    where there are any. A function that it lacks, or a size that it may refuse and does, makes the
+    test one that was not offered.
     """
 
     def decorate(check: Callable[..., None]) -> Callable[..., None]:
         def test(**arguments: Any) -> None:
             port = arguments["port"]
             offered = tuple(s for s in schemes if s in port.schemes)
+            offered = tuple(s for s in offered if s in rather) or offered
             if not offered:
                 raise NotOffered(f"the port has not {' or '.join(schemes)}")
             trials = Trials(check, arguments)
@@ -258,6 +263,7 @@ def for_cases(
             times = settings.default.max_examples * examples // 100
             unhurried = settings(
                 max_examples=max(times, 1),
+                phases=set(Phase) - {Phase.explain},  # as long as all others, and nobody sees it
                 deadline=None,
                 report_multiple_bugs=False,
                 suppress_health_check=list(HealthCheck),

@@ -81,12 +81,12 @@ class Program:
     def _how_it_ended(self, otherwise: str) -> str:
         """The exit code or signal, with the end of what it wrote to standard error."""
         try:
-            code = self._process.wait(timeout=2)
+            code = self._process.wait(timeout=min(1, self.timeout))
         except subprocess.TimeoutExpired:
             how = otherwise
         else:
             how = f"ended with exit code {code}" if code >= 0 else f"was killed by {_signal(-code)}"
-        self._listener.join(timeout=1)
+            self._listener.join(timeout=1)
         words = " ".join(self._errors.decode(errors="replace").split())
         return f"the program {how}" + (f": {words}" if words else "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PAGES = (
     Path(__file__).parent / "specification.md",  # in the wheel
@@ -35,6 +35,14 @@ def requirements() -> dict[str, Requirement]:
             hints = [n.removeprefix("Ports: ") for n in notes if n.startswith("Ports: ")]
             found[name] = Requirement(name, group, _line(text), _line(" ".join(hints)))
     return found
+
+
+def named_by(test: Any) -> list[str]:
+    """The ids that a test function's marks name, and those of its parameters."""
+    marks = list(getattr(test, "pytestmark", ()))
+    rows = [row for mark in marks if mark.name == "parametrize" for row in mark.args[1]]
+    marks += [mark for row in rows for mark in getattr(row, "marks", ())]
+    return [name for mark in marks if mark.name == "requirement" for name in mark.args]
 
 
 def _line(text: str) -> str:

@@ -24,14 +24,14 @@ def with_changes(case, changes):
 
 
 @requirement("NORM-1")
-@for_cases()
+@for_cases(frames="single")
 def test_each_token_by_itself(port, case):
     weights = with_changes(case, {"norm.weight": 1.0, "norm.bias": 0.0})
     agree(port, case, "classifier", weights=weights, tokens=LARGE * (1 + case.tokens))
 
 
 @requirement("NORM-2")
-@for_cases()
+@for_cases(frames="single")
 def test_learned_scale_and_shift(port, case):
     agree(port, case, "classifier", tokens=LARGE * case.tokens)
 
@@ -47,7 +47,7 @@ def uniform_attention(case):
 
 
 @requirement("NORM-3")
-@for_cases(SEVERAL_STEPS)
+@for_cases(SEVERAL_STEPS, frames="trained", patches="trained")
 def test_norm_before_an_earlier_step(port, case):
     step = case.config.steps[0]
     tokens = LARGE * case.tokens
@@ -56,7 +56,7 @@ def test_norm_before_an_earlier_step(port, case):
 
 
 @requirement("NORM-3")
-@for_cases()
+@for_cases(frames="trained", patches="trained")
 def test_norm_before_the_last_step(port, case):
     step = case.config.steps[-1]
     tokens = LARGE * case.tokens
@@ -77,7 +77,7 @@ def test_norm_before_the_mlp(port, case):
 
 
 @requirement("NORM-4")
-@for_cases(SEVERAL_STEPS, tiny=True)
+@for_cases(SEVERAL_STEPS, frames="trained", patches="trained", tiny=True)
 def test_epsilon_of_the_norms_of_earlier_steps(port, case):
     for step in case.config.steps[:-1]:
         assert step_prefix(case.config.attention_type, step)
@@ -85,7 +85,7 @@ def test_epsilon_of_the_norms_of_earlier_steps(port, case):
 
 
 @requirement("NORM-5")
-@for_cases(tiny=True)
+@for_cases(frames="trained", patches="trained", tiny=True)
 def test_epsilon_of_norm1(port, case):
     step = case.config.steps[-1]
     agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
@@ -98,6 +98,6 @@ def test_epsilon_of_norm2(port, case):
 
 
 @requirement("NORM-7")
-@for_cases(tiny=True)
+@for_cases(frames="single", tiny=True)
 def test_epsilon_of_the_last_norm(port, case):
     agree(port, case, "classifier")

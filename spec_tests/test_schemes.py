@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spec_tests.golden_vectors import MODELS, golden
+from spec_tests.golden_vectors import EXACT_SIZE, MODELS, golden
 from spec_tests.judging import Question, agree, for_cases, requirement
 
 CLASS_TOKEN, PATCHES = np.s_[:, :1], np.s_[:, 1:]
@@ -75,20 +75,26 @@ def test_temporal_groups_of_more_frames(port, case):
 
 
 @requirement("DIV-2")
-@for_cases(DIVIDED)
+@for_cases(DIVIDED, frames="trained", patches="trained")
 def test_class_token_waits_in_the_temporal_step(port, case):
     class_token_waits(port, case, "temporal")
 
 
 @requirement("DIV-3")
-@for_cases(DIVIDED, frames="trained")
+@for_cases(DIVIDED, frames="trained", patches="trained")
 def test_temporal_fc_inside_the_residual(port, case):
     weights = zeroed(case, "temporal_attn.proj.weight")  # what attention returns is its last bias
     step(port, case, "temporal", weights=weights, look=PATCHES)
 
 
-@requirement("DIV-3")
-@pytest.mark.parametrize("name", [n for n in MODELS if n.startswith("divided")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=requirement("DIV-3" if name in EXACT_SIZE else "DIV-1"))
+        for name in MODELS
+        if name.startswith("divided")
+    ],
+)
 def test_temporal_step_of_the_original(port, name):
     case = golden(name)
     for layer, tokens in enumerate(case.states[:-1]):
@@ -104,13 +110,13 @@ def steps_in_sequence(port, case):
 
 
 @requirement("DIV-4")
-@for_cases(DIVIDED, frames="trained")
+@for_cases(DIVIDED, frames="trained", patches="trained")
 def test_spatial_step_reads_what_the_temporal_one_returned(port, case):
     steps_in_sequence(port, case)
 
 
 @requirement("DIV-5")
-@for_cases(DIVIDED, frames="trained", examples=4)
+@for_cases(DIVIDED, frames="trained", patches="trained", examples=4)
 def test_each_step_has_its_own_weights(port, case):
     """Other weights of one step change nothing in the other."""
     for name, theirs in {"temporal": ".", "spatial": ".temporal_"}.items():
@@ -138,7 +144,7 @@ def test_copies_of_the_class_token_are_averaged(port, case):
 
 
 @requirement("DIV-8")
-@for_cases(DIVIDED, frames="trained")
+@for_cases(DIVIDED, frames="trained", patches="trained")
 def test_spatial_result_is_added_to_what_the_step_got(port, case):
     weights = zeroed(case, "0.attn.proj.weight", "0.attn.proj.bias", "mlp.fc2.weight")
     agree(port, case, "block", weights=weights)

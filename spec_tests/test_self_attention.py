@@ -33,7 +33,7 @@ def test_scores_are_scaled_by_the_width_of_a_head(port, case):
 
 
 @requirement("ATT-3")
-@for_cases(frames="trained", patches="other")
+@for_cases(frames="trained", patches="trained")
 def test_softmax_over_the_keys_of_the_group(port, case):
     last_step(port, case)
 
@@ -82,7 +82,7 @@ def test_merged_heads_are_projected(port, case):
 
 
 @requirement("ATT-8")
-@for_cases(patches="other")
+@for_cases(frames="trained", patches="trained")
 def test_groups_and_clips_do_not_mix(port, case):
     """Other patches in the first group of the first clip change no patch of another group."""
     step = case.config.steps[-1]

@@ -149,7 +149,9 @@ def time_embedding(frames, model, config):
 @torch.no_grad()
 def attention_step(tokens, model, config, layer, grid, step):
     t, _, w = grid
-    return only(RESIDUALS[step], model.blocks[layer], torch.tensor(tokens), len(tokens), t, w).numpy()
+    return only(
+        RESIDUALS[step], model.blocks[layer], torch.tensor(tokens), len(tokens), t, w
+    ).numpy()
 
 
 @torch.no_grad()

@@ -1,7 +1,20 @@
 """Hugging Face `transformers`' TimesformerForVideoClassification by the port interface.
 
 All that is computed is computed by the library's own forward. Hooks read the tokens at a place of
-it, put others there, or silence a residual branch; nothing of the model is written here.
+it, put others there, or silence a residual branch; nothing of the model is written here. Where
+version 5.23.0 breaks a requirement, this is why (lines of `modeling_timesformer.py`):
+
+- DIV-1, DIV-6, DIV-7, MODEL-3, GRAD-3, REFUSE-2: a block of divided attention takes the number of
+  frames from the config, not from the clip (308, 311): another number gives wrong tokens in silence
+  where the two divide each other, else an error. It takes the columns of patches from there too
+  (309, 312): a clip whose patches they do not divide raises.
+- HEAD-3, MODEL-2, MODEL-3, GRAD-4, PROP-3, PROP-4: a space-only model does not average its frames
+  (705, 707): its logits are (b t) labels, and it has no loss for b labels (727).
+- INIT-3: `temporal_dense` starts at random, as every linear layer does (453, 454).
+- INIT-4: the patch projection starts normal, its bias at zero, as a linear layer (453, 456).
+
+Not asked by any requirement: its config refuses a `drop_path_rate` that is not a whole number, so
+here it is 0; and with a single label its loss is the squared error (712, 721).
 """
 
 from contextlib import ExitStack

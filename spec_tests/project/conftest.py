@@ -1,21 +1,18 @@
-"""What the tests of the project share."""
+"""What the tests of the project share. It imports none of the code, whose annotations the suite's
+conftest has checked from its import on."""
 
 from __future__ import annotations
 
 import jaxtyping
 import pytest
-import torch
-
-from spec_tests.porting import Port
-from spec_tests.ports import numpy_float64_port, torch_float64_port
-
-OURS = [Port(numpy_float64_port, "numpy"), Port(torch_float64_port, "torch")]
 
 
-@pytest.fixture(params=OURS, ids=["numpy", "torch"])
+@pytest.fixture(params=["numpy", "torch"])
 def ours(request):
     """Each of our two implementations, by the port interface, in float64."""
-    return request.param
+    from spec_tests.porting import find_port
+
+    return find_port(f"spec_tests.ports.{request.param}_float64_port")
 
 
 @pytest.fixture
@@ -24,16 +21,3 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(autouse=True)
-def one_thread(request, monkeypatch):
-    """Tiny models in one thread, here and in new processes: several would wait for each other."""
-    if request.node.get_closest_marker("full_size"):
-        yield
-        return
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

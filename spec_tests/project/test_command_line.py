@@ -455,8 +455,7 @@ def test_a_video_that_may_not_be_read_does_not_stop_the_rest(run, monkeypatch):
 
 
 @pytest.mark.parametrize("model", ["told.pyth", "space_only.pyth"])
-@pytest.mark.parametrize("ending", ["npz", "safetensors"])
-@pytest.mark.parametrize("backend", ["torch", "numpy"])
+@pytest.mark.parametrize(("ending", "backend"), [("npz", "torch"), ("safetensors", "numpy")])
 @pytest.mark.parametrize("block", [0, 1, 2, None])
 def test_features_hold_what_the_block_returns(run, room, tmp_path, model, ending, backend, block):
     target = tmp_path / "new" / f"x.{ending}"

@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 
 from spec_tests.cases import Case, drawn_cases
+from spec_tests.porting import Port
+from spec_tests.ports import numpy_float64_port, torch_float64_port
 from spec_tests.project.closeness import GRADIENT_BOUND, assert_close
-from spec_tests.project.conftest import OURS
 
-NUMPY, TORCH = OURS
+NUMPY, TORCH = Port(numpy_float64_port, "NumPy"), Port(torch_float64_port, "PyTorch")
 any_geometry = drawn_cases(NUMPY, NUMPY.schemes, ragged=None)
 
 

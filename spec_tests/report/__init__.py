@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from spec_tests.report.html import as_html
 from spec_tests.report.markdown import as_markdown
 from spec_tests.report.terminal import show_groups, show_requirements
 from spec_tests.report.words import STATUSES, Finding, numbers
-from spec_tests.requirements import requirements
+from spec_tests.requirements import named_by, requirements
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.cli.console import printable
+
+NOT_OFFERED = "not offered: "
+"""What the reason begins with for which a test is skipped that the port cannot take."""
 
 OUTCOMES = {"failed": "failed", "passed": "passed", "skipped": "not offered"}
 
@@ -32,12 +36,15 @@ WRITERS = {".json": as_json, ".md": as_markdown, ".html": as_html}
 """How a report is written, by the ending of the file's name."""
 
 
-def verdict_of(report: pytest.TestReport, error: BaseException | None) -> Finding:
-    """What one test found, in a form that travels between processes."""
+def verdict_of(report: pytest.TestReport, error: BaseException | None) -> Finding | None:
+    """What one test found, in a form that travels between processes.
+
+    None for a test that was skipped for a reason of its own, which tells nothing of the port.
+    """
     verdict: Finding = {"outcome": report.outcome}
     if report.skipped:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        return verdict | {"reason": reason.removeprefix("Skipped: ").removeprefix("not offered: ")}
+        _, not_offered, reason = str(error).partition(NOT_OFFERED)
+        return verdict | {"reason": reason} if not_offered else None
     if isinstance(error, Nonconformance):
         told = {"error": error.error, "bound": error.bound, "input": error.given}
         verdict |= {"message": printable(error.message), **told, "worst": error.worst}
@@ -79,6 +86,18 @@ class Report:
             for port in [verdict["port"]] if verdict["port"] else self.ports:
                 for name in verdict["requirements"]:
                     self.verdicts[port][name].append(verdict)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Of a process that the port has ended comes no verdict, only the name of the test."""
+        file, _, test = crashitem.partition("::")
+        if Path(file).parent.name == "project":
+            return
+        name = f"spec_tests.{Path(file).stem}"
+        ids = named_by(getattr(import_module(name), test.partition("[")[0]))
+        failed = {"outcome": "failed", "message": "the port ended the whole process", "input": None}
+        verdict = failed | {"requirements": ids, "port": "", "test": f"{name}.{test}"}
+        report.user_properties.append(("verdict", verdict))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(
@@ -138,6 +157,7 @@ def _is_told(report: pytest.TestReport) -> bool:
 def _finding(name: str, verdicts: list[Finding]) -> Finding:
     """A requirement, and what its tests found; of failures one, if possible on a shrunk input."""
     rule = requirements()[name]
+    verdicts = sorted(verdicts, key=lambda verdict: verdict["test"])  # whoever was the first
     tests = Counter(OUTCOMES[verdict["outcome"]] for verdict in verdicts)
     status = next(status for status in STATUSES if status in tests)
     row = {"id": name, "group": rule.group, "requirement": rule.text, "status": status}

@@ -40,7 +40,7 @@ def in_words(told: Finding) -> str:
     if "golden" in told:
         return ", ".join([f"the original's numbers {told['golden']!r}", *_asked(told)])
     if "config" not in told:
-        return ", ".join(f"{name} {value}" for name, value in told.items())
+        return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
     config = asdict(TimeSformerConfig()) | told["config"]
     b, t, c, height, width = told["clip"]
     size = config["image_size"]

@@ -25,7 +25,7 @@ def conform(
     pytest_args: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Anything else for pytest, such as -- -x -k gelu.", metavar="[-- PYTEST_ARGS]"
+            help="After --, anything else for pytest, such as -- -x -k gelu.", metavar="PYTEST_ARGS"
         ),
     ] = None,
     report: Annotated[

@@ -1,0 +1,125 @@
+"""`timesformer-ref conform`, in the folder of a user who has pytest settings of his own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+from spec_tests.project.processes import afresh
+from timesformer_ref import cli
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+PORT = """
+from spec_tests.ports.numpy_port import forward
+
+NAME = "mine"
+
+def mlp(tokens, weights, config, layer):
+    return tokens
+"""
+
+
+def conform(folder, *arguments):
+    """The exit code, and what the command wrote in this folder."""
+    os.chdir(folder)
+    sys.argv = ["timesformer-ref", "conform", *arguments]
+    written = io.StringIO()
+    with redirect_stdout(written), redirect_stderr(written), pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code or 0, written.getvalue()
+
+
+@pytest.fixture
+def room(tmp_path):
+    """A folder with a port, and all that could disturb or be left behind by a run of pytest."""
+    (tmp_path / "my_port.py").write_text(PORT)
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--nonsense"')
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = nowhere")
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('the conftest of the user')")
+    (tmp_path / "test_mine.py").write_text("def test_mine(): assert False")
+    return tmp_path
+
+
+def test_a_port_is_tested_from_any_folder_and_nothing_is_left_there(room):
+    before = {path.name for path in room.iterdir()}
+    options = [
+        "--report",
+        "report.json",
+        "--report",
+        "report.md",
+        "--port-timeout",
+        "3",
+        "--thorough",
+    ]
+    code, written = afresh(conform, str(room), "my_port.py", *options, "--", "-k", "two_linear")
+    assert code == 1, written
+    assert "conformance of mine" in written
+    found = json.loads((room / "report.json").read_text())
+    assert {row["id"]: row["status"] for row in found["requirements"]} == {"MLP-1": "failed"}
+    assert {path.name for path in room.iterdir()} - before - {"__pycache__"} == {
+        "report.json",
+        "report.md",
+    }
+
+
+@pytest.fixture
+def passed_on(monkeypatch):
+    """What a run of the command hands to pytest."""
+
+    def run(*arguments):
+        handed = []
+        monkeypatch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", "")
+        monkeypatch.setattr(pytest, "main", lambda options: handed.extend(options) or 0)
+        monkeypatch.setattr(sys, "argv", ["timesformer-ref", "conform", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert not left.value.code
+        return handed
+
+    return run
+
+
+def test_options_are_those_of_the_suite(passed_on):
+    handed = passed_on("cmd:./port -x", "--checkpoint", "a.pyth", "--video", "b.mp4", "--thorough")
+    assert set(handed) >= {
+        "--port=cmd:./port -x",
+        "--checkpoint=a.pyth",
+        "--video=b.mp4",
+        "--hypothesis-profile=thorough",
+    }
+    assert not {"--thorough", "None"} & set(passed_on("port.py"))
+    assert passed_on("port.py", "--", "-n", "2")[-2:] == ["-n", "2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["no_port.py"], 4, "--port no_port.py: there is no such file"),
+        (["my_port.py", "--report", "report.txt"], 4, "use a name that ends in .json, .md, .html"),
+        (["my_port.py", "-x"], 2, "No such option: -x"),
+        ([], 2, "Missing argument 'PORT'"),
+    ],
+)
+def test_wrong_use(room, arguments, code, words):
+    found, written = afresh(conform, str(room), *arguments)
+    assert found == code
+    assert words in written
+    assert "Traceback" not in written
+
+
+@pytest.mark.parametrize("missing", ["pytest", "hypothesis", "spec_tests"])
+def test_what_is_missing_is_told_with_the_command_that_installs_it(monkeypatch, capsys, missing):
+    module = sys.modules["timesformer_ref.cli.conform"]
+    monkeypatch.setattr(module, "find_spec", lambda name: name != missing or None)
+    monkeypatch.setattr(sys, "argv", ["timesformer-ref", "conform", "port.py"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1
+    error = capsys.readouterr().err
+    assert error == f"error: {missing} is missing: pip install 'timesformer-ref[test]'\n"

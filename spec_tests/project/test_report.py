@@ -1,0 +1,318 @@
+"""What a run of the suite tells of a port, on the terminal and in files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+from contextlib import redirect_stdout
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spec_tests import test_mlp
+from spec_tests.cases import Case
+from spec_tests.judging import Nonconformance
+from spec_tests.porting import find_port
+from spec_tests.project.processes import afresh
+from spec_tests.report import Report, verdict_of
+from spec_tests.report.html import as_html
+from spec_tests.report.markdown import as_markdown
+from spec_tests.report.words import in_words
+
+SUITE = Path(__file__).parents[1]
+PAGE = SUITE.parent / "docs" / "ports.md"
+FILES = ("report.json", "report.md", "report.html")
+PORT = """
+from spec_tests.ports.numpy_port import *
+from spec_tests.ports import numpy_port
+
+NAME = "mine <b>|*"
+ATTENTION_TYPES = ("joint_space_time",)
+patchify = None
+
+def mlp(tokens, weights, config, layer):
+    return numpy_port.mlp(tokens, weights, config, layer) - 1e-3 * tokens
+
+def segment_indices(total, num_frames):
+    if num_frames == 8 and total > 9:
+        raise ValueError("no <such> video")
+    return numpy_port.segment_indices(total, num_frames)
+"""
+TESTS = (
+    "test_patchify.py::test_projection_of_patches",
+    "test_mlp.py",
+    "test_initialisation.py::test_prefixes_of_steps",
+    "test_checkpoints.py::test_no_pickled_code_runs",
+    "test_input_pipeline.py",
+)
+ARGUMENTS = ("--port=port.py", "-k", "not frames and not views")
+
+
+def suite(folder, *arguments):
+    """The exit code of a run of the suite in this folder, and what it wrote."""
+    os.chdir(folder)
+    written = io.StringIO()
+    with redirect_stdout(written):
+        tests = [str(SUITE / test) for test in TESTS]
+        code = pytest.main([*tests, "-q", "-p", "no:cacheprovider", *arguments])
+    return int(code), written.getvalue()
+
+
+def run(folder, *arguments):
+    return afresh(suite, str(folder), *arguments, env=os.environ | {"COLUMNS": "100"})
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """A folder with a port, its reports, and what the run wrote."""
+    room = tmp_path_factory.mktemp("reports")
+    (room / "port.py").write_text(PORT)
+    reports = [f"--report={name}" for name in FILES]
+    code, written = run(room, *ARGUMENTS, *reports)
+    assert code == 1, written
+    (room / "written").write_text(written)
+    return room
+
+
+@pytest.fixture
+def found(room):
+    return json.loads((room / "report.json").read_text())
+
+
+def row(found, name):
+    return next(row for row in found["requirements"] if row["id"] == name)
+
+
+def test_json_has_every_requirement_that_was_tested(found):
+    assert (found["port"], found["dtype"]) == ("mine <b>|*", "float32")
+    assert found["attention_types"] == ["joint_space_time"]
+    statuses = {row["id"]: row["status"] for row in found["requirements"]}
+    assert (
+        statuses.items()
+        >= {
+            "PATCH-1": "not offered",
+            "MLP-1": "failed",
+            "MLP-2": "failed",
+            "FRAMES-5": "failed",
+            "CKPT-5": "passed",
+        }.items()
+    )
+    assert found["counts"] == {
+        status: list(statuses.values()).count(status)
+        for status in ("failed", "passed", "not offered")
+    }
+    assert found["of"] == 107 > len(statuses)
+
+
+def test_json_of_a_failure(found):
+    failed = row(found, "MLP-1")
+    assert failed["error"] > failed["bound"] > 0
+    assert failed["message"].startswith("mlp: off by")
+    assert failed["hint"]
+    assert failed["tests"] == {"failed": 1, "passed": 0, "not offered": 0}
+    assert failed["test"] == "spec_tests.test_mlp.test_two_linear_layers_on_the_normed_tokens()"
+    assert failed["input"]["clip"] == [2, 1, 1, 1, 1]
+    assert "hidden_dropout_prob" not in failed["input"]["config"]  # as in ViT-Base
+    place, expected, actual = failed["worst"][0]
+    assert place.startswith("[")
+    assert expected != actual
+
+
+def test_a_reported_failure_happens_again(room, found):
+    port = find_port(str(room / "port.py"))
+    failed = row(found, "MLP-2")
+    with pytest.raises(Nonconformance) as failure:
+        test_mlp.test_gelu_is_exact.check(port, Case.from_report(failed["input"]))
+    assert str(failure.value) == failed["message"]
+    assert failure.value.error == failed["error"]
+
+
+def test_what_is_not_offered_is_told_with_the_reason(found):
+    assert row(found, "PATCH-1")["reason"] == "the port has no patchify"
+    partly = row(found, "WEIGHT-2")
+    assert partly["status"] == "passed"
+    assert "the port has not axial; the port has not divided_space_time" in partly["reason"]
+
+
+def test_the_terminal_tells_all_and_each_failure_once(room):
+    written = (room / "written").read_text()
+    assert "FAILURES" not in written
+    assert "short test summary" not in written
+    table, _, failures = written.partition("\nMLP-1  The MLP MUST be")
+    assert "PATCH-1    not offered the port has no patchify\n" in table
+    assert "MLP-1      failed      mlp: off by" in table
+    assert "CKPT-5     passed      Reading a file MUST NOT run code" in table
+    for words in (
+        "\n    at   ",
+        "times the bound of",
+        "input  joint_space_time, video b 2 × t 1 × c 1 × H 1 × W 1, patch 1, width 4, heads 2,",
+        "function mlp, layer 0, float32, seed 0",
+        'again  {"config": {"image_size": 1, "patch_size": 1,',
+        "hint   a gated or ReLU MLP",
+        "(1 of 2 tests failed)",
+    ):
+        assert words in failures
+    assert re.fullmatch(
+        r"(\d+) of 107 requirements were tested: (\d+) failed, (\d+) passed, (\d+) not offered",
+        failures.splitlines()[-2],
+    )
+
+
+def test_no_line_of_the_table_is_too_wide(room):
+    table, _, _ = (room / "written").read_text().partition("\nMLP-1  The MLP MUST be")
+    assert max(map(len, table.partition("conformance")[2].splitlines()[1:])) <= 100
+
+
+def test_markdown_lets_no_name_or_message_pass_for_markup(room):
+    text = (room / "report.md").read_text()
+    assert text.startswith("# Conformance of mine \\<b\\>|\\*\n")
+    assert "```text\nsegment_indices: raised an error: ValueError" in text
+    rows = [line for line in text.splitlines() if line.startswith("| FRAMES-5")]
+    assert "no \\<such\\> video" in rows[0]
+    widths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line[:1] == "|"}
+    assert widths == {4}
+
+
+class Page(HTMLParser):
+    """The tags and the text of a page; every tag is closed in its turn."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_html_is_one_whole_page_that_loads_nothing(room):
+    page = Page((room / "report.html").read_text())
+    assert page.open == []
+    names = {name for _, attributes in page.tags for name in attributes}
+    assert not names & {"src", "srcset", "style", "onclick"}
+    assert {tag for tag, _ in page.tags} & {"link", "script", "img", "b", "main"} == {"b", "main"}
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    anchors = {attributes.get("id") for _, attributes in page.tags}
+    assert links
+    assert {link.removeprefix("#") for link in links} <= anchors
+
+
+def test_html_tells_all_and_lets_no_name_or_message_pass_for_markup(room, found):
+    page = Page((room / "report.html").read_text())
+    assert "Conformance of mine <b>|*" in page.text
+    assert "no <such> video" in page.text
+    for requirement in found["requirements"]:
+        assert requirement["id"] in page.text
+        assert requirement["requirement"].replace("`", "") in page.text
+    assert "prefers-color-scheme: dark" in page.text
+
+
+def test_reports_of_a_port_without_failures(found):
+    whole = found | {"requirements": [r for r in found["requirements"] if r["status"] == "passed"]}
+    assert "Failed" not in as_markdown(whole)
+    assert Page(as_html(whole)).text.count("Failed") == 0
+
+
+def test_several_processes_give_the_same_report(room, found):
+    pytest.importorskip("xdist", reason="pip install pytest-xdist")
+    code, written = run(room, *ARGUMENTS, "--report=again.json", "-n", "2")
+    assert code == 1, written
+    assert json.loads((room / "again.json").read_text()) == found
+
+
+def test_a_crash_of_another_process_is_a_failure():
+    port = find_port("spec_tests.ports.numpy_port")
+    report = Report([port], [])
+    crash = pytest.TestReport("spec_tests/test_mlp.py::test_gelu_is_exact[x]", ("", 0, ""), {},
+                              "failed", "worker 'gw0' crashed", "???")  # fmt: skip
+    report.pytest_handlecrashitem(crash.nodeid, crash)
+    report.pytest_runtest_logreport(crash)
+    (failed,) = report.findings(port.name)["requirements"]
+    assert (failed["id"], failed["status"]) == ("MLP-2", "failed")
+    assert failed["message"] == "the port ended the whole process"
+
+
+def test_a_verdict_travels_as_json():
+    class Failed:
+        outcome, skipped = "failed", False
+
+    worst = [("[0]", np.float32(1), np.float64(2))]
+    error = Nonconformance("off", {"clip": np.int64(3)}, np.float32(2), np.float64(1), worst)
+    verdict = verdict_of(Failed, error)
+    assert verdict["worst"] == [["[0]", 1, 2]]
+    assert verdict["input"] == {"clip": 3}
+    assert type(verdict["error"]) is float
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="needs the checkout")
+def test_the_snippet_that_repeats_a_failure_does(tmp_path, monkeypatch):
+    (snippet,) = re.findall(r"^```py\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "my_port.py").write_text(PORT.replace("1e-3", "1"))
+    monkeypatch.chdir(tmp_path)
+    stops = []
+    monkeypatch.setattr(sys, "breakpointhook", lambda: stops.append(True))
+    with pytest.raises(Nonconformance, match=r"^mlp: off by"):
+        exec(compile(snippet, PAGE.name, "exec"), {})
+    assert stops
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--report=report.txt"], "report.txt: use a name that ends in .json, .md, .html"),
+        (["--report=no/report.md"], "no/report.md: there is no folder no"),
+        (["--port=no_port.py"], "--port no_port.py: there is no such file"),
+        (["--port-timeout=0"], "argument --port-timeout: invalid"),
+    ],
+)
+def test_wrong_options_are_one_line(room, capsys, arguments, words):
+    code, written = afresh(errors_of, str(room), *arguments)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert words in written
+    assert "Traceback" not in written
+
+
+def errors_of(folder, *arguments):
+    """As `suite`, with what is written to standard error."""
+    from contextlib import redirect_stderr
+
+    errors = io.StringIO()
+    with redirect_stderr(errors):
+        code, written = suite(folder, "--port=port.py", *arguments)
+    return code, written + errors.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (
+            {"golden": "divided", "function": "mlp"},
+            "the original's numbers 'divided', function mlp",
+        ),
+        ({"total": 8, "clip": 1, "function": "f"}, "total 8, clip 1, function f"),
+    ],
+)
+def test_other_inputs_in_words(told, words):
+    assert in_words(told) == words
+
+
+def test_an_input_of_vit_base_in_words():
+    case = {"config": {}, "clip": [1, 8, 3, 224, 320], "seed": 0, "dtype": "float64", "tiny": True}
+    assert in_words(case) == (
+        "divided_space_time, video b 1 × t 8 × c 3 × H 224 × W 320, trained for 8 frames of "
+        "224 × 224, patch 16, width 768, heads 12, blocks 12, MLP 3072, labels 400, "
+        "epsilon 1e-06, tiny tokens, float64, seed 0"
+    )

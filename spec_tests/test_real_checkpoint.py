@@ -1,0 +1,148 @@
+"""A real checkpoint through every implementation at hand: collected with --checkpoint only.
+
+The input is a random clip of the trained size, or with --video the centre view of a real one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spec_tests import judging
+from spec_tests.judging import Answer, Question, requirement
+from spec_tests.porting import NotOffered, Port, find_port
+from timesformer_ref.checkpoints import CheckpointError, load_checkpoint
+from timesformer_ref.choosing import choose_preprocessing
+from timesformer_ref.config import Grid, TimeSformerConfig
+from timesformer_ref.video import VideoError, read_clip
+
+TRANSFORMERS = ("joint_space_time", "divided_space_time")
+"""The schemes that `transformers` answers as the original does, for clips of the trained size."""
+
+
+@dataclass(frozen=True)
+class Real:
+    """A case like any other, but that nobody drew it.
+
+    checkpoint, film: what was asked for.
+    """
+
+    checkpoint: str
+    film: str | None
+    config: TimeSformerConfig
+    weights: dict[str, np.ndarray]
+    video: np.ndarray
+
+    @property
+    def clip(self) -> tuple[int, ...]:
+        """The shape of the video, b t c H W."""
+        return self.video.shape
+
+    @property
+    def grid(self) -> Grid:
+        """Frames, rows and columns of the clip's patches."""
+        return self.config.clip_grid(self.clip)
+
+    def describe(self) -> dict[str, Any]:
+        """What it takes to find this case again, for a report."""
+        return {"checkpoint": self.checkpoint, "video": self.film}
+
+
+def read(checkpoint: str, film: str | None) -> Real:
+    """The case of a file, a folder or a hub id, and of a video's middle view in `classify`."""
+    loaded = load_checkpoint(checkpoint)
+    config = loaded.config
+    if film:
+        _, video, _ = read_clip(film, choose_preprocessing(loaded)).video[:, None]
+    else:
+        size = config.num_channels, config.image_size, config.image_size
+        rng = np.random.default_rng(0)
+        video = rng.standard_normal((1, config.num_frames, *size), np.float32)
+    return Real(checkpoint, film, config, loaded.arrays(np.float64), np.float64(video))
+
+
+def peers(case: Real) -> list[Port]:
+    """This project's two, and `transformers` where it is installed and can take the case."""
+    names = ["numpy_port", "torch_port"]
+    installed = importlib.util.find_spec("transformers") is not None
+    if installed and case.config.attention_type in TRANSFORMERS and case.grid == case.config.grid:
+        names.append("transformers_port")
+    return [find_port(f"spec_tests.ports.{name}") for name in names]
+
+
+class Comparison:
+    """The logits of every implementation; reference, bound and each of them run once."""
+
+    def __init__(self, case: Real) -> None:
+        self.case = case
+        self.peers = {port.name: port for port in peers(case)}
+        self.questions: dict[str, Question] = {}
+        self.answers: dict[str, Answer] = {}
+
+    def question(self, port: Port) -> Question:
+        """The port's question, with what an earlier one has worked out.
+
+        Raises NotOffered where the port lacks the scheme.
+        """
+        scheme = self.case.config.attention_type
+        if scheme not in port.schemes:
+            raise NotOffered(f"the port has not {scheme}")
+        if port.name not in self.questions:
+            question = Question(port, self.case, "forward")
+            for earlier in self.questions.values():
+                question.expected = earlier.expected
+                if earlier.port.dtype == port.dtype:
+                    question.allowed = earlier.allowed
+            self.questions[port.name] = question
+        return self.questions[port.name]
+
+    def answer(self, port: Port) -> Answer:
+        """The port's logits."""
+        if port.name not in self.answers:
+            self.answers[port.name] = self.question(port).answer()
+        return self.answers[port.name]
+
+
+@cache
+def compare(checkpoint: str, film: str | None) -> Comparison:
+    """What was asked for on the command line; it ends the run where it cannot be read."""
+    try:
+        return Comparison(read(checkpoint, film))
+    except (CheckpointError, VideoError, ValueError) as error:
+        raise pytest.Collector.CollectError(str(error)) from error
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "peer" in metafunc.fixturenames:
+        option, tested = metafunc.config.option, {port.name for port in metafunc.config.ports}
+        names = compare(option.checkpoint, option.video).peers if option.checkpoint else ()
+        metafunc.parametrize("peer", [name for name in names if {name} != tested])
+
+
+@pytest.fixture
+def comparison(request, monkeypatch):
+    option = request.config.option
+    if not option.checkpoint:
+        pytest.skip("give --checkpoint FILE")
+    monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run tells enough
+    return compare(option.checkpoint, option.video)
+
+
+@requirement("MODEL-2", "MODEL-5")
+def test_logits_of_the_reference(port, comparison):
+    question = comparison.question(port)
+    question.compare(comparison.answer(port), question.expected)
+
+
+@requirement("MODEL-2", "MODEL-5")
+def test_logits_of_another_implementation(port, comparison, peer):
+    other = comparison.peers[peer]
+    own, theirs = (comparison.question(p).allowed[""] for p in (port, other))
+    question = Question(port, comparison.case, "forward")
+    question.allowed = {"": own + theirs}
+    question.compare(comparison.answer(port), comparison.answer(other), f"from {peer}")
