@@ -11,8 +11,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from einops import rearrange
-
 from suite_pages import conformance_page, mutants_page
+
 from timesformer_ref.config import SCHEMES, STEPS, Step, TimeSformerConfig, step_prefix
 from timesformer_ref.variants import VARIANTS
 from timesformer_ref.weights import (

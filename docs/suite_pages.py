@@ -25,37 +25,54 @@ def cell(rows: list[dict[str, Any]]) -> str:
     return "✓"
 
 
-def conformance_page(data: Path) -> str:
-    """The matrix of ports against groups of requirements, and every failure."""
-    reports = list(json.loads(data.read_text("utf-8")).values())
-    groups = list(dict.fromkeys(rule.group for rule in requirements().values()))
+def matrix(reports: list[dict[str, Any]]) -> str:
+    """Groups of requirements against ports."""
     lines = [["", *(report["title"] for report in reports)], ["---"] * (1 + len(reports))]
-    for group in groups:
+    for group in dict.fromkeys(rule.group for rule in requirements().values()):
         of = [[r for r in report["requirements"] if r["group"] == group] for report in reports]
         lines.append([group, *map(cell, of)])
-    totals = [
-        f"{report['counts']['passed']} of {len(report['requirements'])}" for report in reports
-    ]
-    lines.append(["**passed**", *totals])
+    lines.append(["**passed**", *(passed(report) for report in reports)])
     lines.append(["seconds", *(str(report["seconds"]) for report in reports)])
-    matrix = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"""# Conformance
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def passed(report: dict[str, Any]) -> str:
+    """How many requirements a port passes."""
+    return f"{report['counts']['passed']} of {len(report['requirements'])}"
+
+
+def conformance_page(data: Path) -> str:
+    """The matrix of ports against groups of requirements, and every failure."""
+    reports = json.loads(data.read_text("utf-8"))
+    own = [report for name, report in reports.items() if name.startswith(("numpy", "torch"))]
+    others = [report for report in reports.values() if report not in own]
+    return f"""---
+hide: [toc]
+---
+
+# Conformance
 
 Ports against the groups of the [specification](specification.md): ✓ all requirements passed, a
-number how many, – a group that the port does not offer. Every column is a run of the suite; this page
-is made from their reports.
+number how many, – a group that the port does not offer. Every column is a run of the suite; this
+page is made from their reports.
 
-{matrix}
+## This project's implementations
 
-{"".join(map(failures, reports))}## Run it
+{matrix(own)}
+
+## Other ports
+
+{matrix(others)}
+
+{"".join(map(failures, reports.values()))}## Run it
 
 ```text
 python -m spec_tests.matrix --json docs/data/conformance.json
 ```
 
-`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, and the original
-a checkout of [its repository](https://github.com/facebookresearch/TimeSformer), whose folder the
-variable `TIMESFORMER_ORIGINAL` names.
+`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, and the
+original a checkout of [its repository](https://github.com/facebookresearch/TimeSformer), whose
+folder the variable `TIMESFORMER_ORIGINAL` names.
 """
 
 
@@ -64,8 +81,10 @@ def failures(report: dict[str, Any]) -> str:
     failed = [row for row in report["requirements"] if row["status"] == "failed"]
     if not failed:
         return ""
-    lines = [["requirement", "what happened"], ["---", "---"]]
-    lines += [[linked(row["id"]), row["message"].replace("|", "\\|")] for row in failed]
+    lines = [["requirement", "what happened", "why"], ["---"] * 3]
+    for row in failed:
+        told = row["message"].replace("|", "\\|")
+        lines.append([linked(row["id"]), told, report["defects"].get(row["id"], "")])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"## What {report['title']} fails\n\n{table}\n\n"
 
@@ -80,7 +99,11 @@ def mutants_page(data: Path) -> str:
         name = f"`{mutant.name}`"
         lines.append([name, mutant.mistake, linked(row["requirement"]), told, given(row["input"])])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"""# Mutants
+    return f"""---
+hide: [toc]
+---
+
+# Mutants
 
 The suite is itself tested. Each of these {len(MUTANTS)} wrong ports is the NumPy implementation
 with a small patch (`spec_tests/mutants/table.py`); many of the mistakes are those of public ports.

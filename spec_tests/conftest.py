@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.checkpoint and config.option.markexpr != "full_size":
         # the other models are tiny, and threads that share them only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if not config.option.port:
+    if config.option.port:
+        with suppress(ValueError):  # not the main thread
+            # as Ctrl-C, so that what was found is reported and the port's program ended
+            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+            config.add_cleanup(lambda: signal.signal(signal.SIGTERM, before))
+    else:
         import jaxtyping
 
         jaxtyping.install_import_hook("timesformer_ref", "beartype.beartype")

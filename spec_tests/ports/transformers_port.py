@@ -1,20 +1,10 @@
 """Hugging Face `transformers`' TimesformerForVideoClassification by the port interface.
 
 All that is computed is computed by the library's own forward. Hooks read the tokens at a place of
-it, put others there, or silence a residual branch; nothing of the model is written here. Where
-version 5.23.0 breaks a requirement, this is why (lines of `modeling_timesformer.py`):
+it, put others there, or silence a residual branch; nothing of the model is written here.
 
-- DIV-1, DIV-6, DIV-7, MODEL-3, GRAD-3, REFUSE-2: a block of divided attention takes the number of
-  frames from the config, not from the clip (308, 311): another number gives wrong tokens in silence
-  where the two divide each other, else an error. It takes the columns of patches from there too
-  (309, 312): a clip whose patches they do not divide raises.
-- HEAD-3, MODEL-2, MODEL-3, GRAD-4, PROP-3, PROP-4: a space-only model does not average its frames
-  (705, 707): its logits are (b t) labels, and it has no loss for b labels (727).
-- INIT-3: `temporal_dense` starts at random, as every linear layer does (453, 454).
-- INIT-4: the patch projection starts normal, its bias at zero, as a linear layer (453, 456).
-
-Not asked by any requirement: its config refuses a `drop_path_rate` that is not a whole number, so
-here it is 0; and with a single label its loss is the squared error (712, 721).
+Its config refuses a `drop_path_rate` that is not a whole number, so here it is 0; and with a single
+label its loss is the squared error. No requirement asks for these two.
 """
 
 from contextlib import ExitStack
@@ -31,6 +21,25 @@ from timesformer_ref.checkpoints.hugging_face import (
 )
 
 NAME = "transformers"
+_FRAMES = "frames and columns of patches are taken from the config, not from the clip (308 to 312)"
+_SPACE_ONLY = "a space-only model does not average its frames (705, 707), and has no loss (727)"
+_START = "every linear layer and convolution starts the same: normal, its bias at zero (453 to 456)"
+DEFECTS = {
+    "DIV-1": _FRAMES,
+    "DIV-6": _FRAMES,
+    "DIV-7": _FRAMES,
+    "HEAD-3": _SPACE_ONLY,
+    "MODEL-2": _SPACE_ONLY,
+    "MODEL-3": _FRAMES,
+    "GRAD-3": _FRAMES,
+    "GRAD-4": _SPACE_ONLY,
+    "INIT-3": _START,
+    "INIT-4": _START,
+    "PROP-4": _SPACE_ONLY,
+    "REFUSE-2": _FRAMES,
+}
+"""What the library does (version 5.23.0, lines of `modeling_timesformer.py`) where it breaks a
+requirement: no more and no less than the suite finds."""
 RESIDUALS = {"temporal_dense", "attention.output", "output"}
 """The modules of a block whose results are added to the tokens: temporal step, last step, MLP."""
 
