@@ -1,6 +1,6 @@
 """This project's PyTorch implementation by the port interface, compiled: the model as a whole.
 
-A compilation takes seconds, so this port offers the original's three schemes only.
+A compilation takes seconds, so this port offers the published models' scheme only.
 """
 
 import torch
@@ -9,6 +9,7 @@ from spec_tests.ports import torch_port
 from spec_tests.ports.torch_port import array, tensor
 
 NAME = "timesformer_ref (PyTorch, compiled)"
+ATTENTION_TYPES = ("divided_space_time",)
 STATIC_SHAPES = True
 
 torch._dynamo.config.recompile_limit = 10_000  # else it runs uncompiled, unnoticed, after eight

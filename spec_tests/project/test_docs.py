@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def test_the_readme_and_the_home_page_have_the_same_commands():
     readme, home = (blocks(ROOT / name, "sh") for name in ("README.md", "docs/index.md"))
     assert readme == home
     assert len(readme) == 2
+
+
+@pytest.mark.parametrize("name", ["conformance", "mutants"])
+def test_pages_about_the_suite_are_those_of_the_last_runs(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    write = getattr(import_module("suite_pages"), f"{name}_page")
+    written = write(ROOT / "docs" / "data" / f"{name}.json")
+    assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == written
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
