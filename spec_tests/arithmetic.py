@@ -99,6 +99,8 @@ class Noisy(np.ndarray):
         return x + arithmetic.spacing(x) * self.rng.uniform(-1, 1, x.shape)
 
     def _like(self, result: Any) -> Any:
+        if np.ndim(result) == 0:
+            return np.float64(result)  # as of plain arrays
         return each_array(partial(noisy, self.arithmetic, self.rng), result)
 
 

@@ -5,8 +5,9 @@ With --checkpoint FILE also a real one, and with --video FILE on a real clip.
 
 from __future__ import annotations
 
+import json
 import pickle
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,50 @@ def test_a_hugging_face_folder(port, case, tmp_path):
     files = {path.name for path in (tmp_path / "folder").iterdir()}
     assert {"config.json", "model.safetensors"} <= files
     runs_as_before(port, case, load_checkpoint(tmp_path / "folder"))
+
+
+TO_HUGGING_FACE = {
+    "cls_token": "timesformer.embeddings.cls_token",
+    "pos_embed": "timesformer.embeddings.position_embeddings",
+    "time_embed": "timesformer.embeddings.time_embeddings",
+    "patch_embed.proj": "timesformer.embeddings.patch_embeddings.projection",
+    "temporal_norm1": "temporal_layernorm",
+    "temporal_attn.qkv": "temporal_attention.attention.qkv",
+    "temporal_attn.proj": "temporal_attention.output.dense",
+    "temporal_fc": "temporal_dense",
+    "norm1": "layernorm_before",
+    "attn.qkv": "attention.attention.qkv",
+    "attn.proj": "attention.output.dense",
+    "norm2": "layernorm_after",
+    "mlp.fc1": "intermediate.dense",
+    "mlp.fc2": "output.dense",
+    "norm": "timesformer.layernorm",
+    "head": "classifier",
+}
+"""The library's names, written down again: one table can be wrong in both directions."""
+
+
+def hugging_face_name(name):
+    layer, _, kind = name.rpartition(".")
+    if name.startswith("blocks."):
+        _, number, layer = layer.split(".", 2)
+        return f"timesformer.encoder.layer.{number}.{TO_HUGGING_FACE[layer]}.{kind}"
+    return TO_HUGGING_FACE.get(name) or f"{TO_HUGGING_FACE[layer]}.{kind}"
+
+
+@requirement("CKPT-2", "CKPT-3")
+@pytest.mark.parametrize("heads", [2, 4])
+def test_a_folder_by_the_librarys_names(port, case, tmp_path, heads):
+    """Written without this project's writer; the config alone tells the number of heads."""
+    case = replace(case, config=replace(case.config, num_attention_heads=heads))
+    config = asdict(case.config) | {"model_type": "timesformer", "drop_path_rate": 0}
+    labels = {str(i): f"label {i}" for i in range(config.pop("num_labels"))}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"id2label": labels}))
+    named = {hugging_face_name(n): np.float32(w) for n, w in case.weights.items()}
+    save_file(named, tmp_path / "model.safetensors")
+    found = load_checkpoint(tmp_path)
+    assert found.config.num_attention_heads == heads
+    runs_as_before(port, case, found)
 
 
 @requirement("CKPT-3")

@@ -107,6 +107,10 @@ def test_normal_weights(port, attention_type):
         found = f"has mean {w.mean():.4f}, deviation {w.std():.4f}; expected 0 and 0.02"
         right = abs(w.mean()) < error and abs(w.std() - 0.02) < error / np.sqrt(2)
         fresh.require(name, right and np.abs(w).max() <= 2, found)
+        beyond, normal = np.mean(np.abs(w) > 0.04), 0.0455
+        error = DEVIATIONS * np.sqrt(normal * (1 - normal) / w.size)
+        found = f"has {beyond:.1%} beyond two deviations, expected {normal:.1%}"
+        fresh.require(name, abs(beyond - normal) < error, found)
 
 
 @requirement("INIT-2")
@@ -148,8 +152,10 @@ def test_a_function_of_the_seed(port, attention_type):
     first, again, other = (Fresh(port, attention_type, seed) for seed in (1, 1, 2))
     for name, w in first.weights.items():
         first.require(name, np.array_equal(w, again.weights[name]), "differs for the same seed")
-    same = np.array_equal(first.weights["pos_embed"], other.weights["pos_embed"])
-    first.require("pos_embed", not same, "is the same for seeds 1 and 2")
+    for name, weight in weight_table(first.config).items():
+        if weight.start in ("normal", "fan_in"):
+            same = np.array_equal(first.weights[name], other.weights[name])
+            first.require(name, not same, "is the same for seeds 1 and 2")
 
 
 def forward_on(port, weights, config, seed=0):
@@ -185,6 +191,20 @@ def test_weights_from_an_image_vit(port, name):
     case, found, expected = from_image_vit(name)
     exact(found, expected, expected.keys() - {"pos_embed"})
     forward_on(port, found, case.config)
+
+
+@requirement("INIT-6")
+@pytest.mark.parametrize("attention_type", [s for s in sorted(SCHEMES) if len(SCHEMES[s]) > 1])
+def test_every_step_starts_from_the_one_attention(port, attention_type):
+    config = model(attention_type)
+    vit, fresh = image_vit(config), initial_weights(config, 0)
+    found = weights_from_image_vit(vit, config)
+    for name in (n for n in found if "attn." in n or "norm1." in n):
+        block, layer = name.split(".", 2)[:2], name.split(".", 2)[2]
+        of = ".".join([*block, layer.partition("_")[2] or layer])
+        exact(found, {name: vit[of]}, [name])
+    exact(found, fresh, [n for n in found if "_fc." in n or n == "time_embed"])
+    forward_on(port, found, config)
 
 
 @requirement("INIT-7")

@@ -101,6 +101,12 @@ def test_positions_are_spaced_in_float32_and_cut(port, clip):
     exactly(port, "frame_indices", dict(zip(ARGUMENTS, clip, strict=True)))
 
 
+@requirement("FRAMES-3")
+def test_a_single_frame_is_at_the_start(port):
+    arguments = dict(total=100, fps=30.0, num_frames=1, sampling_rate=8, clip=1, num_clips=2)
+    exactly(port, "frame_indices", arguments, [46])
+
+
 @requirement("FRAMES-5")
 def test_segments_of_the_original(port):
     for row in rows("segment_sampling.json"):

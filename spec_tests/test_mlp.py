@@ -36,6 +36,12 @@ def test_result_is_added_to_the_tokens(port, case):
 
 @requirement("MLP-3")
 @for_cases(examples=4)
+def test_class_token_passes_too(port, case):
+    agree(port, case, "mlp", look=np.s_[:, :1])
+
+
+@requirement("MLP-3")
+@for_cases(examples=4)
 def test_each_token_on_its_own(port, case):
     """The class token alone changes; the patches stay."""
     tokens = case.tokens.copy()

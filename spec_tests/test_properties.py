@@ -24,9 +24,7 @@ SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
 BLOCKS = ("forward", "patchify", "time_embedding", "attention_step", "mlp", "block", "classifier")
 
 
-@requirement("PROP-1")
-@for_cases(rather=ACROSS_FRAMES, frames="trained", patches="trained", batch=3)
-def test_clips_of_a_batch_do_not_influence_each_other(port, case):
+def clips_alone_and_together(port, case):
     batch = Question(port, case, "forward")
     together = batch.answer()[""]
     for i in range(3):
@@ -34,6 +32,18 @@ def test_clips_of_a_batch_do_not_influence_each_other(port, case):
         alone = Question(port, case, "forward", video=clip).answer()[""][:1]
         expected = np.concatenate([together[:i], alone, together[i + 1 :]])
         batch.compare({"": together}, {"": expected}, f"when clip {i} stands with others")
+
+
+@requirement("PROP-1")
+@for_cases(ACROSS_FRAMES, frames="trained", patches="trained", batch=3)
+def test_clips_of_a_batch_do_not_influence_each_other(port, case):
+    clips_alone_and_together(port, case)
+
+
+@requirement("PROP-1")
+@for_cases(("space_only",), frames="single", patches="trained", batch=3, examples=4)
+def test_frames_of_a_batch_do_not_influence_each_other(port, case):
+    clips_alone_and_together(port, case)
 
 
 @requirement("PROP-2")
@@ -73,6 +83,12 @@ def test_arguments_stay_as_they_were(port, case, function):
 )
 def test_axes_of_length_one(port, case, function):
     agree(port, case, function, step=case.config.steps[-1])
+
+
+@requirement("PROP-3")
+@for_cases(ANY_GRID, frames="single", patches="single", batch=1, examples=4)
+def test_gradients_of_a_single_clip(port, case):
+    agree(port, case, "gradients")
 
 
 @requirement("PROP-3")

@@ -73,8 +73,14 @@ def test_heads_are_merged_in_their_order(port, case):
 
 
 @requirement("ATT-7")
+@for_cases(frames="trained", patches="trained", hidden_size=6, num_attention_heads=1)
+def test_a_single_head_is_projected_too(port, case):
+    last_step(port, case)
+
+
+@requirement("ATT-7")
 @for_cases(frames="trained", patches="trained")
-def test_merged_heads_are_projected(port, case):
+def test_projection_has_a_bias(port, case):
     weights = changed(case, ("attn.qkv.weight", "attn.qkv.bias"), np.zeros_like)
     if not case.config.qkv_bias:
         weights = changed(case, "attn.qkv.weight", lambda w: w / 8)
