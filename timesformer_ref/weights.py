@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Literal, NamedTuple, TypeVar
 
@@ -111,7 +112,8 @@ class Weight:
     hugging_face: str
 
 
-def weight_table(config: TimeSformerConfig) -> dict[str, Weight]:
+@cache
+def weight_table(config: TimeSformerConfig) -> Mapping[str, Weight]:
     """Every weight of a model by its name in the original's state dict, in the order of use."""
     lengths = {
         "1": 1,
