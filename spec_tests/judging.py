@@ -67,12 +67,15 @@ class Question:
     """A function of a port, asked about a case.
 
     look: which part of the answer counts. changes: arguments by name in place of the case's own;
-    layer 0 unless told.
+    layer 0 unless told. Raises NotOffered for a scheme that the port has not.
     """
 
     def __init__(
         self, port: Port, case: Any, function: str, look: Any = ..., **changes: Any
     ) -> None:
+        scheme = getattr(getattr(case, "config", None), "attention_type", None)
+        if scheme not in (None, *port.schemes):
+            raise NotOffered(f"the port has not {scheme}")
         self.port, self.case, self.function, self.look = port, case, function, look
         self.right = getattr(reference, function)
         names = inspect.signature(self.right).parameters
