@@ -19,6 +19,14 @@ Weights = dict[str, np.ndarray]
 Pick = Callable[[int, int], int]
 """Chooses a whole number between two, both included."""
 
+ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
+"""The schemes of which some step looks across frames: one class token a clip, and time vectors."""
+
+ANY_GRID = tuple(s for s in SCHEMES if s != "sparse_local_global")
+"""The schemes whose groupings divide any clip."""
+
+SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
+
 TINY = 1e-3
 """Standard deviation of tiny tokens: their variance is LayerNorm's epsilon."""
 

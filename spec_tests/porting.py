@@ -127,6 +127,13 @@ class Port:
             raise Refusal(_in_a_line(error), type(error).__name__) from error
         return _arrays(answer)
 
+    def offered(self, schemes: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the schemes that the port has. Raises NotOffered where it has none of them."""
+        found = tuple(scheme for scheme in schemes if scheme in self.schemes)
+        if not found:
+            raise NotOffered(f"the port has not {' or '.join(schemes)}")
+        return found
+
     def close(self) -> None:
         """End the port's program, where it is one."""
         getattr(self.functions, "close", lambda: None)()

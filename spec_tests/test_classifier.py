@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spec_tests.cases import ACROSS_FRAMES
 from spec_tests.golden_vectors import MODELS, golden
 from spec_tests.judging import Question, agree, for_cases, requirement
-from timesformer_ref.config import SCHEMES
-
-ONE_CLASS_TOKEN = tuple(s for s in SCHEMES if s != "space_only")
 
 
 @requirement("HEAD-1")
-@for_cases(ONE_CLASS_TOKEN)
+@for_cases(ACROSS_FRAMES)
 def test_last_norm_then_one_linear_layer(port, case):
     agree(port, case, "classifier", tokens=2 + 4 * case.tokens)
 
 
 @requirement("HEAD-2")
-@for_cases(ONE_CLASS_TOKEN, examples=4)
+@for_cases(ACROSS_FRAMES, examples=4)
 def test_logits_are_made_of_the_class_token_alone(port, case):
     tokens = case.tokens.copy()
     tokens[:, 1:] += case.numbers("other patches", tokens[:, 1:].shape)

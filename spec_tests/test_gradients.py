@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from spec_tests import reference
+from spec_tests.cases import ACROSS_FRAMES
 from spec_tests.golden_vectors import WITH_GRADIENTS, golden
 from spec_tests.judging import ROUNDINGS, Question, agree, for_cases, requirement
-from timesformer_ref.config import SCHEMES
 from timesformer_ref.numpy_blocks.classifier import cross_entropy
 from timesformer_ref.weights import part
-
-ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
 
 STENCIL = {-3: -1 / 60, -2: 9 / 60, -1: -45 / 60, 1: 45 / 60, 2: -9 / 60, 3: 1 / 60}
 """A derivative from six values a step apart, right to the sixth power of the step."""

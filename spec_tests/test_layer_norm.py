@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from spec_tests.cases import SEVERAL_STEPS
 from spec_tests.judging import agree, for_cases, requirement
-from timesformer_ref.config import SCHEMES
 
 LARGE = 16.0
 """Tokens so much larger than 1 that no usual epsilon shows."""
-
-SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
 
 
 def with_changes(case, changes):

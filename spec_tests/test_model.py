@@ -6,11 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from spec_tests.cases import ACROSS_FRAMES
 from spec_tests.golden_vectors import EXACT_SIZE, MODELS, golden
 from spec_tests.judging import Question, agree, for_cases, requirement
-from timesformer_ref.config import SCHEMES
-
-ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
 
 
 @requirement("MODEL-1")

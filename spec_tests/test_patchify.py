@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from einops import rearrange
 
-from spec_tests.cases import Case
+from spec_tests.cases import ANY_GRID, Case
 from spec_tests.golden_vectors import FOLDER, MODELS, golden
 from spec_tests.judging import Question, agree, for_cases, may_refuse, requirement
 from timesformer_ref.config import TimeSformerConfig
@@ -110,7 +110,7 @@ def grid_of_pixels(port, side, height, width):
     config = TimeSformerConfig(
         image_size=side, patch_size=1, num_channels=1, num_frames=2, hidden_size=4,
         num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
-        attention_type=next(s for s in port.schemes if s != "sparse_local_global"),
+        attention_type=port.offered(ANY_GRID)[0],
     )  # fmt: skip
     return Case(config, (1, 2, 1, height, width), dtype=port.dtype)
 

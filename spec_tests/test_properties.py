@@ -10,17 +10,14 @@ import pytest
 import torch
 from einops import rearrange
 
-from spec_tests.cases import Case
+from spec_tests.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
 from spec_tests.judging import Nonconformance, NotJudged, Question, agree, for_cases, requirement
-from spec_tests.porting import NotOffered, Refusal
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from spec_tests.porting import Refusal
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.weights import part
 
-ANY_GRID = tuple(s for s in SCHEMES if s != "sparse_local_global")
 NO_ORDER_IN_TIME = ("joint_space_time", "divided_space_time", "axial")
 NO_ORDER_IN_SPACE = ("joint_space_time", "divided_space_time")
-ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
-SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
 BLOCKS = ("forward", "patchify", "time_embedding", "attention_step", "mlp", "block", "classifier")
 
 
@@ -166,20 +163,22 @@ def moved(case, places):
     return {"video": video, "weights": case.weights | {"pos_embed": positions}}
 
 
-@requirement("PROP-7")
-@for_cases(NO_ORDER_IN_SPACE, frames="trained", patches="trained")
-def test_patches_may_change_places_with_their_positions(port, case):
+def patches_change_places(port, case):
     _, h, w = case.grid
     what = "when patches change places together with their positions"
     same_logits(port, case, what, **moved(case, shuffled(case, h * w)))
+
+
+@requirement("PROP-7")
+@for_cases(NO_ORDER_IN_SPACE, frames="trained", patches="trained")
+def test_patches_may_change_places_with_their_positions(port, case):
+    patches_change_places(port, case)
 
 
 @requirement("PROP-7")
 @for_cases(("space_only",), frames="single", patches="trained")
 def test_patches_of_a_frame_may_change_places_with_their_positions(port, case):
-    _, h, w = case.grid
-    what = "when patches change places together with their positions"
-    same_logits(port, case, what, **moved(case, shuffled(case, h * w)))
+    patches_change_places(port, case)
 
 
 @requirement("PROP-7")
@@ -243,8 +242,6 @@ def test_one_frame_of_a_joint_model_is_an_image(port, case):
 
 def unlike(port, attention_type, clip):
     """A clip of 4 x 4 patches trained, of another number of frames, rows and columns."""
-    if attention_type not in port.schemes:
-        raise NotOffered(f"the port has not {attention_type}")
     config = TimeSformerConfig(
         image_size=8, patch_size=2, num_channels=1, num_frames=4, hidden_size=4,
         num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
@@ -271,7 +268,7 @@ def test_a_clip_that_a_grouping_cannot_divide_is_refused(port, clip):
 @requirement("REFUSE-2")
 @pytest.mark.parametrize("clip", [(2, 4, 4), (8, 4, 4), (5, 4, 4), (4, 2, 8), (4, 3, 5)])
 def test_a_clip_of_another_size_is_refused_or_classified_rightly(port, clip):
-    scheme = next(s for s in reversed(port.schemes) if s != "sparse_local_global")
+    scheme = port.offered(ANY_GRID)[-1]
     case = unlike(port, scheme, clip)
     try:
         agree(port, case, "forward")

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from spec_tests import reference
-from spec_tests.cases import Case
+from spec_tests.cases import ACROSS_FRAMES, Case
 from spec_tests.golden_vectors import MODELS, golden
 from spec_tests.judging import agree, for_cases, requirement
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
 
 CLASS_TOKEN, PATCHES = np.s_[:, :1], np.s_[:, 1:]
-ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
 LONGER = ("divided_longer_clip", "divided_double_clip", "joint_longer_clip")
 SHORTER = (
     "divided_shorter_clip",
@@ -82,11 +81,10 @@ def test_clips_of_a_divisor_of_the_frames(port, case):
 @requirement("TIME-6")
 @pytest.mark.parametrize(("trained", "frames"), [(26, 22), (14, 46), (2, 82), (104, 22)])
 def test_nearest_is_computed_in_float32(port, trained, frames):
-    schemes = [s for s in ACROSS_FRAMES if s in port.schemes]
     config = TimeSformerConfig(
         image_size=2, patch_size=1, num_channels=1, num_frames=trained, hidden_size=4,
         num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
-        attention_type=schemes[0],
+        attention_type=port.offered(ACROSS_FRAMES)[0],
     )  # fmt: skip
     case = Case(config, (1, frames, 1, 2, 2), dtype=port.dtype)
     agree(port, case, "time_embedding", look=PATCHES)

@@ -10,7 +10,6 @@ import collections
 import importlib
 import os
 import sys
-from contextlib import ExitStack
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import nn
 
 from spec_tests.porting import BadPort
+from spec_tests.ports.hooks import entering, leaving, silent
 
 NAME = "the original"
 RESIDUALS = {"temporal": "temporal_fc", "spatial": "attn", "joint": "attn", "mlp": "mlp"}
@@ -61,10 +61,6 @@ class Registry:
 vit, losses = import_original(os.environ.get("TIMESFORMER_ORIGINAL"))
 
 
-class Reached(Exception):
-    """The run came to the place that was asked about; holds the tokens."""
-
-
 def build(config):
     return vit.VisionTransformer(
         img_size=config.image_size,
@@ -101,31 +97,10 @@ def blank(clips, frames, config):
     return torch.zeros(clips, config.num_channels, frames, side, side)
 
 
-def entering(place, model, video):
-    """The tokens that enter a module when the model runs; the run ends there."""
-
-    def stop(_, args):
-        raise Reached(args[0])
-
-    try:
-        with place.register_forward_pre_hook(stop):
-            model(video)
-    except Reached as reached:
-        return reached.args[0]
-
-
-def leaving(place, tokens):
-    """Whatever enters the module, these leave it."""
-    return place.register_forward_hook(lambda *_: torch.tensor(tokens))
-
-
 def only(residual, block, *args):
     """The block's answer when its other branches add zeros."""
-    with ExitStack() as stack:
-        for name, module in block.named_children():
-            if name in set(RESIDUALS.values()) - {residual}:
-                zeros = module.register_forward_hook(lambda *args: torch.zeros_like(args[-1]))
-                stack.enter_context(zeros)
+    others = set(RESIDUALS.values()) - {residual}
+    with silent(m for name, m in block.named_children() if name in others):
         return block(*args)
 
 
@@ -136,14 +111,15 @@ def forward(video, model, config):
 
 @torch.no_grad()
 def patchify(video, model, config):
-    return entering(model.pos_drop, model, clip(video)).unflatten(0, video.shape[:2]).numpy()
+    frames = entering(model.pos_drop, lambda: model(clip(video)))
+    return frames.unflatten(0, video.shape[:2]).numpy()
 
 
 @torch.no_grad()
 def time_embedding(frames, model, config):
     b, t, *tokens = frames.shape
-    with leaving(model.pos_drop, frames.reshape(b * t, *tokens)):
-        return entering(model.blocks[0], model, blank(b, t, config)).numpy()
+    with leaving(model.pos_drop, torch.tensor(frames.reshape(b * t, *tokens))):
+        return entering(model.blocks[0], lambda: model(blank(b, t, config))).numpy()
 
 
 @torch.no_grad()
@@ -168,7 +144,7 @@ def block(tokens, model, config, layer, grid):
 @torch.no_grad()
 def classifier(tokens, model, config, grid):
     clips = len(tokens) // grid[0] if config.separate_frames else len(tokens)
-    with leaving(model.blocks[-1], tokens):
+    with leaving(model.blocks[-1], torch.tensor(tokens)):
         return model(blank(clips, grid[0], config)).numpy()
 
 

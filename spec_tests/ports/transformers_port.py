@@ -7,13 +7,13 @@ Its config refuses a `drop_path_rate` that is not a whole number, so here it is 
 label its loss is the squared error. No requirement asks for these two.
 """
 
-from contextlib import ExitStack
 from dataclasses import replace
 from unittest.mock import patch
 
 import torch
 from transformers import TimesformerConfig, TimesformerForVideoClassification
 
+from spec_tests.ports.hooks import entering, leaving, silent
 from timesformer_ref.checkpoints.hugging_face import (
     config_json,
     rename_from_hugging_face,
@@ -44,10 +44,6 @@ RESIDUALS = {"temporal_dense", "attention.output", "output"}
 """The modules of a block whose results are added to the tokens: temporal step, last step, MLP."""
 
 
-class Reached(Exception):
-    """The run came to the place that was asked about; holds the tokens."""
-
-
 def build(config):
     config = replace(config, drop_path_rate=0.0)  # the library's own takes whole numbers only
     return TimesformerForVideoClassification(TimesformerConfig(**config_json(config, None)))
@@ -60,31 +56,9 @@ def load(weights, config):
     return model.eval()
 
 
-def entering(place, model, video):
-    """The tokens that enter a module when the model runs; the run ends there."""
-
-    def stop(_, args):
-        raise Reached(args[0])
-
-    try:
-        with place.register_forward_pre_hook(stop):
-            model(video)
-    except Reached as reached:
-        return reached.args[0]
-
-
-def leaving(place, tokens):
-    """Whatever enters the module, these leave it."""
-    return place.register_forward_hook(lambda *_: tokens)
-
-
 def only(residual, layer, tokens):
     """The block's answer when its other branches add zeros."""
-    with ExitStack() as stack:
-        for name, module in layer.named_modules():
-            if name in RESIDUALS - {residual}:
-                zeros = module.register_forward_hook(lambda *args: torch.zeros_like(args[-1]))
-                stack.enter_context(zeros)
+    with silent(m for name, m in layer.named_modules() if name in RESIDUALS - {residual}):
         return layer(tokens)[0]
 
 
@@ -100,7 +74,7 @@ def forward(video, model, config):
 
 @torch.no_grad()
 def patchify(video, model, config):
-    frames = entering(model.timesformer.embeddings.pos_drop, model, torch.tensor(video))
+    frames = entering(model.timesformer.embeddings.pos_drop, lambda: model(torch.tensor(video)))
     return frames.unflatten(0, video.shape[:2]).numpy()
 
 
@@ -110,7 +84,7 @@ def time_embedding(frames, model, config):
     b, t = frames.shape[:2]
     video = blank(b, replace(config, num_frames=t))
     with leaving(embeddings.pos_drop, torch.tensor(frames).flatten(0, 1)):
-        return entering(layers[0], model, video).numpy()
+        return entering(layers[0], lambda: model(video)).numpy()
 
 
 @torch.no_grad()
