@@ -1,0 +1,225 @@
+"""The training loop, on as many devices as Accelerate was started on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sized
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import GradientAccumulationPlugin
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.training.evaluate import Source, evaluate
+from timesformer_ref.training.recipe import Recipe, count_steps, learning_rate
+from timesformer_ref.training.state import History, RunError, load_state, save_state
+
+Precision = Literal["no", "bf16", "fp16"]
+
+STATE, LAST, BEST, LOG = "state.safetensors", "last.safetensors", "best.safetensors", "log.jsonl"
+"""What a run writes into its folder."""
+
+
+class Report(NamedTuple):
+    """What a run tells after a step.
+
+    step: how many are done, of `steps`. loss: the mean over all clips of the step. scores: of the
+    validation, where there has just been one.
+    """
+
+    step: int
+    steps: int
+    learning_rate: float
+    loss: float
+    scores: dict[str, float] | None = None
+
+
+def train(
+    model: TimeSformer,
+    source: Source,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    validation: Source | None = None,
+    evaluate_every: int | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    save_every: int = 500,
+    settings: Mapping[str, Any] | None = None,
+    accumulate: int = 1,
+    mixed_precision: Precision | None = None,
+    workers: int = 0,
+    report: Callable[[Report], None] = lambda report: None,
+) -> History:
+    """Train a model in place, and tell the loss of every step.
+
+    source: clip number k of the run by `source[k]`: its video t c H W, and its class. Step s takes
+        the clips from `s * recipe.batch_size` on, so there is no order to be kept. Its length, if
+        it has one, is an epoch.
+    seed: of dropout and stochastic depth, anew for each step and process.
+    validation: videos by their views, v t c H W, and their classes; evaluated every
+        `evaluate_every` steps (None: each epoch) and at the end.
+    out: the run's folder: its log, every `save_every` steps and at the end its state and last
+        checkpoint, and the checkpoint of the best top-1. None writes nothing.
+    resume: go on from the state in `out`, if there is one. settings: what else, as JSON, must be
+        as it was.
+    accumulate: into how many parts a step's clips are cut, one after the other, to spare memory.
+    mixed_precision: None for what Accelerate was started with. workers: processes that make clips,
+        for each device.
+    report: called after every step, on the main process.
+
+    Raises RunError for a folder that holds another run, and where the loss is no number any more;
+    ValueError for a recipe or arguments that do not fit together.
+    """
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision,
+        gradient_accumulation_plugin=GradientAccumulationPlugin(
+            num_steps=accumulate, sync_with_dataloader=False
+        ),
+        dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
+    )
+    steps = count_steps(recipe, len(source) if isinstance(source, Sized) else None)
+    evaluate_every = evaluate_every or max(1, steps // (recipe.epochs or 1))
+    settings = {
+        "recipe": asdict(recipe),
+        "steps": steps,
+        "seed": seed,
+        "mixed precision": accelerator.mixed_precision,
+        "config": asdict(model.config),
+        **(settings or {}),
+    }
+    optimizer = make_optimizer(recipe, model)
+    # The model keeps its parameters; what is prepared shares them.
+    spread, stepper = accelerator.prepare(model, optimizer)
+    history = History()
+    if out and (out / STATE).exists():
+        if not resume:
+            raise RunError(f"{out}: holds a run already: resume it, or give another folder")
+        history = load_state(out / STATE, model, optimizer, accelerator.scaler, settings)
+    start = len(history.losses)
+
+    def told(step: int) -> Report:
+        rate = learning_rate(recipe, step - 1, steps)
+        return Report(step, steps, rate, history.losses[step - 1], history.scores.get(step))
+
+    writer = out if accelerator.is_main_process else None
+    if writer:
+        _begin_log(writer / LOG, map(told, range(1, start + 1)))
+    size = _part_size(recipe, accumulate, accelerator.num_processes)
+    clips = range(start * recipe.batch_size, steps * recipe.batch_size)
+    parts = iter(accelerator.prepare(_loader(source, clips, size, workers)))
+    for step in range(start + 1, steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, step - 1, steps)
+        _seed(seed, step, accelerator.process_index)
+        model.train()
+        loss = _step(accelerator, spread, stepper, parts, accumulate, recipe)
+        if not isfinite(loss):
+            raise RunError(f"the loss of step {step} is {loss}: use a lower learning rate")
+        history.losses.append(loss)
+        if validation is not None and (step % evaluate_every == 0 or step == steps):
+            found = evaluate(model, validation, accelerator=accelerator, workers=workers)
+            history.scores[step] = found.scores
+            if writer and history.best == step:
+                model.save_pretrained(writer / BEST)
+        if writer and (step % save_every == 0 or step == steps):
+            model.save_pretrained(writer / LAST)
+            save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
+        if writer:
+            _log(writer / LOG, told(step))
+        if accelerator.is_main_process:
+            report(told(step))
+    accelerator.wait_for_everyone()
+    accelerator.unwrap_model(spread, keep_fp32_wrapper=False)
+    model.eval()
+    return history
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimizer of all weights of a model."""
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
+    return torch.optim.SGD(
+        model.parameters(),
+        rate,
+        recipe.momentum,
+        weight_decay=decay,
+        nesterov=recipe.momentum > 0,
+    )
+
+
+def _part_size(recipe: Recipe, accumulate: int, processes: int) -> int:
+    """Clips that all devices together take at a time."""
+    if recipe.batch_size % (accumulate * processes):
+        raise ValueError(
+            f"batch_size {recipe.batch_size} cannot be cut into {accumulate} parts for each of "
+            f"{processes} devices: use a multiple of {accumulate * processes}"
+        )
+    return recipe.batch_size // accumulate
+
+
+def _loader(source: Source, clips: range, size: int, workers: int) -> DataLoader[Any]:
+    """Clips by number, `size` at a time, of which Accelerate hands each process its share."""
+    return DataLoader(
+        source,
+        size,
+        sampler=clips,
+        num_workers=workers,
+        generator=torch.Generator(),  # its draws would shift those of dropout
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _seed(seed: int, step: int, process: int) -> None:
+    """Let chance in the model depend on the step, so that a resumed run repeats it."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, process]).generate_state(1)[0]))
+
+
+def _step(
+    accelerator: Accelerator,
+    model: nn.Module,
+    optimizer: AcceleratedOptimizer,
+    parts: Iterator[tuple[Tensor, Tensor]],
+    accumulate: int,
+    recipe: Recipe,
+) -> float:
+    """Learn from the clips of one step, part by part; the mean loss over all processes' clips."""
+    losses = []
+    for _ in range(accumulate):
+        video, label = next(parts)
+        with accelerator.accumulate(model):
+            logits = model(video).logits
+            loss = F.cross_entropy(logits, label, label_smoothing=recipe.label_smoothing)
+            accelerator.backward(loss)
+            if recipe.clip_norm and accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            optimizer.step()  # which Accelerate does after the last part only
+            optimizer.zero_grad()
+        losses.append(loss.detach())
+    return float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
+
+
+def _begin_log(path: Path, reports: Iterator[Report]) -> None:
+    """What is known up to the saved state; lines that a killed run wrote after it are gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(map(_line, reports)), encoding="utf-8")
+
+
+def _log(path: Path, report: Report) -> None:
+    with path.open("a", encoding="utf-8") as log:
+        log.write(_line(report))
+
+
+def _line(report: Report) -> str:
+    told = {name: value for name, value in report._asdict().items() if value is not None}
+    return json.dumps(told) + "\n"

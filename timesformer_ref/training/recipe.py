@@ -1,0 +1,140 @@
+"""How a model is trained, as one table of numbers, and the learning rate of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, isfinite, pi
+from typing import Literal
+
+from timesformer_ref.config import COUNT, PROBABILITY, Rule
+from timesformer_ref.preprocessing import COUNT_OR_NONE
+
+Optimizer = Literal["sgd", "adamw"]
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and isfinite(value)  # type: ignore[arg-type]
+
+
+def _are_increasing(value: object, least: float, most: float) -> bool:
+    return (
+        isinstance(value, tuple)
+        and all(_is_number(number) and least <= number <= most for number in value)
+        and list(value) == sorted(value)
+    )
+
+
+NOT_NEGATIVE: Rule = (lambda v: _is_number(v) and v >= 0, "a number, 0 or more")
+RULES: dict[str, Rule] = {
+    "optimizer": (lambda v: v in ("sgd", "adamw"), "sgd or adamw"),
+    "learning_rate": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "momentum": PROBABILITY,
+    "weight_decay": NOT_NEGATIVE,
+    "batch_size": COUNT,
+    "epochs": COUNT_OR_NONE,
+    "steps": COUNT_OR_NONE,
+    "schedule": (lambda v: v in tuple(SCHEDULES), "one of constant, steps, one_cycle"),
+    "milestones": (lambda v: _are_increasing(v, 0, 1), "parts of the run, 0 to 1, in order"),
+    "warm_up": PROBABILITY,
+    "clip_norm": (lambda v: v is None or (_is_number(v) and v > 0), "a number above 0, or None"),
+    "label_smoothing": PROBABILITY,
+    "shorter_side": (
+        lambda v: _are_increasing(v, 1, 100) and len(v) == 2,
+        "the least and the most, in sides of the crop, 1 or more",
+    ),
+    "flip": (lambda v: isinstance(v, bool), "True or False"),
+}
+"""For each field of `Recipe`, what is possible."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. The defaults are the paper's (appendix; original configs).
+
+    optimizer: `sgd` with Nesterov's momentum, or `adamw`.
+    learning_rate: the highest of the run. It does not change with `batch_size` by itself.
+    momentum: of `sgd`. weight_decay: of every weight.
+    batch_size: clips of one step, on all devices together.
+    epochs or steps: how long the run is; the other is None. An epoch is as many clips as there are
+        videos.
+    schedule: a name from `SCHEDULES`; `milestones` belong to `steps`, `warm_up` to `one_cycle`,
+        both in parts of the run.
+    clip_norm: gradients together are made no longer than this.
+    label_smoothing: part of the target that is spread over all classes.
+    shorter_side: of video files: a frame's shorter side is resized to a random length between
+        these, in sides of the crop. flip: every second clip, by chance, is mirrored left to right.
+
+    Raises ValueError, which names the value and what would be right.
+    """
+
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = 0.005
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    batch_size: int = 64
+    epochs: int | None = 15
+    steps: int | None = None
+    schedule: str = "steps"
+    milestones: tuple[float, ...] = (11 / 15, 14 / 15)
+    warm_up: float = 0.0
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    shorter_side: tuple[float, ...] = (256 / 224, 320 / 224)
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        for name, (possible, expected) in RULES.items():
+            value = getattr(self, name)
+            if not possible(value):
+                raise ValueError(f"{name} {value!r} is impossible: use {expected}")
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(
+                f"epochs {self.epochs} and steps {self.steps}: give one of the two, None the other"
+            )
+
+
+def _steps(progress: float, recipe: Recipe) -> float:
+    """A tenth from each milestone on."""
+    return 0.1 ** sum(progress >= milestone for milestone in recipe.milestones)
+
+
+def _one_cycle(progress: float, recipe: Recipe) -> float:
+    """Up in a straight line, then down along a cosine."""
+    if progress < recipe.warm_up:
+        return progress / recipe.warm_up
+    return (1 + cos(pi * (progress - recipe.warm_up) / (1 - recipe.warm_up))) / 2
+
+
+SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
+    "constant": lambda progress, recipe: 1.0,
+    "steps": _steps,
+    "one_cycle": _one_cycle,
+}
+"""The learning rate, as a part of the highest, by how much of the run lies behind (0 to 1)."""
+
+
+RECIPES: dict[str, Recipe] = {
+    "paper": Recipe(),
+    "paper-ssv2": Recipe(flip=False),
+}
+"""The original's configs for Kinetics and for Something-Something, whose labels tell left from
+right. A step is 64 clips there: 8 at a time, gradients added up over 8 times."""
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The learning rate of step number `step`, from 0, of a run of `steps`."""
+    middle = step + 0.5 if recipe.schedule == "one_cycle" else step  # else the first step is lost
+    return recipe.learning_rate * SCHEDULES[recipe.schedule](middle / steps, recipe)
+
+
+def count_steps(recipe: Recipe, videos: int | None) -> int:
+    """How many steps a run on so many videos takes.
+
+    Raises ValueError for epochs of a source without end (`videos` None).
+    """
+    if recipe.steps is not None:
+        return recipe.steps
+    if recipe.epochs is None or videos is None:
+        raise ValueError("clips that are made without end have no epochs: give steps")
+    return max(1, recipe.epochs * videos // recipe.batch_size)

@@ -1,0 +1,117 @@
+"""What a run needs to go on after it was killed: one file, whole or not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from timesformer_ref.atomic import whole_file
+
+KEY = "timesformer_ref_run"
+"""Where, in the file's metadata, lies what is no tensor."""
+
+
+class RunError(Exception):
+    """A run that cannot begin or go on: names the file or the step, and what would be right."""
+
+
+@dataclass
+class History:
+    """What a run has seen so far.
+
+    losses: of each step, the mean over all of its clips. scores: of the validation, by the number
+    of steps done before it.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    scores: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def best(self) -> int | None:
+        """The number of steps done at the best validation, the first of equals."""
+        return max(self.scores, key=lambda step: self.scores[step]["top1"], default=None)
+
+
+def save_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None,
+    history: History,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write all that a run is, as tensors by name and JSON; nothing in the file is ever executed.
+
+    Raises OSError where it cannot be written.
+    """
+    tensors = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    names = [name for name, _ in model.named_parameters()]
+    for i, kept in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{key}.{names[i]}": t for key, t in kept.items() if t is not None}
+    tensors["losses"] = torch.tensor(history.losses, dtype=torch.float64)
+    rest = {
+        "settings": settings,
+        "scores": history.scores,
+        "scaler": scaler.state_dict() if scaler else {},
+    }
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as unfinished:
+        save_file(plain, unfinished, {KEY: json.dumps(rest)})
+
+
+def load_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None,
+    settings: Mapping[str, Any],
+) -> History:
+    """Put a run back to where it was saved, and tell what it had seen.
+
+    Raises RunError for another file, and for a run with other settings.
+    """
+    tensors, rest = _read(path)
+    _compare(path, rest["settings"], json.loads(json.dumps(settings)))
+    model.load_state_dict(_under("model.", tensors))
+    if scaler and rest["scaler"]:
+        scaler.load_state_dict(rest["scaler"])
+    places = {name: i for i, (name, _) in enumerate(model.named_parameters())}
+    kept: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under("optimizer.", tensors).items():
+        key, parameter = name.split(".", 1)
+        kept.setdefault(places[parameter], {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": kept, "param_groups": groups})
+    scores = {int(step): scores for step, scores in rest["scores"].items()}
+    return History(tensors["losses"].tolist(), scores)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()[KEY])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: is not the saved state of a run ({error!r})") from error
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to go on with other settings: the losses would be neither run's."""
+    for name in {**saved, **asked}:
+        if saved.get(name) != asked.get(name):
+            raise RunError(
+                f"{path}: this run has {name} {saved.get(name)}, asked is {asked.get(name)}: "
+                "go on with its own settings, or begin another run in another folder"
+            )
