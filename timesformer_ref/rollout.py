@@ -1,0 +1,110 @@
+"""Whom a token looks at through all blocks: attention rollout (Abnar and Zuidema 2020).
+
+Each step's attention weights, averaged over heads, tell how a token's next state is mixed from its
+group; half of the mixture is the token's own state, for the residual. Multiplied through all steps
+of all blocks, these mixtures tell how much of the class token's last state comes from each patch.
+
+Only the class token's answer is asked, so its row alone is carried, from the last step back to the
+first: a share for each token, regrouped by the step table as the tokens themselves are.
+
+What rollout leaves out: how large the values are and what the projections, `STEP_fc`, norms and
+MLPs do to them, and whether what is passed on speaks for a class or against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from einops import rearrange, reduce, repeat
+from jaxtyping import Float
+
+from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
+
+Array = np.ndarray
+
+
+def rollout(
+    attentions: Sequence[Mapping[str, Float[Array, "g a m m"]]],
+    config: TimeSformerConfig,
+    grid: Grid,
+) -> Float[Array, "b t h w"]:
+    """How much of the class token's answer comes from each patch of a batch of clips.
+
+    attentions: for each block, the weights of each step by name, as a model returns them with
+        `output_attentions`. grid: frames, rows and columns of the clips.
+    What a clip's shares lack to 1 is the class token's own start, which is the same for all videos.
+    """
+    t, h, w = grid
+    frames = t if config.separate_frames else 1  # of clips that are one frame, and averaged at last
+    last = attentions[-1][config.steps[-1]]
+    tokens = last.shape[0] * (last.shape[-1] - 1)
+    shares = np.zeros((tokens * frames // (t * h * w), 1 + t * h * w // frames, 1), last.dtype)
+    shares[:, 0] = 1 / frames
+    for block in reversed(attentions):
+        for step in reversed(config.steps):
+            run = last_step if step == config.steps[-1] else earlier_step
+            shares = run(shares, block[step].mean(axis=1), grid, step)
+    patches = rearrange(shares[:, 1:], "b (h w t) 1 -> b t h w", h=h, w=w)
+    return rearrange(patches, "(b frames) t h w -> b (frames t) h w", frames=frames)
+
+
+def earlier_step(
+    shares: Float[Array, "b s 1"], attention: Float[Array, "g m m"], grid: Grid, step: str
+) -> Float[Array, "b s 1"]:
+    """Hand each patch's share to its group; the class token takes no part and keeps its own.
+
+    shares: of the tokens after the step, class token first. Returns those of the tokens before it.
+    """
+    rule, lengths = STEPS[step], STEPS[step].lengths(len(shares), grid)
+    class_share, patches = shares[:, :1], shares[:, 1:]
+    passed = attention.mT @ rearrange(patches, rule.group, **lengths)
+    patches = (patches + rearrange(passed, rule.ungroup, **lengths)) / 2
+    return np.concatenate([class_share, patches], axis=1)
+
+
+def last_step(
+    shares: Float[Array, "b s 1"], attention: Float[Array, "g m m"], grid: Grid, step: str
+) -> Float[Array, "b s 1"]:
+    """The same where every group has a copy of the class token in its first place.
+
+    The copies are averaged after the step, so each has an equal part of the class token's share.
+    """
+    rule, lengths = STEPS[step], STEPS[step].lengths(len(shares), grid)
+    groups = rearrange(shares[:, 1:], rule.group, **lengths)
+    per_clip = len(groups) // len(shares)
+    copies = repeat(shares[:, :1] / per_clip, "b 1 1 -> (b g) 1 1", g=per_clip)
+    passed = attention.mT @ np.concatenate([copies, groups], axis=1)
+    class_share = reduce(passed[:, :1], "(b g) 1 1 -> b 1 1", "sum", g=per_clip)
+    patches = rearrange(passed[:, 1:], rule.ungroup, **lengths)
+    return (shares + np.concatenate([class_share, patches], axis=1)) / 2
+
+
+def frame_attention(
+    attentions: Sequence[Mapping[str, Float[Array, "g a m m"]]],
+    config: TimeSformerConfig,
+    grid: Grid,
+) -> list[dict[str, Float[Array, "b t t"]]]:
+    """How much a patch of one frame (row) looks at those of another (column), in single steps.
+
+    For each block, the steps whose groups span frames, by name: none for space-only. Averaged over
+    heads and over the patches of the row's frame. A row sums to 1, less what the class token gets
+    in a scheme's last step. For the arguments see `rollout`.
+    """
+    across = [step for step in config.steps if not STEPS[step].within_frame]
+    return [
+        {step: _between_frames(block[step].mean(axis=1), config, grid, step) for step in across}
+        for block in attentions
+    ]
+
+
+def _between_frames(
+    attention: Float[Array, "g m m"], config: TimeSformerConfig, grid: Grid, step: str
+) -> Float[Array, "b t t"]:
+    if step == config.steps[-1]:
+        attention = attention[:, 1:, 1:]  # the class token is of no frame
+    t, h, w = grid
+    b = attention.shape[0] * attention.shape[1] // (t * h * w)
+    frame_of = repeat(np.eye(t, dtype=attention.dtype), "t f -> b (n t) f", b=b, n=h * w)
+    groups = rearrange(frame_of, STEPS[step].group, **STEPS[step].lengths(b, grid))
+    return reduce(groups.mT @ attention @ groups, "(b g) i j -> b i j", "sum", b=b) / (h * w)
