@@ -36,17 +36,18 @@ def rollout(
     What a clip's shares lack to 1 is the class token's own start, which is the same for all videos.
     """
     t, h, w = grid
-    frames = t if config.separate_frames else 1  # of clips that are one frame, and averaged at last
+    clips = t if config.separate_frames else 1  # that a clip falls into, averaged after the blocks
+    patches = t * h * w // clips
     last = attentions[-1][config.steps[-1]]
-    tokens = last.shape[0] * (last.shape[-1] - 1)
-    shares = np.zeros((tokens * frames // (t * h * w), 1 + t * h * w // frames, 1), last.dtype)
-    shares[:, 0] = 1 / frames
+    batch = last.shape[0] * (last.shape[-1] - 1) // patches
+    shares = np.zeros((batch, 1 + patches, 1), last.dtype)
+    shares[:, 0] = 1 / clips
     for block in reversed(attentions):
         for step in reversed(config.steps):
             run = last_step if step == config.steps[-1] else earlier_step
             shares = run(shares, block[step].mean(axis=1), grid, step)
-    patches = rearrange(shares[:, 1:], "b (h w t) 1 -> b t h w", h=h, w=w)
-    return rearrange(patches, "(b frames) t h w -> b (frames t) h w", frames=frames)
+    by_place = rearrange(shares[:, 1:], "b (h w t) 1 -> b t h w", h=h, w=w)
+    return rearrange(by_place, "(b clips) t h w -> b (clips t) h w", clips=clips)
 
 
 def earlier_step(
