@@ -26,6 +26,8 @@ RULES: dict[str, Rule] = {
     "mean": (_are_numbers, "numbers, one a channel"),
     "std": (lambda v: _are_numbers(v) and min(v) > 0, "numbers above 0, one a channel"),
     "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
+    "num_crops": (lambda v: type(v) is int and v in (1, 3), "3, or 1 for the centre"),
+    "antialias": (lambda v: isinstance(v, bool), "True or False"),
 }
 """For each field of `Preprocessing`, what is possible; also asked of what files tell."""
 
@@ -43,6 +45,9 @@ class Preprocessing:
         three crops it is `crop`. None for the original's proportion, 256 for a crop of 224.
     mean, std: pixels in [0, 1] less `mean`, then divided by `std`; one number a channel.
     channel_order: `rgb`, or `bgr` for weights that were trained on frames read by OpenCV.
+    num_crops: how many crops are taken of a frame unless another number is asked for, 3 or 1.
+    antialias: whether frames are averaged as they shrink, as suits a small crop of a large video;
+        the published checkpoints expect the original's resize, which is without.
 
     Raises ValueError, which names the value and what would be right.
     """
@@ -54,6 +59,8 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.45, 0.45, 0.45)
     std: tuple[float, ...] = (0.225, 0.225, 0.225)
     channel_order: ChannelOrder = "rgb"
+    num_crops: int = 3
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         for name, (possible, expected) in RULES.items():

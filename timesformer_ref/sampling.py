@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import isfinite
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 TARGET_FPS = 30.0
 """Sampling rates count frames of a video at this speed; other videos are stretched to it."""
@@ -25,14 +26,51 @@ def frame_indices(
 
     Raises ValueError where no frame can be chosen so.
     """
-    _at_least_one(total=total, num_frames=num_frames, sampling_rate=sampling_rate)
+    _check_clip(total, fps, num_frames, sampling_rate)
     _at_least_one(num_clips=num_clips)
-    if not (isfinite(fps) and fps > 0):
-        raise ValueError(f"fps {fps} is impossible: use a number above 0")
     if not 0 <= clip < num_clips:
         raise ValueError(f"clip {clip} is not one of {num_clips}: use 0 to {num_clips - 1}")
-    span = sampling_rate * num_frames / TARGET_FPS * fps
-    start = max(total - span, 0) * clip / num_clips
+    span = _span(fps, num_frames, sampling_rate)
+    return _spread(total, max(total - span, 0) * clip / num_clips, span, num_frames)
+
+
+class Windows(NamedTuple):
+    """Clips along a whole video: the seconds from and to which each spans, and its frames."""
+
+    seconds: Float64[np.ndarray, "n 2"]
+    indices: Int64[np.ndarray, "n t"]
+
+
+def windows(
+    total: int, fps: float, num_frames: int, sampling_rate: int, every: float | None = None
+) -> Windows:
+    """Clips as those of `frame_indices`, one after another, from the start of a video to its end.
+
+    every: seconds from the start of one window to the next, by default a window's own length, and
+        never less than a frame. The last window ends with the video, so it overlaps the one before;
+        a video shorter than a window has one. A video is `total` frames at `fps` a second.
+
+    Raises ValueError where a number is impossible.
+    """
+    _check_clip(total, fps, num_frames, sampling_rate)
+    if every is not None and not (isfinite(every) and every > 0):
+        raise ValueError(f"every {every} is impossible: use seconds above 0")
+    span = _span(fps, num_frames, sampling_rate)
+    last = max(total - span, 0)
+    step = max(span if every is None else every * fps, 1)
+    # a window that starts half a frame before the last would be the same one twice
+    starts = np.append(np.arange(0, last - 0.5, step), last)
+    seconds = np.stack([starts, np.minimum(starts + span, total)], axis=1) / fps
+    indices = [_spread(total, float(start), span, num_frames) for start in starts]
+    return Windows(seconds, np.stack(indices))
+
+
+def _span(fps: float, num_frames: int, sampling_rate: int) -> float:
+    """How many frames of a video at this speed a clip spans."""
+    return sampling_rate * num_frames / TARGET_FPS * fps
+
+
+def _spread(total: int, start: float, span: float, num_frames: int) -> Int64[np.ndarray, " t"]:
     # torch's float32 spacing decides some roundings, and the published accuracies rest on it.
     positions = torch.linspace(start, start + span - 1, num_frames, dtype=torch.float32)
     indices: Int64[np.ndarray, " t"] = positions.clamp(0, total - 1).long().numpy()
@@ -48,6 +86,12 @@ def segment_indices(total: int, num_frames: int) -> Int64[np.ndarray, " t"]:
     _at_least_one(total=total, num_frames=num_frames)
     bounds = np.round((total - 1) / num_frames * np.arange(num_frames + 1)).astype(np.int64)
     return (bounds[:-1] + bounds[1:]) // 2
+
+
+def _check_clip(total: int, fps: float, num_frames: int, sampling_rate: int) -> None:
+    _at_least_one(total=total, num_frames=num_frames, sampling_rate=sampling_rate)
+    if not (isfinite(fps) and fps > 0):
+        raise ValueError(f"fps {fps} is impossible: use a number above 0")
 
 
 def _at_least_one(**numbers: int) -> None:

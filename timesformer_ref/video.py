@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
@@ -16,7 +19,7 @@ from einops import rearrange
 from jaxtyping import Float32, Float64, Int64, UInt8
 
 from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import frame_indices, segment_indices
+from timesformer_ref.sampling import Windows, frame_indices, segment_indices, windows
 from timesformer_ref.views import crops
 
 Pixels = Literal["stored", "display"]
@@ -26,6 +29,9 @@ KINETICS = Preprocessing()
 
 PIXEL_FORMATS = {1: "gray", 3: "rgb24"}
 """What frames are decoded to, by the model's number of channels."""
+
+PICTURE_SIZE = 160
+"""The longer side of a window's picture, pixels."""
 
 
 class VideoError(Exception):
@@ -47,18 +53,33 @@ class Clip(NamedTuple):
     frames: list[list[int]]
 
 
+class Window(NamedTuple):
+    """A part of a video, and what a model sees of it.
+
+    start, end: seconds. picture: its first frame, small, as a viewer sees it.
+    total: how many windows the whole video has.
+    """
+
+    start: float
+    end: float
+    clip: Clip
+    picture: UInt8[np.ndarray, "H W 3"]
+    total: int
+
+
 def read_clip(
     path: str | os.PathLike[str],
     preprocessing: Preprocessing = KINETICS,
     *,
     num_clips: int = 1,
-    num_crops: int = 3,
+    num_crops: int | None = None,
     pixels: Pixels = "stored",
 ) -> Clip:
     """Views of a video file, as the original's test pipeline takes them (`datasets/kinetics.py`).
 
     preprocessing: what the checkpoint expects; a `mean` of one number reads the video in grey.
-    num_clips: how many clips, spread over the video; num_crops: how many crops of each, 3 or 1.
+    num_clips: how many clips, spread over the video; num_crops: how many crops of each, 3 or 1,
+        by default what the checkpoint expects.
     pixels: `stored` counts frames, at the average rate, and takes pixels as they lie in the file:
         the original's way. `display` honours timestamps, pixel aspect and rotation flag: what a
         viewer sees. A video of constant rate gives the same frames either way.
@@ -73,7 +94,9 @@ def read_clip(
     sense. Warns with VideoWarning where the file is damaged, and where `stored` pixels differ from
     what a viewer sees.
     """
-    _check(preprocessing, num_clips, num_crops, pixels)
+    if num_crops is not None:
+        preprocessing = replace(preprocessing, num_crops=num_crops)
+    _check(preprocessing, num_clips, pixels)
     path = Path(path)
     footage = _survey(path)
     if pixels == "stored":
@@ -82,9 +105,7 @@ def read_clip(
     rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
     while True:
         indices = _sample(footage, preprocessing, num_clips, pixels)
-        video, times, ended = _decode(
-            path, indices, footage, preprocessing, num_crops, pixels, rests_on_total
-        )
+        video, times, ended = _decode(path, indices, footage, preprocessing, pixels, rests_on_total)
         if not ended or _agree(times, footage, pixels):
             break
         footage = footage._replace(times=_times(times, footage.fps, path))
@@ -99,6 +120,103 @@ def read_clip(
     return Clip(rearrange(video, "clips crops t c h w -> (clips crops) t c h w"), indices.tolist())
 
 
+def read_windows(
+    path: str | os.PathLike[str],
+    preprocessing: Preprocessing = KINETICS,
+    *,
+    every: float | None = None,
+    pixels: Pixels = "stored",
+) -> Iterator[Window]:
+    """Clips along a whole video, each as soon as its last frame is decoded.
+
+    every: seconds from the start of one window to the next, by default a window's own length; the
+        last window ends with the video (see `sampling.windows`).
+    preprocessing, pixels: as for `read_clip`, which reads the first window's clip.
+
+    The video is decoded once, and memory holds the views of the windows that are under way: of one,
+    or of several where they overlap.
+    A video that breaks off earlier than it promises gives windows as far as it goes, under a
+    VideoWarning; the window in which it breaks off repeats the last frame.
+
+    Raises VideoError and ValueError as `read_clip` does, and ValueError for segments, which span
+    the whole video.
+    """
+    _check(preprocessing, 1, pixels)
+    path = Path(path)
+    footage = _survey(path)
+    if pixels == "stored":
+        _warn_of_display(path)
+    seconds, indices = _plan(footage, preprocessing, every, pixels)
+    views: defaultdict[int, dict[int, _Views]] = defaultdict(dict)  # of each window by position
+    pictures: dict[int, UInt8[np.ndarray, "H W 3"]] = {}
+
+    def take_out(window: int) -> Window:
+        found = views.pop(window)
+        in_order = [found.get(t, found[max(found)]) for t in range(preprocessing.num_frames)]
+        clip = Clip(np.stack(in_order, axis=1), [indices[window].tolist()])
+        start, end = seconds[window].tolist()
+        return Window(start, end, clip, pictures.pop(window), len(indices))
+
+    done = decoded = 0
+    for cut in filter(None, _cut_frames(path, indices, preprocessing, pixels)):
+        for window, position in cut.places.tolist():
+            if window not in views:
+                pictures[window] = _small_picture(cut.frame, cut.shown)
+            views[window][position] = cut.views
+        decoded += 1
+        while done < len(indices) and indices[done].max() < decoded:
+            yield take_out(done)
+            done += 1
+    if decoded < footage.promised:
+        message = f"{path}: {footage.promised} frames are promised, but {decoded} can be decoded"
+        if not decoded:
+            raise VideoError(f"{message}: get an undamaged copy")
+        warnings.warn(f"{message}; the windows are of these", VideoWarning, stacklevel=2)
+    if done in views:
+        yield take_out(done)
+
+
+def read_frames(
+    path: str | os.PathLike[str],
+    choose: Callable[[int, float], Int64[np.ndarray, " t"]],
+    *,
+    channels: int = 3,
+    pixels: Pixels = "stored",
+) -> list[UInt8[np.ndarray, "H W c"]]:
+    """Frames of a video as they are, for training to cut as it likes.
+
+    choose: from how many frames there are, and how many a second, to the numbers of those wanted;
+        it is asked again where fewer can be decoded than the file promises.
+    channels: 3 for colour, 1 for grey. pixels: as for `read_clip`.
+    Raises VideoError where the file gives no frame.
+    """
+    path = Path(path)
+    footage = _survey(path)
+    while True:
+        moments = choose(_moments(footage, pixels), footage.fps)
+        indices = _shown(footage, moments[None], pixels)[0].tolist()
+        pictures: dict[int, UInt8[np.ndarray, "H W c"]] = {}
+        times: list[float | None] = []
+        for frame, shown in filter(None, _frames(path)):
+            if len(times) in indices:
+                pictures[len(times)] = _picture(frame, shown, PIXEL_FORMATS[channels], pixels)
+            times.append(frame.time)
+            if len(times) > max(indices):
+                return [pictures[number] for number in indices]
+        footage = footage._replace(times=_times(times, footage.fps, path))
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file's name is a video's."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
+
+
+def check_video(path: str | os.PathLike[str]) -> None:
+    """Raises VideoError where the packets of a file hold no frame; none of them is decoded."""
+    _survey(Path(path))
+
+
 class _Footage(NamedTuple):
     """What is known of a video: seconds at which its frames are shown, their rate and number.
 
@@ -110,7 +228,7 @@ class _Footage(NamedTuple):
     promised: int
 
 
-def _check(preprocessing: Preprocessing, num_clips: int, num_crops: int, pixels: str) -> None:
+def _check(preprocessing: Preprocessing, num_clips: int, pixels: str) -> None:
     channels = len(preprocessing.mean)
     if channels not in PIXEL_FORMATS:
         raise ValueError(f"mean has {channels} numbers: use 3 for colour or 1 for grey frames")
@@ -121,8 +239,6 @@ def _check(preprocessing: Preprocessing, num_clips: int, num_crops: int, pixels:
             f"num_clips {num_clips} with segments (sampling_rate None): segments span the whole "
             "video, so use num_clips 1"
         )
-    if num_crops not in (1, 3):
-        raise ValueError(f"num_crops {num_crops} is unknown: use 3, or 1 for the centre")
     if pixels not in ("stored", "display"):
         raise ValueError(f"pixels {pixels!r} is unknown: use stored or display")
 
@@ -222,15 +338,8 @@ def _times(stamps: Sequence[float | None], fps: float, path: Path) -> Float64[np
 def _sample(
     footage: _Footage, preprocessing: Preprocessing, num_clips: int, pixels: Pixels
 ) -> Int64[np.ndarray, "clips t"]:
-    """The numbers of each clip's frames.
-
-    `display` samples an even grid of moments, one a frame at the average rate, and takes what is
-    shown in the middle of each: so rounded timestamps do not matter, and at a constant rate the
-    moments are the frames.
-    """
-    times, fps, _ = footage
-    seconds = times - times[0]
-    total = round(seconds[-1] * fps) + 1 if pixels == "display" else len(times)
+    """The numbers of each clip's frames."""
+    total, fps = _moments(footage, pixels), footage.fps
     num_frames, rate = preprocessing.num_frames, preprocessing.sampling_rate
     if rate is None:
         indices = segment_indices(total, num_frames)[None]
@@ -241,9 +350,88 @@ def _sample(
                 for clip in range(num_clips)
             ]
         )
+    return _shown(footage, indices, pixels)
+
+
+def _plan(
+    footage: _Footage, preprocessing: Preprocessing, every: float | None, pixels: Pixels
+) -> Windows:
+    """Windows along the video, with the numbers of their frames."""
+    if preprocessing.sampling_rate is None:
+        raise ValueError(
+            "windows with segments (sampling_rate None): segments span the whole video, so give a "
+            "sampling_rate"
+        )
+    seconds, moments = windows(
+        _moments(footage, pixels),
+        footage.fps,
+        preprocessing.num_frames,
+        preprocessing.sampling_rate,
+        every,
+    )
+    return Windows(seconds, _shown(footage, moments, pixels))
+
+
+def _moments(footage: _Footage, pixels: Pixels) -> int:
+    """How many moments there are to sample from.
+
+    `stored` samples the frames. `display` samples an even grid of moments, one a frame at the
+    average rate, and takes what is shown in the middle of each: so rounded timestamps do not
+    matter, and at a constant rate the moments are the frames.
+    """
     if pixels == "stored":
-        return indices
-    return np.searchsorted(seconds, (indices + 0.5) / fps, side="right") - 1
+        return len(footage.times)
+    return round((footage.times[-1] - footage.times[0]) * footage.fps) + 1
+
+
+def _shown(
+    footage: _Footage, moments: Int64[np.ndarray, "n t"], pixels: Pixels
+) -> Int64[np.ndarray, "n t"]:
+    """The numbers of the frames at these moments."""
+    if pixels == "stored":
+        return moments
+    seconds = footage.times - footage.times[0]
+    return np.searchsorted(seconds, (moments + 0.5) / footage.fps, side="right") - 1
+
+
+_Views = Float32[np.ndarray, "crops c H W"]
+
+
+class _Cut(NamedTuple):
+    """A decoded frame, and its views where it has places: rows of clip and position in it."""
+
+    frame: av.VideoFrame
+    shown: _Display
+    places: Int64[np.ndarray, "n 2"]
+    views: _Views
+
+
+def _cut_frames(
+    path: Path, indices: Int64[np.ndarray, "clips t"], preprocessing: Preprocessing, pixels: Pixels
+) -> Iterator[_Cut | None]:
+    """All frames in order, and those with these numbers cut to views; None for what is damaged."""
+    channels, side = len(preprocessing.mean), preprocessing.crop
+    unseen = np.empty((0, channels, side, side), np.float32)
+    number = 0
+    for decoded in _frames(path):
+        if decoded is None:
+            yield None
+            continue
+        frame, shown = decoded
+        places, views = np.argwhere(indices == number), unseen
+        if len(places):
+            views = crops(
+                _picture(frame, shown, PIXEL_FORMATS[channels], pixels)[None],
+                preprocessing.scale(preprocessing.num_crops),
+                side,
+                num_crops=preprocessing.num_crops,
+                mean=preprocessing.mean,
+                std=preprocessing.std,
+                channel_order=preprocessing.channel_order,
+                antialias=preprocessing.antialias,
+            )[:, 0]
+        yield _Cut(frame, shown, places, views)
+        number += 1
 
 
 def _decode(
@@ -251,7 +439,6 @@ def _decode(
     indices: Int64[np.ndarray, "clips t"],
     footage: _Footage,
     preprocessing: Preprocessing,
-    num_crops: int,
     pixels: Pixels,
     to_the_end: bool,
 ) -> tuple[Float32[np.ndarray, "clips crops t c H W"], list[float | None], bool]:
@@ -263,27 +450,16 @@ def _decode(
     """
     channels, side = len(preprocessing.mean), preprocessing.crop
     clips, t = indices.shape
-    video = np.empty((clips, num_crops, t, channels, side, side), np.float32)
+    video = np.empty((clips, preprocessing.num_crops, t, channels, side, side), np.float32)
     times: list[float | None] = []
     damaged = False
-    for decoded in _frames(path):
-        if decoded is None:
+    for cut in _cut_frames(path, indices, preprocessing, pixels):
+        if cut is None:
             damaged = True
             continue
-        frame, shown = decoded
-        clip, position = np.nonzero(indices == len(times))
-        if len(clip):
-            views = crops(
-                _picture(frame, shown, PIXEL_FORMATS[channels], pixels)[None],
-                preprocessing.scale(num_crops),
-                side,
-                num_crops=num_crops,
-                mean=preprocessing.mean,
-                std=preprocessing.std,
-                channel_order=preprocessing.channel_order,
-            )
-            video[clip, :, position] = views[:, 0]
-        times.append(frame.time)
+        for clip, position in cut.places:
+            video[clip, :, position] = cut.views
+        times.append(cut.frame.time)
         if len(times) > indices.max() and not (to_the_end or damaged):
             if _agree(times, footage, pixels, so_far=True):
                 return video, times, False
@@ -315,6 +491,19 @@ def _picture(
     picture = frame.reformat(width=max(width, 1), format=pixel_format).to_ndarray()
     picture = picture.reshape(*picture.shape[:2], -1)
     return _upright(picture, shown) if pixels == "display" else picture
+
+
+def _small_picture(frame: av.VideoFrame, shown: _Display) -> UInt8[np.ndarray, "H W 3"]:
+    """A frame as a viewer sees it, its longer side `PICTURE_SIZE`."""
+    width = float(frame.width * shown.aspect)
+    scale = PICTURE_SIZE / max(width, frame.height)
+    small = frame.reformat(
+        width=max(round(width * scale), 1),
+        height=max(round(frame.height * scale), 1),
+        format="rgb24",
+        interpolation="AREA",
+    )
+    return _upright(small.to_ndarray(), shown)
 
 
 class _Display(NamedTuple):

@@ -23,6 +23,7 @@ def crops(
     mean: Sequence[float] = (0.45, 0.45, 0.45),
     std: Sequence[float] = (0.225, 0.225, 0.225),
     channel_order: ChannelOrder = "rgb",
+    antialias: bool = False,
 ) -> Float32[np.ndarray, "v t c crop crop"]:
     """`num_crops` square views of the same frames (original `spatial_sampling`).
 
@@ -32,6 +33,8 @@ def crops(
         paper, at the opening of section 4, names the corners instead); 1 takes the centre.
     mean, std: one number a channel, for pixels in [0, 1], in the order that the views have.
     channel_order: `bgr` turns the channels around before they are normalised.
+    antialias: whether the resize averages over all pixels that a smaller one covers; the original's
+        looks at the nearest four alone.
 
     Pixels are normalised first and resized then, so that values are not rounded to bytes between;
     one frame at a time, so that only one is ever held as floats at full size.
@@ -49,7 +52,7 @@ def crops(
     for t, frame in enumerate(frames):
         if channel_order == "bgr":
             frame = frame[..., ::-1]
-        small = _resize(_normalise(frame, mean, std), size)
+        small = _resize(_normalise(frame, mean, std), size, antialias)
         for v, (y, x) in enumerate(corners):
             views[v, t] = small[:, y : y + crop, x : x + crop]
     return views
@@ -63,11 +66,14 @@ def _normalise(
 
 
 def _resize(
-    frame: Float32[torch.Tensor, "c H W"], size: tuple[int, int]
+    frame: Float32[torch.Tensor, "c H W"], size: tuple[int, int], antialias: bool
 ) -> Float32[np.ndarray, "c h w"]:
     if frame.shape[1:] == size:
         return frame.numpy()
-    return interpolate(frame[None], size, mode="bilinear", align_corners=False)[0].numpy()
+    batch = interpolate(
+        frame[None], size, mode="bilinear", align_corners=False, antialias=antialias
+    )
+    return batch[0].numpy()
 
 
 def _resized(height: int, width: int, scale: int) -> tuple[int, int]:

@@ -642,12 +642,12 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
     mutant("resize-aligns-corners", "VIEW", "Frames are resized with aligned corners",
         Patch(VIEWS, "align_corners=False", "align_corners=True")),
     mutant("resize-antialiased", "VIEW", "Frames are resized with antialiasing",
-        Patch(VIEWS, "align_corners=False", "align_corners=False, antialias=True")),
+        Patch(VIEWS, "antialias=antialias", "antialias=True")),
     mutant("resize-of-bytes", "VIEW",
         "Frames are resized before they are normalised, and rounded to bytes between",
-        Patch(VIEWS, "small = _resize(_normalise(frame, mean, std), size)", """\
+        Patch(VIEWS, "small = _resize(_normalise(frame, mean, std), size, antialias)", """\
 planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h w")
-        pixels = rearrange(_resize(planes, size).round(), "c h w -> h w c")
+        pixels = rearrange(_resize(planes, size, antialias).round(), "c h w -> h w c")
         small = _normalise(pixels.astype(np.uint8), mean, std).numpy()""")),
     mutant("resize-squashes", "VIEW",
         "Frames are squashed to a square, so that all views are equal",

@@ -434,7 +434,7 @@ def test_what_is_no_video_is_refused_in_one_clear_line(tmp_path, capfd, name, pi
     [
         (SEGMENTS, {"num_clips": 2}, "segments span the whole video"),
         (SHORT, {"num_clips": 0}, "num_clips 0 is impossible"),
-        (SHORT, {"num_crops": 2}, "num_crops 2 is unknown"),
+        (SHORT, {"num_crops": 2}, "num_crops 2 is impossible"),
         (Preprocessing(mean=(0.5, 0.5), std=(0.5, 0.5)), {}, "mean has 2 numbers"),
     ],
 )
