@@ -16,12 +16,14 @@ from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.video import Pixels, read_clip
+from timesformer_ref.video import Clip, Pixels, read_clip
 
 Backend = Literal["torch", "numpy", "both"]
 Average = Literal["logits", "softmax"]
 Run = Callable[[Float[np.ndarray, "t c H W"]], Float[np.ndarray, " labels"]]
 """One implementation, ready to turn a view into logits."""
+Progress = Callable[[float], None]
+"""Told after each part of the work how large a part it was; all of them add up to 1."""
 
 
 class LogitsError(Exception):
@@ -30,7 +32,7 @@ class LogitsError(Exception):
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one video.
+    """The answer for one video, or for one window of it.
 
     frames: the indices sampled, a list a clip. logits: the mean over the views.
     max_difference: the largest difference of any logit of any view between the two implementations.
@@ -104,23 +106,32 @@ class Classifier:
         video: str | PathLike[str],
         *,
         num_clips: int = 1,
-        num_crops: int = 3,
         pixels: Pixels = "stored",
-        progress: Callable[[], None] = lambda: None,
+        progress: Progress = lambda _: None,
     ) -> Prediction:
         """Classify one video; `progress` is called after every view of every implementation.
 
         Raises VideoError (see `read_clip`), and LogitsError where the arithmetic overflows.
         """
-        clip = read_clip(
-            video, self.preprocessing, num_clips=num_clips, num_crops=num_crops, pixels=pixels
-        )
+        clip = read_clip(video, self.preprocessing, num_clips=num_clips, pixels=pixels)
+        return self.predict(video, clip, progress)
+
+    def predict(
+        self,
+        video: str | PathLike[str],
+        clip: Clip,
+        progress: Progress = lambda _: None,
+    ) -> Prediction:
+        """What the views of a clip say together; `video` and `progress` as above.
+
+        Raises LogitsError where the arithmetic overflows.
+        """
         logits = []
         for run in self.runs:
             per_view = []
             for view in clip.video:
                 per_view.append(run(view))
-                progress()
+                progress(1 / len(self.runs) / len(clip.video))
             logits.append(np.stack(per_view))
         if not np.isfinite(logits).all():
             raise LogitsError(f"{video}: logits are not finite: use an arithmetic of a wider range")

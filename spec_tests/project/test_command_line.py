@@ -100,9 +100,9 @@ def test_json_has_exactly_the_promised_fields(run, room, backend):
     assert said.err == ""
     assert said.out.count("\n") == 1
     answer = json.loads(said.out)
-    fields = ["video", "frames", "views", "backend", "top", "logits"]
+    fields = ["video", "checkpoint", "frames", "views", "backend", "top", "logits"]
     assert list(answer) == fields + ["max_difference"] * (backend == "both")
-    assert answer["video"] == "a.mp4"
+    assert (answer["video"], answer["checkpoint"]) == ("a.mp4", "told")
     assert answer["views"] == 3
     assert answer["backend"] == backend
     assert answer.get("max_difference", 0) < 1e-5
@@ -360,7 +360,6 @@ def test_an_unknown_variant_is_answered_with_all_choices(run):
     [
         (["dance"], ["dance", "No such command"]),
         (["classify"], ["VIDEO"]),
-        (["classify", "a.mp4"], ["--checkpoint"]),
         ([*CLASSIFY, "--backend", "jax"], ["--backend", "jax", "numpy"]),
         ([*CLASSIFY, "--crops", "2"], ["--crops 2", "1 or 3"]),
         ([*CLASSIFY, "--clips", "0"], ["--clips"]),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from timesformer_ref import default_model
 from timesformer_ref.checkpoints import hub, hugging_face, original
 from timesformer_ref.checkpoints.checkpoint import (
     Checkpoint,
@@ -35,6 +36,7 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Read a checkpoint: an original file, a Hugging Face folder or hub id, or safetensors.
 
+    `camera-motion` is the small model that comes with the package (`default_model`).
     The geometry comes from the tensors, whatever a file's name or config says; the number of heads,
     which no tensor tells, from `num_attention_heads`, else the config, else width / 64.
     num_frames, image_size: another clip length or frame size (pixels) than the file's; embeddings
@@ -66,9 +68,13 @@ def _locate(source: str | PathLike[str]) -> Path:
     path = Path(os.path.expanduser(source))
     if os.path.exists(path):
         return path
+    if str(source) == default_model.NAME:
+        return default_model.FILE
     if hub.is_hub_id(str(source)):
         return hub.download(str(source))
-    raise CheckpointError(f"{source}: no such file or folder, nor a hub id like owner/model")
+    raise CheckpointError(
+        f"{source}: no such file or folder, nor {default_model.NAME}, nor a hub id like owner/model"
+    )
 
 
 def read_unchecked(source: str | PathLike[str], heads: int | None = None) -> Checkpoint:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
+from timesformer_ref import default_model
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import err, one_line, out, printable, progress_bar, wrong_use
+from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
+from timesformer_ref.cli.console import err, one_line, out, progress_bar, wrong_use
 
-if TYPE_CHECKING:
-    from timesformer_ref.classify import Classifier, Prediction
+if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+    from timesformer_ref.classify import Prediction
+    from timesformer_ref.timeline import Timeline
+
+Answer = TypeVar("Answer")
 
 
 def classify(
@@ -23,14 +29,31 @@ def classify(
         list[Path],
         typer.Argument(help="Video files, or folders of them.", metavar="VIDEO"),
     ],
-    checkpoint: options.CheckpointOption,
+    checkpoint: options.CheckpointOption = None,
     backend: Annotated[
         options.Backend, typer.Option(help="Which implementation computes; 'both' compares them.")
     ] = options.Backend.torch,
     clips: options.ClipsOption = 1,
-    crops: Annotated[
-        str, typer.Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
-    ] = "3",
+    crops: options.CropsOption = None,
+    timeline: Annotated[
+        bool,
+        typer.Option("--timeline", help="Tell what is seen from when to when, along each video."),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            help="With --timeline: a window starts every so many seconds; else where the one "
+            "before ends.",
+            metavar="SECONDS",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --timeline, of one video: also draw it, as .png, .svg or .pdf.",
+            metavar="FILE",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(help="How many classes to show.", min=1, metavar="N")] = 5,
     labels: Annotated[
         Path | None,
@@ -59,17 +82,23 @@ def classify(
 ) -> None:
     """Tell the most probable classes of videos.
 
-    For example: timesformer-ref classify video.mp4 --checkpoint weights.pyth
+    For example: timesformer-ref classify video.mp4
+
+    Without --checkpoint that is how the camera moves; with one, what its classes are.
     """
+    files = _expand(videos)
+    if timeline:
+        _check_timeline(clips, picture, files)
+    elif every is not None or picture:
+        raise typer.BadParameter("--every and --picture belong to --timeline: give that too")
     import torch
 
-    from timesformer_ref.checkpoints import load_checkpoint
     from timesformer_ref.classify import Classifier
     from timesformer_ref.labels import read_labels
+    from timesformer_ref.timeline import Timeline, classify_windows
 
-    num_crops = options.count_crops(crops)
-    loaded = load_checkpoint(checkpoint, num_attention_heads=heads)
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
+    asked = options.asked_for(frames, rate, crop, mean, std, channel_order, crops)
+    loaded = options.read_checkpoint(checkpoint, heads)
     preprocessing = options.choose_input(loaded, variant, asked)
     names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
     classifier = Classifier(
@@ -80,28 +109,57 @@ def classify(
         dtype=getattr(torch, dtype.value),
         average=average.value,
     )
-    files = _expand(videos)
+    work: Callable[..., Prediction | Timeline] = (
+        partial(classify_windows, classifier, every=every, pixels=pixels.value)
+        if timeline
+        else partial(classifier, num_clips=clips, pixels=pixels.value)
+    )
     failed = 0
-    views = clips * num_crops * len(classifier.runs)
     with progress_bar() as progress:
-        task = progress.add_task("", total=len(files) * views)
+        task = progress.add_task("", total=len(files))
         for number, file in enumerate(files):
-            progress.update(task, description=escape(file.name), completed=number * views)
-            prediction = _try_classify(
-                classifier, file, clips, num_crops, pixels, lambda: progress.advance(task)
-            )
-            if prediction is None:
+            progress.update(task, description=escape(file.name), completed=number)
+            answer = _try(partial(work, file, progress=partial(progress.advance, task)))
+            if answer is None:
                 failed += 1
             elif as_json:
-                out.print(json.dumps(_as_json(prediction, names, top)))
+                told = answer_json(answer, names, top)
+                model = checkpoint or default_model.NAME
+                out.print(json.dumps({"video": answer.video, "checkpoint": model, **told}))
+            elif isinstance(answer, Timeline):
+                show_timeline(answer, names, with_video=len(files) > 1)
             elif len(files) == 1:
-                _show(prediction, names, top)
+                show_prediction(answer, names, top)
             else:
-                out.print(_line(prediction, names, top))
+                show_line(answer, names, top)
+            if picture and isinstance(answer, Timeline):
+                from timesformer_ref.timeline_picture import draw_timeline
+
+                draw_timeline(answer, names, picture)
     if failed:
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
         raise typer.Exit(1)
+
+
+def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None:
+    if clips != 1:
+        raise typer.BadParameter(
+            f"--clips {clips} does not go with --timeline, whose every window is a clip"
+        )
+    if picture is None:
+        return
+    if len(files) > 1:
+        raise typer.BadParameter(f"--picture shows one video, not {len(files)}: name one")
+    if picture.resolve() == files[0].resolve():
+        raise typer.BadParameter(f"--picture {picture} would replace the video: name another file")
+    try:
+        from timesformer_ref.timeline_picture import check_target
+    except ModuleNotFoundError:
+        err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
+        raise typer.Exit(1) from None
+    with wrong_use():
+        check_target(picture)
 
 
 def _expand(videos: list[Path]) -> list[Path]:
@@ -123,78 +181,14 @@ def _is_video(path: Path) -> bool:
     return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
 
 
-def _try_classify(
-    classifier: Classifier,
-    file: Path,
-    clips: int,
-    crops: int,
-    pixels: options.Pixels,
-    progress: Any,
-) -> Prediction | None:
-    """The prediction, or nothing after a line that says what is wrong with the video."""
+def _try(work: Callable[[], Answer]) -> Answer | None:
+    """The answer, or nothing after a line that says what is wrong with the video."""
     from timesformer_ref.classify import LogitsError
     from timesformer_ref.video import VideoError
 
     try:
         with wrong_use():
-            return classifier(
-                file, num_clips=clips, num_crops=crops, pixels=pixels.value, progress=progress
-            )
+            return work()
     except (LogitsError, VideoError, OSError) as error:
         err.print(one_line(error))
     return None
-
-
-def _as_json(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "video": prediction.video,
-        "frames": [index for clip in prediction.frames for index in clip],
-        "views": prediction.views,
-        "backend": prediction.backend,
-        "top": [
-            {
-                "index": index,
-                "label": names[index] if names else str(index),
-                "probability": float(prediction.probabilities[index]),
-            }
-            for index in prediction.top(top)
-        ],
-        "logits": prediction.logits.tolist(),
-    }
-    if prediction.max_difference is not None:
-        answer["max_difference"] = prediction.max_difference
-    return answer
-
-
-def _label(index: int, names: tuple[str, ...] | None) -> str:
-    return printable(names[index]) if names else str(index)
-
-
-def _show(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(justify="right")
-    table.add_column(style="cyan", width=20)
-    table.add_column(overflow="fold")
-    for index in prediction.top(top):
-        probability = float(prediction.probabilities[index])
-        bar = "█" * round(20 * probability)
-        name = f"{_label(index, names)}  ({index})" if names else f"class {index}"
-        table.add_row(f"{100 * probability:.1f} %", bar, name)
-    out.print(table)
-    if prediction.max_difference is not None:
-        out.print(_difference(prediction))
-
-
-def _line(prediction: Prediction, names: tuple[str, ...] | None, top: int) -> str:
-    classes = ", ".join(
-        f"{_label(index, names)} {100 * prediction.probabilities[index]:.1f} %"
-        for index in prediction.top(top)
-    )
-    line = f"{printable(prediction.video)}: {classes}"
-    if prediction.max_difference is not None:
-        line += f" ({_difference(prediction)})"
-    return line
-
-
-def _difference(prediction: Prediction) -> str:
-    return f"largest difference between NumPy and PyTorch: {prediction.max_difference:.1e}"

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
+from timesformer_ref import default_model
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, wrong_use
 
 
 def features(
     video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
-    checkpoint: options.CheckpointOption,
     out_file: Annotated[
         Path, typer.Option("--out", help="Where to write: .npz or .safetensors.", metavar="FILE")
     ],
+    checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
         typer.Option(
@@ -50,7 +51,6 @@ def features(
     each clip) and, of the last block, `class_feature`, the normed class token that the classifier
     sees.
     """
-    from timesformer_ref.checkpoints import load_checkpoint
     from timesformer_ref.features import (
         check_target,
         extract_features,
@@ -62,14 +62,13 @@ def features(
 
     with wrong_use():
         check_target(out_file)
-    if out_file.resolve() in (video.resolve(), Path(checkpoint).resolve()):
+    if out_file.resolve() in (video.resolve(), Path(checkpoint or default_model.FILE).resolve()):
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
-    num_crops = options.count_crops(crops)
-    loaded = load_checkpoint(checkpoint, num_attention_heads=heads)
+    asked = options.asked_for(frames, rate, crop, mean, std, channel_order, crops)
+    loaded = options.read_checkpoint(checkpoint, heads)
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
     preprocessing = options.choose_input(loaded, variant, asked)
     run = (
         torch_hidden_states(loaded, options.check_device(device))
@@ -77,9 +76,7 @@ def features(
         else numpy_hidden_states(loaded)
     )
     with wrong_use():
-        clip = read_clip(
-            video, preprocessing, num_clips=clips, num_crops=num_crops, pixels=pixels.value
-        )
+        clip = read_clip(video, preprocessing, num_clips=clips, pixels=pixels.value)
         found = extract_features(loaded, clip.video, depth if block is None else block, run)
     save_features(found, clip.frames, out_file)
     shapes = {name: a.shape for name, a in found._asdict().items() if a is not None}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timesformer_ref.cli.console import wrong_use
+from timesformer_ref import default_model
+from timesformer_ref.cli.console import err, wrong_use
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.checkpoints import Checkpoint
@@ -69,12 +70,13 @@ class Average(StrEnum):
 
 
 CheckpointOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--checkpoint",
         "-c",
         help="The weights: an original .pyth file, a Hugging Face folder or hub id "
-        "(facebook/timesformer-base-finetuned-k400), or a .safetensors file.",
+        "(facebook/timesformer-base-finetuned-k400), or a .safetensors file; without, the small "
+        "model of camera motions that comes with the package.",
         metavar="PATH_OR_HUB_ID",
         show_default=False,
     ),
@@ -121,6 +123,13 @@ PixelsOption = Annotated[
         "rotation and timestamps."
     ),
 ]
+CropsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Crops of each clip: 3, or 1 for the centre; else what the checkpoint says, or 3.",
+        metavar="1|3",
+    ),
+]
 ClipsOption = Annotated[
     int, typer.Option(help="Clips spread over the video.", min=1, max=1000, metavar="N")
 ]
@@ -136,6 +145,18 @@ HeadsOption = Annotated[
 ]
 
 
+def read_checkpoint(name: str | None, heads: int | None) -> Checkpoint:
+    """The checkpoint that is named, or else the package's own, with a line that says so."""
+    from timesformer_ref.checkpoints import load_checkpoint
+
+    if name is not None:
+        return load_checkpoint(name, num_attention_heads=heads)
+    err.print(
+        f"no --checkpoint: {default_model.NAME} answers, a small model of how the camera moves"
+    )
+    return load_checkpoint(default_model.FILE, num_attention_heads=heads)
+
+
 def asked_for(
     frames: int | None,
     rate: str | None,
@@ -143,9 +164,11 @@ def asked_for(
     mean: str | None,
     std: str | None,
     channel_order: ChannelOrder | None,
+    crops: str | None = None,
 ) -> dict[str, Any]:
     """The fields of `Preprocessing` that the user gave."""
     asked: dict[str, Any] = {"num_frames": frames, "crop": crop}
+    asked["num_crops"] = None if crops is None else count_crops(crops)
     asked |= {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
     asked["channel_order"] = channel_order and channel_order.value
     given = {name: value for name, value in asked.items() if value is not None}

@@ -1,0 +1,104 @@
+"""How predictions are told: to people as tables and lines, to programs as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from timesformer_ref.cli.console import bars, out, printable
+
+if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+    from timesformer_ref.classify import Prediction
+    from timesformer_ref.timeline import Timeline
+
+Names = tuple[str, ...] | None
+
+
+def answer_json(answer: Prediction | Timeline, names: Names, top: int) -> dict[str, Any]:
+    """All but the video: a prediction, or a timeline's windows from `start` to `end` in seconds."""
+    from timesformer_ref.classify import Prediction
+
+    if isinstance(answer, Prediction):
+        return _prediction_json(answer, names, top)
+    windows = zip(answer.seconds.tolist(), answer.predictions, strict=True)
+    return {
+        "windows": [
+            {"start": start, "end": end, **_prediction_json(prediction, names, top)}
+            for (start, end), prediction in windows
+        ]
+    }
+
+
+def _prediction_json(prediction: Prediction, names: Names, top: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "frames": [index for clip in prediction.frames for index in clip],
+        "views": prediction.views,
+        "backend": prediction.backend,
+        "top": [
+            {
+                "index": index,
+                "label": names[index] if names else str(index),
+                "probability": float(prediction.probabilities[index]),
+            }
+            for index in prediction.top(top)
+        ],
+        "logits": prediction.logits.tolist(),
+    }
+    if prediction.max_difference is not None:
+        answer["max_difference"] = prediction.max_difference
+    return answer
+
+
+def show_prediction(prediction: Prediction, names: Names, top: int) -> None:
+    """A table of the best classes."""
+    best = prediction.top(top)
+    out.print(bars((prediction.probabilities[i], _numbered(i, names)) for i in best))
+    _show_difference([prediction])
+
+
+def show_line(prediction: Prediction, names: Names, top: int) -> None:
+    """The best classes in a line that starts with the video."""
+    classes = ", ".join(
+        f"{_label(index, names)} {100 * prediction.probabilities[index]:.1f} %"
+        for index in prediction.top(top)
+    )
+    line = f"{printable(prediction.video)}: {classes}"
+    if prediction.max_difference is not None:
+        line += f" ({_difference([prediction])})"
+    out.print(line)
+
+
+def show_timeline(timeline: Timeline, names: Names, with_video: bool) -> None:
+    """A table of what is seen from when to when."""
+    from timesformer_ref.timeline import clock
+
+    if with_video:
+        out.print(f"{printable(timeline.video)}:")
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for start, end, best, probability in timeline.stretches:
+        times = f"{clock(start)}–{clock(end)}"
+        table.add_row(times, f"{100 * probability:.1f} %", _numbered(best, names))
+    out.print(table)
+    _show_difference(timeline.predictions)
+
+
+def _numbered(index: int, names: Names) -> str:
+    return f"{_label(index, names)}  ({index})" if names else f"class {index}"
+
+
+def _label(index: int, names: Names) -> str:
+    return printable(names[index]) if names else str(index)
+
+
+def _show_difference(predictions: list[Prediction]) -> None:
+    if predictions[0].max_difference is not None:
+        out.print(_difference(predictions))
+
+
+def _difference(predictions: list[Prediction]) -> str:
+    largest = max(prediction.max_difference or 0 for prediction in predictions)
+    return f"largest difference between NumPy and PyTorch: {largest:.1e}"

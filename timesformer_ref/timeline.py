@@ -1,0 +1,108 @@
+"""What a model sees along a video: a prediction for every window, made as its frames arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from os import PathLike
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, UInt8
+
+from timesformer_ref.classify import Classifier, Prediction, Progress
+from timesformer_ref.video import Pixels, read_windows
+
+PICTURES = 8
+"""Of how many windows a timeline keeps a picture, at most."""
+
+
+class Stretch(NamedTuple):
+    """Windows in a row with the same best class, in seconds, and its mean probability in them."""
+
+    start: float
+    end: float
+    best: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The answers for the windows of one video, in order.
+
+    seconds: from when to when each window spans. pictures: small ones of the first frames of some
+    windows, spread evenly over all.
+    """
+
+    video: str
+    seconds: Float64[np.ndarray, "n 2"]
+    predictions: list[Prediction]
+    pictures: list[UInt8[np.ndarray, "H W 3"]]
+
+    @property
+    def probabilities(self) -> Float[np.ndarray, "n labels"]:
+        """Of every class in every window."""
+        return np.stack([prediction.probabilities for prediction in self.predictions])
+
+    @property
+    def best(self) -> list[int]:
+        """The most probable class of every window."""
+        return [prediction.top(1)[0] for prediction in self.predictions]
+
+    @property
+    def borders(self) -> list[float]:
+        """The seconds between which each window answers, one number more than windows.
+
+        Windows may overlap or leave gaps: a moment is for the one whose middle is nearest.
+        """
+        middles = self.seconds.mean(axis=1)
+        between = (middles[:-1] + middles[1:]) / 2
+        return [float(self.seconds[0, 0]), *between.tolist(), float(self.seconds[-1, 1])]
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The same as fewer lines: neighbours of equal answer in one."""
+        parts = zip(pairwise(self.borders), self.best, self.predictions, strict=True)
+        stretches = []
+        for best, group in groupby(parts, key=lambda part: part[1]):
+            times, _, predictions = zip(*group, strict=True)
+            probability = np.mean([prediction.probabilities[best] for prediction in predictions])
+            stretches.append(Stretch(times[0][0], times[-1][1], best, float(probability)))
+        return stretches
+
+
+def classify_windows(
+    classifier: Classifier,
+    video: str | PathLike[str],
+    *,
+    every: float | None = None,
+    pixels: Pixels = "stored",
+    progress: Progress = lambda _: None,
+) -> Timeline:
+    """Classify every window of a video while it is decoded (see `read_windows`).
+
+    Raises VideoError and ValueError (see `read_windows`), and LogitsError.
+    """
+    seconds, predictions, pictures = [], [], []
+    for number, window in enumerate(
+        read_windows(video, classifier.preprocessing, every=every, pixels=pixels)
+    ):
+        seconds.append((window.start, window.end))
+        predictions.append(classifier.predict(video, window.clip))
+        if number in _spread(window.total):
+            pictures.append(window.picture)
+        progress(1 / window.total)
+    return Timeline(str(video), np.array(seconds), predictions, pictures)
+
+
+def _spread(total: int) -> set[int]:
+    """The windows in the middles of equal parts of all, as many as there are pictures."""
+    parts = min(total, PICTURES)
+    return {(2 * part + 1) * total // (2 * parts) for part in range(parts)}
+
+
+def clock(seconds: float) -> str:
+    """A time in a video: 1:02.5, or 1:01:02.5 after an hour."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -1,0 +1,117 @@
+"""A timeline as a picture: what is seen from when to when, and how sure each answer is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+from timesformer_ref.atomic import whole_file
+from timesformer_ref.timeline import Timeline, clock
+
+ENDINGS = (".png", ".svg", ".pdf")
+"""As what a timeline is drawn."""
+
+COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
+"""Matplotlib's own that are told apart; as many classes have a row."""
+
+OTHER = "#b0b0b0"
+"""Where the best class is none of those with a row."""
+
+WIDTH = 11.0
+"""Of a picture, inches."""
+STRIP, BAND, ROW = 0.8, 0.35, 0.4
+"""Height of the frames, of the best classes, and of the row of one class, inches."""
+FULL = 0.85
+"""How high certainty is in a row of height 1."""
+LONGEST_NAME = 28
+"""Letters of a class's name that leave room for the rest."""
+
+
+def check_target(target: Path) -> None:
+    """Raises ValueError for a name under which a picture cannot be written."""
+    if target.suffix not in ENDINGS:
+        raise ValueError(f"{target}: a timeline is drawn as {', '.join(ENDINGS)}")
+    if target.is_dir():
+        raise ValueError(f"{target}: is a folder, expected the name of a file")
+
+
+def draw_timeline(timeline: Timeline, names: tuple[str, ...] | None, target: Path) -> None:
+    """Write a timeline as a picture; names: of the classes, which are numbers without.
+
+    Raises ValueError for another ending, and for a folder; OSError where it cannot be written.
+    """
+    check_target(target)
+    figure = picture(timeline, names)
+    with whole_file(target) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+
+
+def picture(timeline: Timeline, names: tuple[str, ...] | None) -> Figure:
+    """Along time: some frames, the best class as a band, and each class's probability in a row."""
+    classes = shown_classes(timeline)
+    heights = [STRIP, BAND, ROW * len(classes)]
+    figure = Figure((WIDTH, sum(heights) + 0.8), layout="constrained")
+    frames, band, rows = figure.subplots(3, 1, sharex=True, height_ratios=heights)
+    colours = dict(zip(classes, COLOURS, strict=False))
+    _draw_frames(frames, timeline)
+    _draw_band(band, timeline, colours)
+    _draw_rows(rows, timeline, colours, names)
+    return figure
+
+
+def shown_classes(timeline: Timeline) -> list[int]:
+    """All classes where they are few, else those that are ever the best, the most frequent ones."""
+    labels = timeline.probabilities.shape[1]
+    if labels <= len(COLOURS):
+        return list(range(labels))
+    return sorted(best for best, _ in Counter(timeline.best).most_common(len(COLOURS)))
+
+
+def _draw_frames(axes: Axes, timeline: Timeline) -> None:
+    """Small frames of the video side by side, as large as their places and the strip allow."""
+    start, end = timeline.borders[0], timeline.borders[-1]
+    places = len(timeline.pictures)
+    axes.set_axis_off()
+    for place, frame in enumerate(timeline.pictures):
+        time = start + (end - start) * (place + 0.5) / places
+        zoom = 72 * min(0.76 * WIDTH / places / frame.shape[1], STRIP / frame.shape[0])
+        axes.add_artist(AnnotationBbox(OffsetImage(frame, zoom=zoom), (time, 0.5), frameon=False))
+
+
+def _draw_band(axes: Axes, timeline: Timeline, colours: dict[int, str]) -> None:
+    for start, end, best, _ in timeline.stretches:
+        axes.axvspan(start, end, color=colours.get(best, OTHER), linewidth=0)
+    others = " (grey: another)" if set(timeline.best) - colours.keys() else ""
+    axes.set_yticks([0.5], [f"best{others}"])
+    axes.set_ylim(0, 1)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelbottom=False)
+
+
+def _draw_rows(
+    axes: Axes,
+    timeline: Timeline,
+    colours: dict[int, str],
+    names: tuple[str, ...] | None,
+) -> None:
+    """Each class's probability as the height above its row's foot; a full row is certainty."""
+    for foot, (label, colour) in enumerate(colours.items()):
+        heights = foot - FULL * timeline.probabilities[:, label]
+        axes.stairs(heights, timeline.borders, baseline=foot, fill=True, color=colour)
+        axes.axhspan(foot - FULL, foot, color=colour, alpha=0.08, linewidth=0)
+    middles = [foot - FULL / 2 for foot in range(len(colours))]
+    axes.set_yticks(middles, [_name(label, names) for label in colours], parse_math=False)
+    axes.set_ylim(len(colours) - 1, -1)
+    axes.set_xlim(timeline.borders[0], timeline.borders[-1])
+    axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds).removesuffix(".0"))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _name(label: int, names: tuple[str, ...] | None) -> str:
+    name = names[label] if names else f"class {label}"
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
