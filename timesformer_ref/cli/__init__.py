@@ -15,7 +15,9 @@ from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
 from timesformer_ref.cli.conform import conform
 from timesformer_ref.cli.console import err, one_line, out, printable
+from timesformer_ref.cli.evaluate import evaluate
 from timesformer_ref.cli.features import features
+from timesformer_ref.cli.train import train
 
 app = typer.Typer(
     name="timesformer-ref",
@@ -25,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (classify, features, inspect, convert, bench, conform):
+for command in (classify, features, train, evaluate, inspect, convert, bench, conform):
     app.command()(command)
 
 
@@ -72,7 +74,9 @@ def _is_ours(error: Exception) -> bool:
 
     from timesformer_ref.checkpoints import CheckpointError
     from timesformer_ref.labels import LabelError
+    from timesformer_ref.training.folder import VideosError
+    from timesformer_ref.training.state import RunError
     from timesformer_ref.video import VideoError
 
-    told = CheckpointError | LabelError | VideoError | OSError | MemoryError | OutOfMemoryError
-    return isinstance(error, told)
+    ours = CheckpointError | LabelError | RunError | VideoError | VideosError
+    return isinstance(error, ours | OSError | MemoryError | OutOfMemoryError)

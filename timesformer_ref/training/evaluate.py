@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,16 @@ class Evaluation(NamedTuple):
     top5: float
     confusion: Int64[np.ndarray, "labels labels"]
 
+    def __str__(self) -> str:
+        top5 = f"top-5 {100 * self.top5:.1f} %, " if len(self.confusion) > 5 else ""
+        return f"top-1 {100 * self.top1:.1f} %, {top5}loss {self.loss:.3f}"
+
+    def confusions(self, most: int) -> list[tuple[int, int, int]]:
+        """How many videos, their class and the wrong answer they got, the most frequent first."""
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        found = [(int(wrong[i, j]), int(i), int(j)) for i, j in zip(*wrong.nonzero(), strict=True)]
+        return sorted(found, reverse=True)[:most]
+
     @property
     def scores(self) -> dict[str, float]:
         """The numbers among them."""
@@ -45,10 +56,12 @@ def evaluate(
     accelerator: Accelerator | None = None,
     videos_at_once: int = 1,
     workers: int = 0,
+    progress: Callable[[int], None] = lambda videos: None,
 ) -> Evaluation:
     """Classify every video of a source; where there are several processes, each its share.
 
     videos_at_once: on one device. workers: processes that read videos, for each device.
+    progress: called with the number of videos just done.
     """
     accelerator = accelerator or Accelerator()
     loader = accelerator.prepare(
@@ -63,6 +76,7 @@ def evaluate(
             gathered = accelerator.gather_for_metrics((logits, label))
             answers.append(gathered[0].cpu())
             labels.append(gathered[1].cpu())
+            progress(len(labels[-1]))
     return _evaluation(torch.cat(answers), torch.cat(labels))
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.training.evaluate import Source, evaluate
+from timesformer_ref.training.evaluate import Evaluation, Source, evaluate
 from timesformer_ref.training.recipe import Recipe, count_steps, learning_rate
 from timesformer_ref.training.state import History, RunError, load_state, save_state
 
@@ -32,15 +32,16 @@ STATE, LAST, BEST, LOG = "state.safetensors", "last.safetensors", "best.safetens
 class Report(NamedTuple):
     """What a run tells after a step.
 
-    step: how many are done, of `steps`. loss: the mean over all clips of the step. scores: of the
-    validation, where there has just been one.
+    step: how many are done, of `steps`. loss: the mean over all clips of the step.
+    evaluation: of the validation, where there has just been one. best: whether it is the best yet.
     """
 
     step: int
     steps: int
     learning_rate: float
     loss: float
-    scores: dict[str, float] | None = None
+    evaluation: Evaluation | None = None
+    best: bool = False
 
 
 def train(
@@ -80,13 +81,7 @@ def train(
     Raises RunError for a folder that holds another run, and where the loss is no number any more;
     ValueError for a recipe or arguments that do not fit together.
     """
-    accelerator = Accelerator(
-        mixed_precision=mixed_precision,
-        gradient_accumulation_plugin=GradientAccumulationPlugin(
-            num_steps=accumulate, sync_with_dataloader=False
-        ),
-        dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
-    )
+    accelerator = _accelerator(accumulate, mixed_precision)
     steps = count_steps(recipe, len(source) if isinstance(source, Sized) else None)
     evaluate_every = evaluate_every or max(1, steps // (recipe.epochs or 1))
     settings = {
@@ -97,6 +92,7 @@ def train(
         "config": asdict(model.config),
         **(settings or {}),
     }
+    size = _part_size(recipe, accumulate, accelerator.num_processes)
     optimizer = make_optimizer(recipe, model)
     # The model keeps its parameters; what is prepared shares them.
     spread, stepper = accelerator.prepare(model, optimizer)
@@ -106,42 +102,50 @@ def train(
             raise RunError(f"{out}: holds a run already: resume it, or give another folder")
         history = load_state(out / STATE, model, optimizer, accelerator.scaler, settings)
     start = len(history.losses)
-
-    def told(step: int) -> Report:
-        rate = learning_rate(recipe, step - 1, steps)
-        return Report(step, steps, rate, history.losses[step - 1], history.scores.get(step))
-
-    writer = out if accelerator.is_main_process else None
-    if writer:
-        _begin_log(writer / LOG, map(told, range(1, start + 1)))
-    size = _part_size(recipe, accumulate, accelerator.num_processes)
     clips = range(start * recipe.batch_size, steps * recipe.batch_size)
     parts = iter(accelerator.prepare(_loader(source, clips, size, workers)))
+    writer = out if accelerator.is_main_process else None
+    if writer:
+        _begin_log(writer / LOG, history, recipe, steps)
+
     for step in range(start + 1, steps + 1):
+        rate = learning_rate(recipe, step - 1, steps)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step - 1, steps)
+            group["lr"] = rate
         _seed(seed, step, accelerator.process_index)
         model.train()
         loss = _step(accelerator, spread, stepper, parts, accumulate, recipe)
         if not isfinite(loss):
             raise RunError(f"the loss of step {step} is {loss}: use a lower learning rate")
         history.losses.append(loss)
+        found = None
         if validation is not None and (step % evaluate_every == 0 or step == steps):
             found = evaluate(model, validation, accelerator=accelerator, workers=workers)
             history.scores[step] = found.scores
-            if writer and history.best == step:
-                model.save_pretrained(writer / BEST)
-        if writer and (step % save_every == 0 or step == steps):
-            model.save_pretrained(writer / LAST)
-            save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
+        best = found is not None and history.best == step
         if writer:
-            _log(writer / LOG, told(step))
+            if best:
+                model.save_pretrained(writer / BEST)
+            if step % save_every == 0 or step == steps:
+                model.save_pretrained(writer / LAST)
+                save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
+            _log(writer / LOG, history, recipe, step, steps)
         if accelerator.is_main_process:
-            report(told(step))
+            report(Report(step, steps, rate, loss, found, best))
     accelerator.wait_for_everyone()
     accelerator.unwrap_model(spread, keep_fp32_wrapper=False)
     model.eval()
     return history
+
+
+def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelerator:
+    return Accelerator(
+        mixed_precision=mixed_precision,
+        gradient_accumulation_plugin=GradientAccumulationPlugin(
+            num_steps=accumulate, sync_with_dataloader=False
+        ),
+        dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
+    )
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -209,17 +213,22 @@ def _step(
     return float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
 
 
-def _begin_log(path: Path, reports: Iterator[Report]) -> None:
+def _begin_log(path: Path, history: History, recipe: Recipe, steps: int) -> None:
     """What is known up to the saved state; lines that a killed run wrote after it are gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(map(_line, reports)), encoding="utf-8")
+    path.write_text("", encoding="utf-8")
+    for step in range(1, len(history.losses) + 1):
+        _log(path, history, recipe, step, steps)
 
 
-def _log(path: Path, report: Report) -> None:
+def _log(path: Path, history: History, recipe: Recipe, step: int, steps: int) -> None:
+    """Add a line for a step: JSON, with the scores of the validation that followed it."""
+    row: dict[str, Any] = {
+        "step": step,
+        "learning_rate": learning_rate(recipe, step - 1, steps),
+        "loss": history.losses[step - 1],
+    }
+    if step in history.scores:
+        row["scores"] = history.scores[step]
     with path.open("a", encoding="utf-8") as log:
-        log.write(_line(report))
-
-
-def _line(report: Report) -> str:
-    told = {name: value for name, value in report._asdict().items() if value is not None}
-    return json.dumps(told) + "\n"
+        log.write(json.dumps(row) + "\n")

@@ -80,7 +80,7 @@ class Recipe:
     warm_up: float = 0.0
     clip_norm: float | None = None
     label_smoothing: float = 0.0
-    shorter_side: tuple[float, ...] = (256 / 224, 320 / 224)
+    shorter_side: tuple[float, float] = (256 / 224, 320 / 224)
     flip: bool = True
 
     def __post_init__(self) -> None:

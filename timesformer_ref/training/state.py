@@ -36,8 +36,9 @@ class History:
 
     @property
     def best(self) -> int | None:
-        """The number of steps done at the best validation, the first of equals."""
-        return max(self.scores, key=lambda step: self.scores[step]["top1"], default=None)
+        """The number of steps done at the best validation: of the highest top-1, the least loss."""
+        rank = {step: (scores["top1"], -scores["loss"]) for step, scores in self.scores.items()}
+        return max(rank, key=rank.__getitem__, default=None)
 
 
 def save_state(
