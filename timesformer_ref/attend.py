@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -113,3 +114,11 @@ def read_shown_frames(
         video = read_clip(path, sharp, num_crops=1, pixels=pixels).video
     whole = times * (crop // patch_size * patch_size)
     return rearrange(video[0, ..., :whole, :whole], "t c H W -> t H W c")
+
+
+def check_target(target: Path) -> None:
+    """Raises ValueError for a name under which a picture cannot be written."""
+    if target.suffix not in (".png", ".gif"):
+        raise ValueError(f"{target}: attention is drawn as .png or, one frame at a time, as .gif")
+    if target.is_dir():
+        raise ValueError(f"{target}: is a folder, expected the name of a file")

@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from timesformer_ref.atomic import whole_file
-from timesformer_ref.attend import Look
+from timesformer_ref.attend import Look, check_target
 
 Array = np.ndarray
 
@@ -28,14 +28,6 @@ MOST_BLOCKS = 4
 """Of how many blocks attention between frames is shown, at most."""
 FRAMES_A_SECOND = 2
 """Of a film."""
-
-
-def check_target(target: Path) -> None:
-    """Raises ValueError for a name under which a picture cannot be written."""
-    if target.suffix not in (".png", ".gif"):
-        raise ValueError(f"{target}: attention is drawn as .png or, one frame at a time, as .gif")
-    if target.is_dir():
-        raise ValueError(f"{target}: is a folder, expected the name of a file")
 
 
 def draw_attention(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from timesformer_ref.cli.attend import attend
 from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (classify, features, train, evaluate, inspect, convert, bench, conform):
+for command in (classify, attend, features, train, evaluate, inspect, convert, bench, conform):
     app.command()(command)
 
 

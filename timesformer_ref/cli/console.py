@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 # Names of files and classes may look like markup or emoji, and are to be shown as they are.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -17,6 +18,17 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 def progress_bar() -> Progress:
     """A bar on standard error, where that is a terminal; gone when the work is done."""
     return Progress(console=err, transient=True, disable=not err.is_terminal)
+
+
+def bars(shares: Iterable[tuple[float, str]]) -> Table:
+    """Parts of a whole, each with its name, as numbers and as bars."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(justify="right")
+    table.add_column(style="cyan", width=20)
+    table.add_column(overflow="fold")
+    for share, name in shares:
+        table.add_row(f"{100 * share:.1f} %", "█" * round(20 * share), name)
+    return table
 
 
 @contextmanager

@@ -1,0 +1,96 @@
+"""`timesformer-ref attend`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timesformer_ref.cli import options
+from timesformer_ref.cli.answers import show_prediction
+from timesformer_ref.cli.console import bars, err, out, printable, wrong_use
+
+TOP = 3
+"""How many classes are shown."""
+
+
+def attend(
+    video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
+    out_file: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Where to draw: .png for all frames at once, .gif for one after another.",
+            metavar="FILE",
+        ),
+    ],
+    checkpoint: options.CheckpointOption = None,
+    backend: Annotated[
+        options.Implementation, typer.Option(help="Which implementation computes.")
+    ] = options.Implementation.torch,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
+    ] = None,
+    variant: options.VariantOption = None,
+    frames: options.FramesOption = None,
+    rate: options.RateOption = None,
+    crop: options.CropOption = None,
+    mean: options.MeanOption = None,
+    std: options.StdOption = None,
+    channel_order: options.OrderOption = None,
+    pixels: options.PixelsOption = options.Pixels.stored,
+    device: options.DeviceOption = "cpu",
+    heads: options.HeadsOption = None,
+) -> None:
+    """Draw what the class token looks at in a video.
+
+    That is its attention in one clip and central crop, followed through all steps of all blocks
+    (attention rollout) and laid over the frames; below, what each frame has of it, and which frame
+    looks at which.
+    """
+    from scipy.special import softmax
+
+    from timesformer_ref.attend import (
+        attend,
+        check_target,
+        numpy_attentions,
+        read_shown_frames,
+        torch_attentions,
+    )
+    from timesformer_ref.classify import Prediction
+    from timesformer_ref.labels import read_labels
+    from timesformer_ref.video import read_clip
+
+    with wrong_use():
+        check_target(out_file)
+    if out_file.resolve() == video.resolve():
+        raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
+    try:
+        from timesformer_ref.attention_pictures import draw_attention
+    except ModuleNotFoundError:
+        err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
+        raise typer.Exit(1) from None
+    loaded = options.read_checkpoint(checkpoint, heads)
+    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
+    preprocessing = options.choose_input(loaded, variant, asked)
+    names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
+    run = (
+        torch_attentions(loaded, options.check_device(device))
+        if backend == options.Implementation.torch
+        else numpy_attentions(loaded)
+    )
+    with wrong_use():
+        clip = read_clip(video, preprocessing, num_crops=1, pixels=pixels.value)
+        look = attend(loaded.config, clip.video[0], run)
+        shown = read_shown_frames(video, preprocessing, loaded.config.patch_size, pixels.value)
+    probabilities = softmax(look.logits)
+    answer = Prediction(str(video), clip.frames, 1, backend.value, look.logits, probabilities)
+    best = answer.top(1)[0]
+    title = f"{names[best] if names else f'class {best}'}, {100 * probabilities[best]:.1f} %"
+    draw_attention(look, shown, clip.frames[0], printable(title), out_file)
+    show_prediction(answer, names, TOP)
+    out.print("attention by frame:")
+    out.print(bars(zip(look.frame_shares, [f"frame {n}" for n in clip.frames[0]], strict=True)))
+    out.print(f"{out_file}: drawn")
