@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -164,21 +163,18 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
 
 def _expand(videos: list[Path]) -> list[Path]:
     """The files themselves, and for a folder the videos in it by name."""
+    from timesformer_ref.video import is_video
+
     files: list[Path] = []
     for video in videos:
         if not video.is_dir():
             files.append(video)
             continue
-        inside = sorted(p for p in video.iterdir() if p.is_file() and _is_video(p))
+        inside = sorted(p for p in video.iterdir() if p.is_file() and is_video(p))
         if not inside:
             raise typer.BadParameter(f"{video}: a folder without any video file")
         files += inside
     return files
-
-
-def _is_video(path: Path) -> bool:
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
 
 
 def _try(work: Callable[[], Answer]) -> Answer | None:

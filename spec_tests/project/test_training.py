@@ -1,0 +1,289 @@
+"""Training: what a run repeats, what it writes, and which videos it learns from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors import safe_open
+
+from spec_tests.project.tiny import same_weights, write_video
+from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
+from timesformer_ref.checkpoints import load_checkpoint
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.training.clips import TrainingClips, random_segment_indices
+from timesformer_ref.training.evaluate import evaluate
+from timesformer_ref.training.folder import VideosError, check_videos, find_videos
+from timesformer_ref.training.loop import train
+from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
+from timesformer_ref.training.starting import from_image_vit, with_classes
+from timesformer_ref.training.state import RunError
+from timesformer_ref.video import VideoError
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    """Where a test runs must not depend on what else the machine has."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+class Killed(Exception):
+    pass
+
+
+def stop_after(steps):
+    def report(told):
+        if told.step == steps:
+            raise Killed
+
+    return report
+
+
+# The loop
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_resumed_run_repeats_the_losses_of_an_uninterrupted_one(tmp_path, optimizer):
+    recipe = replace(RECIPE, optimizer=optimizer)
+    how = {"validation": Views(), "evaluate_every": 2, "seed": 3, "save_every": 2}
+    never_stopped = model(drop_path_rate=0.5)
+    whole = train(never_stopped, Clips(), recipe, out=tmp_path / "whole", **how)
+    again = how | {"out": tmp_path / "stopped"}
+    with pytest.raises(Killed):
+        train(model(drop_path_rate=0.5), Clips(), recipe, report=stop_after(3), **again)
+    resumed_model = model(drop_path_rate=0.5, seed=9)
+    resumed = train(resumed_model, Clips(), recipe, resume=True, **again)
+    assert resumed == whole
+    assert len(set(whole.losses)) == 5
+    assert list(whole.scores) == [2, 4, 5]
+    assert same_weights(resumed_model.state_dict(), never_stopped.state_dict())
+    logs = [(tmp_path / run / "log.jsonl").read_text() for run in ("whole", "stopped")]
+    assert logs[0] == logs[1]
+    assert [json.loads(line)["loss"] for line in logs[0].splitlines()] == whole.losses
+
+
+def test_a_step_in_parts_is_the_same_step():
+    np.testing.assert_allclose(losses(accumulate=4, workers=1), losses(), rtol=1e-5)
+    with pytest.raises(ValueError, match="batch_size 4 cannot be cut into 3 parts"):
+        losses(accumulate=3)
+
+
+def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
+    short = replace(RECIPE, steps=1)
+    losses(short, out=tmp_path)
+    with pytest.raises(RunError, match=r"holds a run already"):
+        losses(short, out=tmp_path)
+    with pytest.raises(RunError, match=r"state.safetensors: this run has seed 0, asked is 1"):
+        losses(short, out=tmp_path, resume=True, seed=1)
+    with pytest.raises(RunError, match=r"has videos None, asked is 7f"):
+        losses(short, out=tmp_path, resume=True, settings={"videos": "7f"})
+    with pytest.raises(RunError, match=r"has recipe .*'batch_size': 4.* asked is .*: 8"):
+        losses(replace(short, batch_size=8), out=tmp_path, resume=True)
+    (tmp_path / "state.safetensors").write_bytes(b"\x80\x04.")
+    with pytest.raises(RunError, match=r"state.safetensors: is not the saved state of a run"):
+        losses(short, out=tmp_path, resume=True)
+
+
+def test_what_a_run_writes_is_tensors_and_text(tmp_path):
+    trained = model(drop_path_rate=0.0)
+    trained.labels, trained.preprocessing = tuple("abcde"), {"sampling_rate": 3}
+    history = train(trained, Clips(), RECIPE, validation=Views(), evaluate_every=1, out=tmp_path)
+    names = {"state.safetensors", "last.safetensors", "best.safetensors", "log.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    last = load_checkpoint(tmp_path / "last.safetensors")
+    assert same_weights(last.weights, trained.state_dict())
+    assert (last.config, last.labels) == (trained.config, tuple("abcde"))
+    assert last.preprocessing == {"sampling_rate": 3}
+    best = load_checkpoint(tmp_path / "best.safetensors")
+    top1 = [scores["top1"] for scores in history.scores.values()]
+    kept = evaluate(model().from_checkpoint(best), Views()).scores
+    assert kept["top1"] == max(top1) > min(top1)
+    with safe_open(tmp_path / "state.safetensors", "pt") as state:
+        kinds = {name.split(".")[0] for name in state.keys()}  # noqa: SIM118
+        assert kinds == {"model", "optimizer", "losses"}
+        assert state.get_tensor("losses").tolist() == history.losses
+
+
+def test_a_loss_that_is_no_number_ends_the_run():
+    with pytest.raises(RunError, match=r"the loss of step \d is (nan|inf): use a lower learning"):
+        losses(replace(RECIPE, learning_rate=1e30))
+
+
+# The recipe
+
+
+def test_the_papers_learning_rate_falls_at_epochs_11_and_14_of_15():
+    paper = RECIPES["paper"]
+    steps = count_steps(paper, 6400)
+    assert steps == 15 * 100
+    rates = [learning_rate(paper, step, steps) for step in range(steps)]
+    expected = np.repeat([0.005, 0.0005, 0.00005], [1100, 300, 100])
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    assert (paper.optimizer, paper.momentum, paper.weight_decay) == ("sgd", 0.9, 1e-4)
+    assert np.multiply(224, paper.shorter_side).tolist() == [256, 320]
+    assert paper.flip
+    assert not RECIPES["paper-ssv2"].flip
+
+
+def test_one_cycle_goes_up_once_and_down_to_nothing():
+    recipe = replace(RECIPE, schedule="one_cycle", warm_up=0.25, steps=100)
+    rates = np.array([learning_rate(recipe, step, 100) for step in range(100)])
+    assert np.argmax(rates) in (24, 25)
+    assert (np.diff(rates[:25]) > 0).all()
+    assert (np.diff(rates[25:]) < 0).all()
+    assert 0 < rates[-1] < 0.001 * rates.max() < rates.max() <= recipe.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"batch_size": 0}, "batch_size 0 is impossible: use a whole number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate nan is impossible"),
+        ({"schedule": "cosine"}, "one of constant, steps, one_cycle"),
+        ({"milestones": (0.9, 0.5)}, r"milestones \(0.9, 0.5\) is impossible"),
+        ({"shorter_side": (0.5, 2.0)}, "shorter_side"),
+        ({"steps": 5}, "epochs 15 and steps 5: give one of the two"),
+    ],
+)
+def test_an_impossible_recipe_is_refused(unchecked, fields, words):
+    with pytest.raises(ValueError, match=words):
+        Recipe(**fields)
+
+
+# The videos
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two classes of two videos."""
+    for name in ("swim/a.mp4", "swim/b.mp4", "été/c.mp4", "été/d.mp4"):
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, frames=6, size=(48, 32))
+    (tmp_path / "videos/swim/notes.txt").write_text("no video")
+    return tmp_path / "videos"
+
+
+def test_a_folder_and_a_list_name_the_same_videos(videos):
+    found = find_videos(videos)
+    assert [path.name for path in found.paths] == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+    assert (found.labels, found.classes) == ([0, 0, 1, 1], ("swim", "été"))
+    rows = ["swim/a.mp4,swim", "swim/b.mp4,swim", "été/c.mp4,été", "", '"été/d.mp4", été']
+    for header in ("", "path,label\n"):
+        (videos / "list.csv").write_text(header + "\n".join(rows), encoding="utf-8-sig")
+        assert find_videos(videos / "list.csv") == found
+    (videos / "list.csv").write_text("swim/a.mp4,0\nété/c.mp4,2\n", encoding="utf-8")
+    numbered = find_videos(videos / "list.csv")
+    assert (numbered.labels, numbered.classes) == ([0, 2], ("0", "1", "2"))
+    numbers_of = find_videos(videos / "list.csv", ("x", "swim", "été"))
+    assert (numbers_of.labels, numbers_of.classes) == ([0, 2], ("x", "swim", "été"))
+    assert find_videos(videos, ("été", "swim")).labels == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no video"),
+        ("path,label\nswim/a.mp4\n", r"line 2: 'swim/a.mp4', expected path,label"),
+        ("swim/a.mp4,swim,1\n", "line 1: .* expected path,label"),
+        ("swim/a.mp4,swim\nswim/z.mp4,swim\n", r"line 2: .*z.mp4 is no file"),
+        ("swim/a.mp4,swim\nswim/b.mp4,run\n", r"line 2: 'run' is none of the 2 classes \(swim, ét"),
+        ('swim/a.mp4,"swim\n', "not readable as CSV"),
+    ],
+)
+def test_a_bad_list_is_told_with_its_line(videos, text, words):
+    (videos / "list.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(VideosError, match=words) as caught:
+        find_videos(videos / "list.csv", ("swim", "été"))
+    assert str(caught.value).startswith(str(videos / "list.csv"))
+
+
+def test_what_is_no_video_is_told_before_training(videos):
+    (videos / "run").mkdir()
+    with pytest.raises(VideosError, match="run: a folder without any video file"):
+        find_videos(videos)
+    (videos / "run/e.mp4").write_bytes(b"")
+    (videos / "run/f.mp4").write_text("text")
+    with pytest.raises(VideoError, match=r"e.mp4: is empty.*\(and 1 more videos\)"):
+        check_videos(find_videos(videos))
+
+
+def test_a_clip_is_a_function_of_its_number_and_an_epoch_is_all_videos(videos):
+    found = find_videos(videos)
+    input_ = Preprocessing(num_frames=2, sampling_rate=1, crop=16)
+
+    def clips(seed):
+        return TrainingClips(found, input_, Recipe(), seed)
+
+    one, other = clips(1), clips(1)
+    epochs = [[one[k][1] for k in range(4 * epoch, 4 * epoch + 4)] for epoch in range(3)]
+    assert all(sorted(labels) == [0, 0, 1, 1] for labels in epochs)
+    assert len(set(map(tuple, epochs))) > 1
+    assert all(torch.equal(one[k][0], other[k][0]) for k in (7, 2))
+    assert one[0][0].shape == (2, 3, 16, 16)
+    pictures = {clips(seed)[k][0].numpy().tobytes() for seed in (1, 2) for k in (0, 4, 8)}
+    assert len(pictures) == 6
+
+
+def test_random_frames_stay_in_their_segments():
+    assert random_segment_indices(9, np.zeros(4)).tolist() == [0, 2, 4, 6]
+    assert random_segment_indices(9, np.full(4, 0.999)).tolist() == [2, 4, 6, 8]
+    assert random_segment_indices(1, np.full(2, 0.999)).tolist() == [0, 0]
+
+
+# What it starts from, and how it is judged
+
+
+def test_the_classifier_is_kept_where_the_classes_are_the_same():
+    start = replace(load(model()), labels=tuple("abcde"))
+    assert with_classes(start, tuple("abcde"), 0) is start
+    other = with_classes(start, ("a", "b"), 0)
+    assert (other.labels, other.config.num_labels) == (("a", "b"), 2)
+    changed = {n for n, w in other.weights.items() if not torch.equal(w, start.weights[n])}
+    assert changed == {"head.weight", "head.bias"}
+    assert other.weights["head.weight"].shape == (2, 16)
+
+
+def load(trained):
+    from timesformer_ref.checkpoints import Checkpoint
+
+    return Checkpoint(trained.config, trained.state_dict())
+
+
+def test_an_image_vit_starts_every_attention_step(tmp_path):
+    vit = model(attention_type="space_only").state_dict()
+    headless = {name: w for name, w in vit.items() if not name.startswith("head.")}
+    torch.save(headless, tmp_path / "vit.pth")
+    start = from_image_vit(
+        tmp_path / "vit.pth", ("a", "b", "c"), 0,
+        attention_type="divided_space_time", num_frames=4, num_attention_heads=2,
+    )  # fmt: skip
+    assert (start.config.num_frames, start.config.num_labels) == (4, 3)
+    for step in ("", "temporal_"):
+        name = f"blocks.1.{step}attn.qkv.weight"
+        assert torch.equal(start.weights[name], vit["blocks.1.attn.qkv.weight"])
+
+
+def test_evaluation_counts_the_answers_of_the_views_mean():
+    judged = model()
+    found = evaluate(judged, Views(), videos_at_once=2)
+    with torch.inference_mode():
+        logits = torch.stack(
+            [judged(views).logits.mean(0) for views, _ in map(Views().__getitem__, range(7))]
+        )
+    confusion = np.zeros((5, 5), int)
+    for i, answer in enumerate(logits.argmax(1).tolist()):
+        confusion[i % 5, answer] += 1
+    np.testing.assert_array_equal(found.confusion, confusion)
+    assert found.top1 == pytest.approx(confusion.trace() / 7)
+    assert found.top5 == 1
+    labels = torch.arange(7) % 5
+    assert found.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)))
+    wrong = found.confusions(3)
+    assert wrong[0][0] == (confusion - np.diag(confusion.diagonal())).max()

@@ -1,0 +1,54 @@
+"""Training that is spread over processes, and training whose processes are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+import numpy as np
+
+from spec_tests.project.processes import FRESH
+from spec_tests.project.training_runs import losses
+
+
+def test_two_processes_learn_as_one_and_one_goes_on_when_they_are_killed(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "log.jsonl"
+    both = [FRESH.Process(target=one_of_two, args=(rank, port, tmp_path)) for rank in (0, 1)]
+    for process in both:
+        process.start()
+    try:
+        while not log.exists() or log.read_text().count("\n") < 3:
+            assert all(process.is_alive() for process in both)
+            time.sleep(0.01)
+    finally:
+        for process in both:
+            process.kill()
+            process.join()
+    alone = losses()
+    found = [json.loads(line)["loss"] for line in log.read_text().splitlines()]
+    np.testing.assert_allclose(found, alone[:3], rtol=0, atol=1e-5)
+    resumed = losses(out=tmp_path, resume=True)
+    np.testing.assert_allclose(resumed, alone, rtol=0, atol=1e-5)
+    assert resumed[:2] == found[:2]
+    assert log.read_text().count("\n") == 5
+
+
+def one_of_two(rank, port, out):
+    """Learn three steps, the first two of them saved, and then wait for the end."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    os.environ.update(MASTER_ADDR="127.0.0.1", ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
+    losses(accumulate=2, out=out, save_every=2, report=stay_after_three)
+
+
+def stay_after_three(told):
+    from accelerate import PartialState
+
+    assert PartialState().num_processes == 2
+    if told.step == 3:
+        time.sleep(60)
