@@ -360,7 +360,7 @@ def _plan(
     if preprocessing.sampling_rate is None:
         raise ValueError(
             "windows with segments (sampling_rate None): segments span the whole video, so give a "
-            "sampling_rate"
+            "sampling_rate (--rate N)"
         )
     seconds, moments = windows(
         _moments(footage, pixels),

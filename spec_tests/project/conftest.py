@@ -3,6 +3,9 @@ conftest has checked from its import on."""
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 import jaxtyping
 import pytest
 
@@ -21,3 +24,20 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def run(unchecked, monkeypatch, capsys):
+    """Run the command in this process; its exit code and what it printed."""
+    from spec_tests.project.tiny import Said
+    from timesformer_ref import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["timesformer-ref", *map(str, arguments)])
+        with warnings.catch_warnings():  # shown, as they are to users
+            warnings.simplefilter("default", UserWarning)
+            with pytest.raises(SystemExit) as left:
+                cli.main()
+        return Said(left.value.code or 0, *capsys.readouterr())
+
+    return run

@@ -361,20 +361,22 @@ def test_what_only_the_config_tells_is_checked(tmp_path, fields, words):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("scheme", ["space_only", "joint_space_time", "divided_space_time"])
 def test_original_to_hugging_face_and_back_is_equal_bit_for_bit(tmp_path, scheme, dtype):
-    start = checkpoint(dtype, LABELS, INPUT, attention_type=scheme)
+    told = {**INPUT, "num_crops": 1, "antialias": True}
+    start = checkpoint(dtype, LABELS, told, attention_type=scheme)
     for name in ("a.pyth", "b", "c.pyth", "d.safetensors", "e", "f.pth"):
         save_checkpoint(start if name == "a.pyth" else loaded, tmp_path / name)
         loaded = load_checkpoint(tmp_path / name)
         assert same_weights(loaded.weights, start.weights)
         assert loaded.config == start.config
         assert loaded.labels == LABELS
-        assert loaded.preprocessing == INPUT
+        assert loaded.preprocessing == told
 
 
 @pytest.mark.parametrize("ending", [".pyth", ".safetensors"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_our_files_hold_every_scheme_and_every_field(tmp_path, scheme, ending):
-    told = {"num_frames": 4, "crop": 32, "single_crop_scale": None, **INPUT}
+    told = {"num_frames": 4, "crop": 32, "single_crop_scale": None, "num_crops": 1, **INPUT}
+    told["antialias"] = True
     odd = {"layer_norm_eps": 1e-5, "hidden_dropout_prob": 0.1, "drop_path_rate": 0.25}
     start = checkpoint(preprocessing=told, attention_type=scheme, **odd)
     loaded = load_checkpoint(save_checkpoint(start, tmp_path / f"x{ending}"))

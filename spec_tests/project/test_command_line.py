@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections import namedtuple
 from importlib.metadata import version
 
 import numpy as np
@@ -21,13 +20,15 @@ from scipy.special import softmax
 from spec_tests.project.tiny import (
     INPUT,
     LABELS,
+    Said,
     checkpoint,
     clip,
     command,
+    one_line,
     same_weights,
     write_video,
 )
-from timesformer_ref import cli, read_clip
+from timesformer_ref import read_clip
 from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
 from timesformer_ref.choosing import PreprocessingWarning, choose_preprocessing
 from timesformer_ref.features import (
@@ -40,8 +41,6 @@ from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.variants import find_variant
 
 pytestmark = pytest.mark.usefixtures("unchecked")
-
-Said = namedtuple("Said", "code out err")
 
 TOLD = ("--rate", "2", "--mean", "0.45", "--std", "0.225")
 """What keeps a checkpoint that does not tell its input from a warning."""
@@ -64,30 +63,10 @@ def room(tmp_path_factory):
 
 
 @pytest.fixture
-def run(room, monkeypatch, capsys):
-    """Run the command in this process, in the room; its exit code and what it printed."""
+def run(run, room, monkeypatch):
+    """Run the command in the room."""
     monkeypatch.chdir(room)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["timesformer-ref", *map(str, arguments)])
-        with warnings.catch_warnings():  # shown, as they are to users
-            warnings.simplefilter("default", UserWarning)
-            with pytest.raises(SystemExit) as left:
-                cli.main()
-        return Said(left.value.code or 0, *capsys.readouterr())
-
     return run
-
-
-def one_line(said, code, *words):
-    """Nothing but one line of error, which holds all the words."""
-    assert said.code == code, said
-    assert said.out == ""
-    assert said.err.startswith("error: "), said.err
-    assert said.err.count("\n") == 1, said.err
-    assert "Traceback" not in said.err
-    for word in words:
-        assert str(word) in said.err
 
 
 # classify

@@ -91,6 +91,7 @@ def test_the_input_is_what_the_weights_expect(variant):
     assert (expected.num_frames, expected.sampling_rate) == (variant.frames, variant.rate)
     assert (expected.mean, expected.std) == ((0.45,) * 3, (0.225,) * 3)
     assert expected.channel_order == ("bgr" if variant.dataset == "SSv2" else "rgb")
+    assert (expected.num_crops, expected.antialias) == (3, False)
     assert expected.scale(3) == expected.crop == variant.crop
     if variant.dataset == "K400" and variant.crop == 224:
         assert expected.scale(1) == 256
@@ -106,6 +107,8 @@ def test_the_input_is_what_the_weights_expect(variant):
         ({"std": (1, 0, 1)}, ["std", "above 0"]),
         ({"mean": (1, 2)}, ["mean has 2", "std 3"]),
         ({"channel_order": "gbr"}, ["'gbr'", "rgb or bgr"]),
+        ({"num_crops": 2}, ["num_crops 2", "3, or 1"]),
+        ({"antialias": 1}, ["antialias 1", "True or False"]),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

@@ -55,6 +55,32 @@ def test_frames_are_left_as_they_were(given):
     np.testing.assert_array_equal(frames, before)
 
 
+def triangles(size, small):
+    """What each of `size` pixels in a row counts for each of `small`: Pillow's bilinear resize."""
+    factor = size / small
+    centres = (np.arange(small) + 0.5) * factor - 0.5
+    weights = np.maximum(0, 1 - np.abs(np.arange(size) - centres[:, None]) / factor)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [(48, 96), (37, 50)])
+def test_antialiasing_averages_over_all_pixels_that_a_smaller_one_covers(size):
+    frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+    view = crops(frames, 8, 8, num_crops=1, antialias=True)
+    height, width = 8, 8 * size[1] // size[0]
+    down, along = triangles(size[0], height), triangles(size[1], width)
+    expected = np.einsum("ya,xb,tabc->tcyx", down, along, (frames / 255 - 0.45) / 0.225)
+    left = -(-(width - 8) // 2)
+    np.testing.assert_allclose(view[0], expected[..., left : left + 8], rtol=0, atol=1e-5)
+
+
+def test_fine_stripes_are_grey_with_antialiasing_and_stripes_without():
+    frames = np.zeros((1, 96, 96, 3), np.uint8)
+    frames[:, :, ::2] = 255
+    grey, stripes = (crops(frames, 20, 20, num_crops=1, antialias=on) for on in (True, False))
+    assert np.ptp(grey) < 0.5 < 2 < np.ptp(stripes)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import namedtuple
 from dataclasses import replace
 
 import av
@@ -34,6 +35,9 @@ INPUT = {
 }
 
 LABELS = ("dancing", "jumping", "été", "[/bold] :smile:", "swimming")
+
+Said = namedtuple("Said", "code out err")
+"""What a command ended with and printed."""
 
 
 def checkpoint(dtype=torch.float32, labels=None, preprocessing=None, seed=0, **fields):
@@ -87,3 +91,14 @@ def command(*arguments, cwd=None, env=None, timeout=60):
         timeout=timeout,
         check=False,
     )
+
+
+def one_line(said, code, *words):
+    """Nothing but one line of error, which holds all the words."""
+    assert said.code == code, said
+    assert said.out == ""
+    assert said.err.startswith("error: "), said.err
+    assert said.err.count("\n") == 1, said.err
+    assert "Traceback" not in said.err
+    for word in words:
+        assert str(word) in said.err
