@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,33 @@ import pytest
 from einops import rearrange, reduce
 
 from spec_tests.make_example import write_video
-from spec_tests.project.tiny import checkpoint, clip
-from timesformer_ref.attend import attend, numpy_attentions, read_shown_frames, torch_attentions
+from spec_tests.project.tiny import INPUT, LABELS, checkpoint, clip, one_line
+from spec_tests.project.tiny import write_video as write_stripes
+from timesformer_ref.attend import (
+    Look,
+    attend,
+    numpy_attentions,
+    read_shown_frames,
+    torch_attentions,
+)
+from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.rollout import rollout
 from timesformer_ref.video import read_clip
+
+ATTEND = ("attend", "a.mp4", "-c", "divided.pyth", "--out")
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch):
+    """A folder of one video and two checkpoints, in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    write_stripes(tmp_path / "a.mp4")
+    for scheme in ("divided_space_time", "space_only"):
+        start = checkpoint(attention_type=scheme, labels=LABELS, preprocessing=INPUT)
+        save_checkpoint(start, tmp_path / f"{scheme.split('_')[0]}.pyth")
+    return tmp_path
 
 
 @pytest.mark.parametrize("scheme", ["divided_space_time", "space_only"])
@@ -46,3 +68,73 @@ def test_frames_are_shown_as_the_model_sees_them_but_sharper(tmp_path, crop, sca
         assert times > 5
         small = reduce(shown, "t (H y) (W x) c -> t H W c", "mean", y=times, x=times)
         assert np.abs(small - pixels).mean() < 0.02  # half of a large pixel
+
+
+def pictures():
+    """What reads pictures, where they can be drawn."""
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    return Image
+
+
+def test_heat_lies_on_the_patch_that_is_looked_at(tmp_path):
+    pillow = pictures()
+    from timesformer_ref.attention_pictures import draw_attention
+
+    patches = np.full((2, 3, 3), 0.1)
+    patches[1, 0, 2] = 0.8
+    look = Look(np.zeros(2), patches, [{}])
+    draw_attention(look, np.zeros((2, 48, 48, 3)), [0, 5], "", tmp_path / "x.gif")
+    with pillow.open(tmp_path / "x.gif") as film:
+        assert (film.format, film.n_frames) == ("GIF", 2)
+        reds = []
+        for frame in range(2):
+            film.seek(frame)
+            red, green, _ = rearrange(np.asarray(film.convert("RGB"), int), "y x c -> c y x")
+            reds.append(np.argwhere(red - green > 100) / red.shape)
+    assert len(reds[0]) == 0
+    y, x = reds[1].mean(axis=0)
+    assert y < 0.3 < 0.7 < x
+
+
+@pytest.mark.parametrize(("model", "backend"), [("divided", "torch"), ("space", "numpy")])
+def test_attend_draws_every_frame_and_tells_its_share(run, room, model, backend):
+    target, model = room / "new" / "x.png", f"{model}.pyth"
+    pillow = pictures()
+    said = run("attend", "a.mp4", "-c", model, "--out", target, "--backend", backend)
+    assert (said.code, said.err) == (0, "")
+    best, by_frame = said.out.split("attention by frame:\n")
+    answers = run("classify", "a.mp4", "-c", model, "--crops", 1, "--top", 3).out
+    assert [row.split("%")[0] for row in best.splitlines()] == [
+        row.split("%")[0] for row in answers.splitlines()
+    ]
+    *frames, last = by_frame.splitlines()
+    assert [frame.split()[-1] for frame in frames] == ["0", "2", "4", "7"]
+    assert sum(float(frame.split(" %")[0]) for frame in frames) == pytest.approx(100, abs=0.3)
+    assert last == f"{target}: drawn"
+    with pillow.open(target) as picture:
+        assert picture.format == "PNG"
+        assert np.ptp(np.asarray(picture.convert("L")), axis=(0, 1)) > 200
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_attend_does_not_replace_the_video(run, room):
+    film = room / "film.gif"
+    film.write_bytes((room / "a.mp4").read_bytes())
+    one_line(run("attend", film, "-c", "divided.pyth", "--out", film), 2, film, "replace")
+    assert film.read_bytes() == (room / "a.mp4").read_bytes()
+
+
+def test_a_picture_that_cannot_be_drawn_is_one_line(run, room):
+    one_line(run(*ATTEND, "x.jpg"), 2, "x.jpg", ".png", ".gif")
+    one_line(run(*ATTEND, "x.png", "--backend", "both"), 2, "both")
+    pytest.importorskip("matplotlib")
+    one_line(run(*ATTEND, "x.png", "--crop", 4), 2, "4 x 4")
+    one_line(run(*ATTEND, "a.mp4/x.png"), 1, "a.mp4/x.png: cannot be written")
+
+
+def test_attend_without_matplotlib_names_what_to_install(run, room, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.animation", None)
+    monkeypatch.delitem(sys.modules, "timesformer_ref.attention_pictures", raising=False)
+    one_line(run(*ATTEND, "x.png"), 1, "matplotlib", "pip install 'timesformer-ref[pictures]'")

@@ -573,7 +573,7 @@ def test_the_module_runs_and_help_is_for_newcomers(run, monkeypatch):
     assert said.stdout.startswith("Usage: python -m timesformer_ref ")
     assert said.stdout.partition("\n")[2] == overview.partition("\n")[2]
     assert run().out == overview
-    for name in ("classify", "features", "inspect", "convert"):
+    for name in ("classify", "attend", "features", "inspect", "convert"):
         assert f"\n  {name} " in overview
         page = run(name, "--help").out
         assert all(len(line) <= 80 for line in page.splitlines())
@@ -640,7 +640,7 @@ def test_numbers_that_overflow_in_one_model_do_not_stop_the_other_videos(run, ro
 
 
 def test_no_help_text_shows_names_of_the_code(run):
-    for name in ("classify", "features", "inspect", "convert", "bench"):
+    for name in ("classify", "attend", "features", "inspect", "convert", "bench"):
         assert "options." not in run(name, "--help").out
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
-from timesformer_ref.cli.console import bars, err, out, printable, wrong_use
+from timesformer_ref.cli.console import bars, err, out, printable, progress_bar, wrong_use
 
-TOP = 3
-"""How many classes are shown."""
+TOP_CLASSES, TOP_FRAMES = 3, 16
+"""How many are told, at most."""
 
 
 def attend(
@@ -50,6 +51,7 @@ def attend(
     (attention rollout) and laid over the frames; below, what each frame has of it, and which frame
     looks at which.
     """
+    import numpy as np
     from scipy.special import softmax
 
     from timesformer_ref.attend import (
@@ -81,7 +83,8 @@ def attend(
         if backend == options.Implementation.torch
         else numpy_attentions(loaded)
     )
-    with wrong_use():
+    with wrong_use(), progress_bar() as progress:
+        progress.add_task(escape(video.name), total=None)
         clip = read_clip(video, preprocessing, num_crops=1, pixels=pixels.value)
         look = attend(loaded.config, clip.video[0], run)
         shown = read_shown_frames(video, preprocessing, loaded.config.patch_size, pixels.value)
@@ -90,7 +93,8 @@ def attend(
     best = answer.top(1)[0]
     title = f"{names[best] if names else f'class {best}'}, {100 * probabilities[best]:.1f} %"
     draw_attention(look, shown, clip.frames[0], printable(title), out_file)
-    show_prediction(answer, names, TOP)
-    out.print("attention by frame:")
-    out.print(bars(zip(look.frame_shares, [f"frame {n}" for n in clip.frames[0]], strict=True)))
+    show_prediction(answer, names, TOP_CLASSES)
+    most = sorted(np.argsort(-look.frame_shares, kind="stable")[:TOP_FRAMES])
+    out.print("attention by frame:" if len(most) == len(shown) else "frames with most attention:")
+    out.print(bars((look.frame_shares[i], f"frame {clip.frames[0][i]}") for i in most))
     out.print(f"{out_file}: drawn")
