@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors import safe_open
 
-from spec_tests.project.tiny import same_weights, write_video
+from spec_tests.project.tiny import INPUT, checkpoint, one_line, same_weights, write_video
 from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
-from timesformer_ref.checkpoints import load_checkpoint
+from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.training.clips import TrainingClips, random_segment_indices
 from timesformer_ref.training.evaluate import evaluate
@@ -241,19 +242,14 @@ def test_random_frames_stay_in_their_segments():
 
 
 def test_the_classifier_is_kept_where_the_classes_are_the_same():
-    start = replace(load(model()), labels=tuple("abcde"))
+    fresh = model()
+    start = Checkpoint(fresh.config, fresh.state_dict(), tuple("abcde"))
     assert with_classes(start, tuple("abcde"), 0) is start
     other = with_classes(start, ("a", "b"), 0)
     assert (other.labels, other.config.num_labels) == (("a", "b"), 2)
     changed = {n for n, w in other.weights.items() if not torch.equal(w, start.weights[n])}
     assert changed == {"head.weight", "head.bias"}
     assert other.weights["head.weight"].shape == (2, 16)
-
-
-def load(trained):
-    from timesformer_ref.checkpoints import Checkpoint
-
-    return Checkpoint(trained.config, trained.state_dict())
 
 
 def test_an_image_vit_starts_every_attention_step(tmp_path):
@@ -287,3 +283,62 @@ def test_evaluation_counts_the_answers_of_the_views_mean():
     assert found.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)))
     wrong = found.confusions(3)
     assert wrong[0][0] == (confusion - np.diag(confusion.diagonal())).max()
+
+
+# The commands
+
+
+@pytest.fixture
+def trained(run, videos, tmp_path, monkeypatch):
+    """Train on the videos by the command; what it said, and how to say it again."""
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint(checkpoint(preprocessing={**INPUT, "num_crops": 1}), "start.safetensors")
+    words = ("train", videos, "-c", "start.safetensors", "--out", "run", "--validation", videos)
+    words += ("--epochs", 2, "--batch", 2, "--learning-rate", 0.01, "--workers", 0)
+    return run(*words), words
+
+
+def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
+    said, words = trained
+    assert said.code == 0, said
+    assert said.err == ""
+    assert said.out.splitlines()[-1] == (
+        "run: last.safetensors, best.safetensors, log.jsonl, losses.png"
+    )
+    rows = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "scores" in row] == [2, 4]
+    for picture in ("losses.png", "confusion.png"):
+        assert (tmp_path / "run" / picture).read_bytes().startswith(b"\x89PNG")
+    answer = json.loads(
+        run("classify", "videos/swim/a.mp4", "-c", "run/best.safetensors", "--json").out
+    )
+    assert {row["label"] for row in answer["top"]} == {"swim", "été"}
+    last = run(
+        "evaluate", "videos", "-c", "run/last.safetensors", "--json", "--workers", 0, "--out", "e"
+    )
+    assert json.loads(last.out) == pytest.approx({"videos": 4, **rows[-1]["scores"]})
+    counts = (tmp_path / "e/confusion.csv").read_text(encoding="utf-8").splitlines()
+    assert counts[0] == "class,swim,été"
+    assert sum(int(n) for line in counts[1:] for n in line.split(",")[1:]) == 4
+    again = run(*words, "--resume")
+    assert (again.code, again.out) == (0, said.out.splitlines()[-1] + "\n")
+    one_line(run(*words, "--resume", "--seed", 1), 1, "has seed 0, asked is 1")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--out", "r"), 2, "give --checkpoint or --image-vit"),
+        (("-c", "x", "--out", "r", "--recipe", "papr"), 2, "use paper or paper-ssv2"),
+        (("-c", "x", "--out", "r", "--learning-rate", "-1"), 2, "learning_rate -1.0 is impossible"),
+        (("-c", "x", "--out", "r", "--validation", "list.csv"), 1, "no such folder or CSV file"),
+    ],
+)
+def test_wrong_use_of_train_is_one_line(run, videos, words, code, told):
+    one_line(run("train", videos, *words), code, told)
+
+
+def test_a_missing_extra_is_named(run, monkeypatch):
+    command = sys.modules["timesformer_ref.cli.train"]  # whose name the function has, too
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    one_line(run("train", "v", "--out", "r"), 1, "pip install 'timesformer-ref[train]'")

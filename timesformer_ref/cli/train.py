@@ -159,6 +159,7 @@ def train(
             workers=count_workers(workers),
             report=reporter(progress, run, found.classes),
         )
+    finish(run)
 
 
 def require_training() -> None:
@@ -233,7 +234,7 @@ def _check(progress: Progress, *lists: Videos | None) -> None:
 
 def reporter(progress: Progress, run: Path, classes: tuple[str, ...]) -> Callable[[Report], None]:
     """Show a run as it goes: a bar, a line and pictures for each evaluation."""
-    from timesformer_ref.training.loop import BEST, LOG
+    from timesformer_ref.training.loop import LOG
     from timesformer_ref.training.pictures import draw_confusion, draw_run, write_confusion
 
     task = progress.add_task("the first step", total=None)
@@ -254,13 +255,23 @@ def reporter(progress: Progress, run: Path, classes: tuple[str, ...]) -> Callabl
         if found and told.best:
             draw_confusion(found.confusion, classes, run / "confusion.png")
             write_confusion(found.confusion, classes, run / "confusion.csv")
-        if found or told.step == told.steps:
+        if found:
             draw_run(run / LOG, run / "losses.png")
-        if told.step == told.steps:
-            best = f", {BEST}" * (run / BEST).exists()
-            out.print(f"{run}: last.safetensors{best}, {LOG}, losses.png")
 
     return report
+
+
+def finish(run: Path) -> None:
+    """Draw the whole run, and tell what there is."""
+    from accelerate import PartialState
+
+    from timesformer_ref.training.loop import BEST, LAST, LOG
+    from timesformer_ref.training.pictures import draw_run
+
+    if PartialState().is_main_process:
+        draw_run(run / LOG, run / "losses.png")
+        names = [name for name in (LAST, BEST, LOG, "losses.png") if (run / name).exists()]
+        out.print(f"{run}: {', '.join(names)}")
 
 
 @contextmanager
