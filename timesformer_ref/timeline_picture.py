@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.ticker import MultipleLocator
 
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.timeline import Timeline, clock
@@ -27,6 +28,9 @@ STRIP, BAND, ROW = 0.8, 0.35, 0.4
 """Height of the frames, of the best classes, and of the row of one class, inches."""
 FULL = 0.85
 """How high certainty is in a row of height 1."""
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000)
+"""From one time on the axis to the next, seconds: the least that gives few enough of them."""
+MOST_TICKS = 12
 LONGEST_NAME = 28
 """Letters of a class's name that leave room for the rest."""
 
@@ -106,8 +110,12 @@ def _draw_rows(
     middles = [foot - FULL / 2 for foot in range(len(colours))]
     axes.set_yticks(middles, [_name(label, names) for label in colours], parse_math=False)
     axes.set_ylim(len(colours) - 1, -1)
-    axes.set_xlim(timeline.borders[0], timeline.borders[-1])
+    start, *_, end = timeline.borders
+    axes.set_xlim(start, end)
+    step = next((tick for tick in TICKS if (end - start) / tick < MOST_TICKS), TICKS[-1])
+    axes.xaxis.set_major_locator(MultipleLocator(step))
     axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds).removesuffix(".0"))
+    axes.set_xlabel("in each row: how probable the class is, up to 100 %", fontsize="small")
     axes.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0)
 

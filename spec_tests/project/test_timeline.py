@@ -21,7 +21,7 @@ from timesformer_ref.timeline import Timeline, classify_windows, clock
 from timesformer_ref.video import VideoWarning, read_clip, read_windows
 from timesformer_ref.views import crops
 
-SHORT = Preprocessing(num_frames=4, sampling_rate=5, crop=32, num_crops=1)
+SHORT = Preprocessing(num_frames=4, sampling_rate=5, crop=16, num_crops=1, antialias=True)
 """Windows of 20 frames of a video at 30 a second."""
 
 TIMELINE = ("classify", "a.mp4", "-c", "told.pyth", "--rate", "5", "--timeline")
@@ -98,7 +98,7 @@ def test_windows_as_they_come_are_those_of_all_frames_at_once(movie, every, pixe
     assert [[w.start, w.end] for w in found] == expected.seconds.tolist()
     assert {w.total for w in found} == {len(found)}
     for window, indices in zip(found, expected.indices, strict=True):
-        views = crops(frames[indices], SHORT.scale(1), 32, num_crops=1)
+        views = crops(frames[indices], SHORT.scale(1), 16, num_crops=1, antialias=True)
         np.testing.assert_array_equal(window.clip.video, views)
     np.testing.assert_array_equal(found[0].clip.video, read_clip(movie, SHORT).video)
 
