@@ -58,7 +58,7 @@ def read(checkpoint: str, film: str | None) -> Real:
     loaded = load_checkpoint(checkpoint)
     config = loaded.config
     if film:
-        _, video, _ = read_clip(film, choose_preprocessing(loaded)).video[:, None]
+        _, video, _ = read_clip(film, choose_preprocessing(loaded), num_crops=3).video[:, None]
     else:
         size = config.num_channels, config.image_size, config.image_size
         rng = np.random.default_rng(0)
