@@ -8,9 +8,12 @@ import socket
 import time
 
 import numpy as np
+import pytest
 
 from spec_tests.project.processes import FRESH
-from spec_tests.project.training_runs import losses
+from spec_tests.project.training_runs import Views, losses
+
+HOW = {"save_every": 2, "validation": Views(), "evaluate_every": 2}
 
 
 def test_two_processes_learn_as_one_and_one_goes_on_when_they_are_killed(tmp_path):
@@ -29,13 +32,24 @@ def test_two_processes_learn_as_one_and_one_goes_on_when_they_are_killed(tmp_pat
         for process in both:
             process.kill()
             process.join()
-    alone = losses()
-    found = [json.loads(line)["loss"] for line in log.read_text().splitlines()]
-    np.testing.assert_allclose(found, alone[:3], rtol=0, atol=1e-5)
-    resumed = losses(out=tmp_path, resume=True)
+    found = rows(tmp_path)
+    alone = losses(out=tmp_path / "alone", **HOW)
+    expected = rows(tmp_path / "alone")
+    np.testing.assert_allclose(of("loss", found), alone[:3], rtol=0, atol=1e-5)
+    # seven videos, of which one process has four
+    assert found[1]["scores"] == pytest.approx(expected[1]["scores"], abs=1e-5)
+    resumed = losses(out=tmp_path, resume=True, **HOW)
     np.testing.assert_allclose(resumed, alone, rtol=0, atol=1e-5)
-    assert resumed[:2] == found[:2]
-    assert log.read_text().count("\n") == 5
+    assert resumed[:2] == of("loss", found[:2])
+    assert of("step", rows(tmp_path)) == of("step", expected) == [1, 2, 3, 4, 5]
+
+
+def rows(run):
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def of(name, rows):
+    return [row[name] for row in rows]
 
 
 def one_of_two(rank, port, out):
@@ -43,7 +57,7 @@ def one_of_two(rank, port, out):
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
-    losses(accumulate=2, out=out, save_every=2, report=stay_after_three)
+    losses(accumulate=2, out=out, report=stay_after_three, **HOW)
 
 
 def stay_after_three(told):

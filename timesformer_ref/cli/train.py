@@ -92,7 +92,7 @@ def train(
     ] = None,
     recompute: Annotated[
         bool,
-        typer.Option("--recompute", help="Compute each block twice, to spare most of the memory."),
+        typer.Option("--recompute", help="Compute each block twice, to spare memory."),
     ] = False,
     seed: Annotated[int, typer.Option(help="Of all chance.", min=0, metavar="N")] = 0,
     resume: Annotated[
@@ -100,7 +100,7 @@ def train(
     ] = False,
     save_every: Annotated[
         int, typer.Option(help="Save the run every N steps.", min=1, metavar="N")
-    ] = 500,
+    ] = 200,
     workers: WorkersOption = None,
     variant: options.VariantOption = None,
     frames: options.FramesOption = None,

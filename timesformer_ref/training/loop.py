@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import asdict
 from math import isfinite
@@ -54,7 +55,7 @@ def train(
     evaluate_every: int | None = None,
     out: Path | None = None,
     resume: bool = False,
-    save_every: int = 500,
+    save_every: int = 200,
     settings: Mapping[str, Any] | None = None,
     accumulate: int = 1,
     mixed_precision: Precision | None = None,
@@ -78,8 +79,8 @@ def train(
         for each device.
     report: called after every step, on the main process.
 
-    Raises RunError for a folder that holds another run, and where the loss is no number any more;
-    ValueError for a recipe or arguments that do not fit together.
+    Raises RunError for a folder that holds another run, where the loss is no number any more, and
+    where several processes would train alone; ValueError for arguments that do not fit together.
     """
     accelerator = _accelerator(accumulate, mixed_precision)
     steps = count_steps(recipe, len(source) if isinstance(source, Sized) else None)
@@ -139,13 +140,20 @@ def train(
 
 
 def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelerator:
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision=mixed_precision,
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=accumulate, sync_with_dataloader=False
         ),
         dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
     )
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != started:
+        raise RunError(
+            f"{started} processes were started, but each would train alone: "
+            "where there are no GPUs, use accelerate launch --cpu"
+        )
+    return accelerator
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
