@@ -1,0 +1,97 @@
+"""Generated clips as data to train on and to be evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, Float32
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from timesformer_ref.camera_motion.photographs import photograph_scenes
+from timesformer_ref.camera_motion.render import render
+from timesformer_ref.camera_motion.scenes import Scene, draw_scene
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.sampling import TARGET_FPS
+
+AT_ONCE = 16
+"""Scenes rendered together: few enough for a processor's cache."""
+
+
+def frame_seconds(preprocessing: Preprocessing) -> Float[np.ndarray, " t"]:
+    """When a clip's frames are taken from a video, in seconds from the middle of the clip."""
+    frames, rate = preprocessing.num_frames, preprocessing.sampling_rate or 1
+    span = (frames * rate - 1) / TARGET_FPS
+    return np.linspace(-span / 2, span / 2, frames)
+
+
+def make_clips(
+    scenes: Sequence[Scene], preprocessing: Preprocessing
+) -> list[tuple[Float32[Tensor, "t c H W"], int]]:
+    """Scenes to normalised clips with their labels. Their pictures must have one shape."""
+    clips = torch.cat(
+        [
+            render(scenes[first : first + AT_ONCE], preprocessing.crop)
+            for first in range(0, len(scenes), AT_ONCE)
+        ]
+    )
+    mean, std = (
+        rearrange(torch.tensor(numbers), "c -> c 1 1")
+        for numbers in (preprocessing.mean, preprocessing.std)
+    )
+    return list(zip((clips - mean) / std, (scene.label for scene in scenes), strict=True))
+
+
+class TrainingClips(Dataset[tuple[Tensor, int]]):
+    """Camera moves without end: clip number k of a run rests on its seed and k alone.
+
+    easy: over so many clips the scenes go from the easiest to all that may occur (`draw_scene`).
+    """
+
+    def __init__(self, preprocessing: Preprocessing, seed: int, easy: int = 0) -> None:
+        self.preprocessing, self.seed, self.easy = preprocessing, seed, easy
+        self.seconds = frame_seconds(preprocessing)
+
+    def __getitem__(self, k: int) -> tuple[Float32[Tensor, "t c H W"], int]:
+        return self.__getitems__([k])[0]
+
+    def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, int]]:
+        """Many at once, which is faster."""
+        scenes = [draw_scene(self.seed, k, self.seconds, self._ease(k)) for k in numbers]
+        return make_clips(scenes, self.preprocessing)
+
+    def _ease(self, k: int) -> float:
+        return max(0.0, 1 - k / self.easy) if self.easy else 0.0
+
+
+class EvaluationClips(Dataset[tuple[Tensor, int]]):
+    """So many scenes, each as one view."""
+
+    def __init__(self, scenes: Sequence[Scene], preprocessing: Preprocessing) -> None:
+        self.scenes, self.preprocessing = scenes, preprocessing
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, number: int) -> tuple[Float32[Tensor, "1 t c H W"], int]:
+        [(clip, label)] = make_clips([self.scenes[number]], self.preprocessing)
+        return clip[None], label
+
+
+FRESH_SEED = 1 << 32
+"""Seeds of training are below it, so clips from here on are ones that no training saw."""
+
+
+def fresh_clips(preprocessing: Preprocessing, count: int) -> EvaluationClips:
+    """Generated clips that no model was trained on."""
+    seconds = frame_seconds(preprocessing)
+    scenes = [draw_scene(FRESH_SEED, number, seconds) for number in range(count)]
+    return EvaluationClips(scenes, preprocessing)
+
+
+def photograph_clips(preprocessing: Preprocessing, speeds: int = 10) -> EvaluationClips:
+    """Known camera moves over real photographs (see `photograph_scenes`)."""
+    return EvaluationClips(photograph_scenes(frame_seconds(preprocessing), speeds), preprocessing)

@@ -1,0 +1,46 @@
+"""The nine camera moves as one table, and the path that a camera takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+MOVES: dict[str, tuple[float, float, float, float]] = {
+    "static": (0, 0, 0, 0),
+    "pan left": (-1, 0, 0, 0),
+    "pan right": (1, 0, 0, 0),
+    "tilt up": (0, -1, 0, 0),
+    "tilt down": (0, 1, 0, 0),
+    "zoom in": (0, 0, 1, 0),
+    "zoom out": (0, 0, -1, 0),
+    "roll clockwise": (0, 0, 0, 1),
+    "roll counter-clockwise": (0, 0, 0, -1),
+}
+"""For each label, how a camera's pose changes: x to the right, y down, log magnification, angle.
+
+The names are the camera's, so the picture's content moves against them: at pan left to the right,
+at tilt up downwards, at roll clockwise counter-clockwise; at zoom in it grows. One unit is the
+frame's width, its height, a magnification by e, one radian; so the content at the middle of the
+frame's edge moves half as fast in a zoom or a roll as in a pan of the same speed.
+"""
+
+LABELS = tuple(MOVES)
+MOVING = LABELS[1:]
+SPEEDS = (1 / 9, 1.0)
+"""Units a second: from a third of the frame in three seconds to the whole frame in one."""
+
+
+def camera_path(
+    move: str,
+    speed: float,
+    seconds: Float[np.ndarray, " t"],
+    unsteady: float = 0.0,
+    phase: float = 0.0,
+) -> Float[np.ndarray, "t 4"]:
+    """The camera's pose (x, y, log magnification, angle) at these moments; at second 0 it is zero.
+
+    speed: units a second on the average; `unsteady` of 0 to 1 makes it swell and fade once in two
+    seconds by that share, from `phase` (radians) on, without ever turning back.
+    """
+    swell = unsteady / np.pi * (np.sin(np.pi * seconds + phase) - np.sin(phase))
+    return np.outer(speed * (seconds + swell), MOVES[move])

@@ -1,0 +1,73 @@
+"""The small model of camera moves, before it has learnt anything, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import pi
+
+import torch
+from einops import rearrange
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from timesformer_ref.camera_motion.moves import LABELS
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.training.recipe import Recipe
+
+CONFIG = TimeSformerConfig(
+    image_size=24,
+    patch_size=8,
+    num_frames=8,
+    hidden_size=96,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    intermediate_size=384,
+    num_labels=len(LABELS),
+    drop_path_rate=0.0,
+)
+PREPROCESSING = Preprocessing(
+    num_frames=8, sampling_rate=4, crop=24, single_crop_scale=24, num_crops=1, antialias=True
+)
+RECIPE = Recipe(
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    batch_size=256,
+    epochs=None,
+    steps=3400,
+    schedule="one_cycle",
+    warm_up=0.15,
+    clip_norm=1.0,
+)
+EASY = 0.2
+"""Over this part of the run the scenes grow harder."""
+
+
+def untrained(config: TimeSformerConfig = CONFIG, seed: int = 0) -> TimeSformer:
+    """A model that can learn motion from nothing.
+
+    The start values of the original suit a model whose patches were trained on images before. For
+    one that was not, and is narrow, linear layers start at deviation 1 / sqrt(width), those after
+    the temporal step included, and `time_embed` with sinusoids of the size of the patches' own
+    values: while the frames' places are small against them, the model sees frames without order,
+    and learns a motion's axis but not its direction.
+    """
+    torch.manual_seed(seed)
+    model = TimeSformer(config)
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2 and not name.startswith("head."):
+            nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+    if model.time_embed is not None:
+        model.time_embed.data.copy_(sinusoids(config.num_frames, config.hidden_size))
+    model.labels = LABELS
+    model.preprocessing = asdict(PREPROCESSING)
+    return model
+
+
+def sinusoids(frames: int, width: int) -> Float32[Tensor, "1 frames width"]:
+    """Waves over the frames, from one in four frames down to one in four times all of them."""
+    rates = pi / 2 * frames ** -torch.linspace(0, 1, width // 2)
+    angles = torch.outer(torch.arange(frames), rates)
+    return rearrange([angles.sin(), angles.cos()], "wave t d -> 1 t (wave d)")

@@ -1,0 +1,48 @@
+"""What a model costs: multiply-adds by part, predicted from the step table (paper, figure 3)."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from einops import rearrange
+
+from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
+
+
+def group_shape(step: str, grid: Grid) -> tuple[int, int]:
+    """How many groups the step makes of a clip's patches, and how many patches a group has."""
+    patches = np.empty((1, prod(grid), 1))
+    groups, members, _ = rearrange(patches, STEPS[step].group, **STEPS[step].lengths(1, grid)).shape
+    return groups, members
+
+
+def comparisons(config: TimeSformerConfig, grid: Grid | None = None) -> int:
+    """With how many tokens a patch compares itself in one block, the class token included.
+
+    N F + 1 for joint attention, N + F + 1 for divided: the paper's N + F + 2 has the class token in
+    the temporal step as well, the original's code has not.
+    """
+    return sum(group_shape(step, grid or config.grid)[1] for step in config.steps) + 1
+
+
+def multiply_adds(config: TimeSformerConfig, grid: Grid | None = None) -> dict[str, int]:
+    """Multiply-adds of one clip by part: `patchify`, each step by name, `mlp`, `classifier`.
+
+    grid: the clip's frames, rows and columns, by default those of training. The paper, like most,
+    writes FLOPs for multiply-adds; a processor does two operations for each. Norms, softmax and
+    additions are left out: less than a hundredth.
+    """
+    grid = grid or config.grid
+    d, patches, depth = config.hidden_size, prod(grid), config.num_hidden_layers
+    class_tokens = grid[0] if config.separate_frames else 1
+    cost = {"patchify": patches * config.num_channels * config.patch_size**2 * d}
+    for step in config.steps:
+        groups, members = group_shape(step, grid)
+        last = step == config.steps[-1]
+        tokens = members + last
+        projections = 4 * groups * tokens * d**2 + (0 if last else patches * d**2)
+        cost[step] = depth * (projections + 2 * groups * tokens**2 * d)
+    cost["mlp"] = depth * 2 * (patches + class_tokens) * d * config.intermediate_size
+    cost["classifier"] = d * config.num_labels
+    return cost
