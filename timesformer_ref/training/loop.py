@@ -147,6 +147,8 @@ def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelera
         ),
         dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
     )
+    if accelerator.mixed_precision != "no" and not accelerator.native_amp:
+        raise ValueError(f"{accelerator.mixed_precision} needs a GPU: use bf16, or no")
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(
