@@ -9,8 +9,8 @@ pytest.importorskip("PIL")
 pytest.importorskip("accelerate")
 
 from timesformer_ref.camera_motion.clips import TrainingClips, frame_seconds, make_clips
+from timesformer_ref.camera_motion.model import PREPROCESSING
 from timesformer_ref.camera_motion.moves import LABELS, MOVES, camera_path
-from timesformer_ref.camera_motion.recipe import PREPROCESSING
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import texture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from timesformer_ref.camera_motion.moves import LABELS, MIRRORED, OPPOSITE
 from timesformer_ref.camera_motion.photographs import photograph_scenes
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
@@ -68,30 +69,47 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
 
 
 class EvaluationClips(Dataset[tuple[Tensor, int]]):
-    """So many scenes, each as one view."""
+    """So many scenes, each as one view, forwards or in a way that changes the moves.
 
-    def __init__(self, scenes: Sequence[Scene], preprocessing: Preprocessing) -> None:
-        self.scenes, self.preprocessing = scenes, preprocessing
+    shown: a name from `SHOWN`.
+    """
+
+    def __init__(
+        self, scenes: Sequence[Scene], preprocessing: Preprocessing, shown: str = "forwards"
+    ) -> None:
+        self.scenes, self.preprocessing, self.shown = scenes, preprocessing, shown
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getitem__(self, number: int) -> tuple[Float32[Tensor, "1 t c H W"], int]:
         [(clip, label)] = make_clips([self.scenes[number]], self.preprocessing)
-        return clip[None], label
+        turned, becomes = SHOWN[self.shown]
+        return clip.flip(turned)[None], LABELS.index(becomes[LABELS[label]])
 
 
+SHOWN: dict[str, tuple[tuple[int, ...], Mapping[str, str]]] = {
+    "forwards": ((), {move: move for move in LABELS}),
+    "backwards": ((0,), OPPOSITE),
+    "mirrored": ((3,), MIRRORED),
+}
+"""Along which axes a clip is turned around, and what becomes of its move."""
 FRESH_SEED = 1 << 32
 """Seeds of training are below it, so clips from here on are ones that no training saw."""
 
 
-def fresh_clips(preprocessing: Preprocessing, count: int) -> EvaluationClips:
+def fresh_clips(
+    preprocessing: Preprocessing, count: int = 2000, shown: str = "forwards"
+) -> EvaluationClips:
     """Generated clips that no model was trained on."""
     seconds = frame_seconds(preprocessing)
     scenes = [draw_scene(FRESH_SEED, number, seconds) for number in range(count)]
-    return EvaluationClips(scenes, preprocessing)
+    return EvaluationClips(scenes, preprocessing, shown)
 
 
-def photograph_clips(preprocessing: Preprocessing, speeds: int = 10) -> EvaluationClips:
+def photograph_clips(
+    preprocessing: Preprocessing, speeds: int = 10, shown: str = "forwards"
+) -> EvaluationClips:
     """Known camera moves over real photographs (see `photograph_scenes`)."""
-    return EvaluationClips(photograph_scenes(frame_seconds(preprocessing), speeds), preprocessing)
+    scenes = photograph_scenes(frame_seconds(preprocessing), speeds)
+    return EvaluationClips(scenes, preprocessing, shown)

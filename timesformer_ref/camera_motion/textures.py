@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image, ImageDraw
@@ -9,6 +11,7 @@ from scipy.fft import irfft2
 
 SIDE = 96
 """Height and width of a picture, pixels."""
+SHAPES = ("ellipse", "box", "triangle", "line")
 
 
 def texture(rng: np.random.Generator, ease: float = 0.0) -> Float32[np.ndarray, "3 h w"]:
@@ -28,8 +31,10 @@ def texture(rng: np.random.Generator, ease: float = 0.0) -> Float32[np.ndarray, 
     return (picture - low) / max(high - low, np.float32(1e-3))
 
 
-def shapes(rng: np.random.Generator, ease: float) -> Float32[np.ndarray, "3 h w"]:
-    """Ellipses, boxes, triangles and lines that cover each other, in [0, 1].
+def shapes(
+    rng: np.random.Generator, ease: float, kinds: Sequence[str] = SHAPES
+) -> Float32[np.ndarray, "3 h w"]:
+    """Shapes that cover each other, in [0, 1].
 
     Few are large and many small, as are things in photographs: sizes follow a power law.
     """
@@ -43,11 +48,15 @@ def shapes(rng: np.random.Generator, ease: float) -> Float32[np.ndarray, "3 h w"
     corners = centres[:, None] + sizes[:, None, None] * np.stack(
         [np.cos(angles), np.sin(angles)], axis=-1
     )
-    kinds = rng.choice(["ellipse", "box", "triangle", "line"], count)
     image = Image.new("RGB", (SIDE, SIDE), tuple(ground.astype(int).tolist()))
     draw = ImageDraw.Draw(image)
     for kind, (x, y), size, triangle, colour in zip(
-        kinds, centres.tolist(), sizes.tolist(), corners, colours.astype(int).tolist(), strict=True
+        rng.choice(kinds, count),
+        centres.tolist(),
+        sizes.tolist(),
+        corners,
+        colours.astype(int).tolist(),
+        strict=True,
     ):
         box, fill = (x - size, y - 0.7 * size, x + size, y + 0.7 * size), tuple(colour)
         points = [tuple(corner) for corner in triangle.tolist()]

@@ -17,6 +17,7 @@ from timesformer_ref.cli.classify import classify
 from timesformer_ref.cli.conform import conform
 from timesformer_ref.cli.console import err, one_line, out, printable
 from timesformer_ref.cli.evaluate import evaluate
+from timesformer_ref.cli.experiment import experiment
 from timesformer_ref.cli.features import features
 from timesformer_ref.cli.train import train
 
@@ -28,7 +29,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (classify, attend, features, train, evaluate, inspect, convert, bench, conform):
+COMMANDS = (
+    classify, attend, features, train, evaluate, experiment, inspect, convert, bench, conform,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable
+
+if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+    from torch import Tensor
 
 
 def inspect(
@@ -92,11 +96,15 @@ def convert(
         Path | None,
         typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
     ] = None,
+    dtype: Annotated[
+        options.Dtype | None, typer.Option(help="Round the weights to it, or widen them.")
+    ] = None,
     heads: options.HeadsOption = None,
 ) -> None:
     """Write a checkpoint in another form.
 
-    Every weight stays as it is, bit for bit, unless --frames or --size resizes the embeddings.
+    Every weight stays as it is, bit for bit, unless --frames or --size resizes the embeddings, or
+    --dtype is given.
     """
     from dataclasses import asdict, replace
 
@@ -116,5 +124,20 @@ def convert(
     if match:
         known = asdict(match.preprocessing) | loaded.preprocessing
         loaded = replace(loaded, preprocessing=known)
+    if dtype:
+        loaded = replace(loaded, weights=_rounded(loaded.weights, dtype))
     save_checkpoint(loaded, target)
     out.print(f"{target}: written, {len(loaded.weights)} tensors")
+
+
+def _rounded(weights: Mapping[str, Tensor], dtype: options.Dtype) -> dict[str, Tensor]:
+    """The weights in another type. Raises CheckpointError where one is too large for it."""
+    import torch
+
+    from timesformer_ref.checkpoints import CheckpointError
+
+    rounded = {name: weight.to(getattr(torch, dtype.value)) for name, weight in weights.items()}
+    for name, weight in rounded.items():
+        if weights[name].isfinite().all() and not weight.isfinite().all():
+            raise CheckpointError(f"{name}: has values beyond {dtype.value}: use a wider type")
+    return rounded

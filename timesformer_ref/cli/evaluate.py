@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +19,41 @@ from timesformer_ref.cli.train import (
     require_training,
 )
 
+if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+    from timesformer_ref.camera_motion.clips import EvaluationClips
+    from timesformer_ref.preprocessing import Preprocessing
+
+
+class Generated(StrEnum):
+    """Clips of known camera moves: over generated pictures, or over photographs."""
+
+    fresh = "fresh"
+    photographs = "photographs"
+
+
+class Shown(StrEnum):
+    """How generated clips are shown; their classes change along."""
+
+    forwards = "forwards"
+    backwards = "backwards"
+    mirrored = "mirrored"
+
 
 def evaluate(
-    videos: VideosArgument,
+    videos: VideosArgument = None,
     checkpoint: options.CheckpointOption = None,
     clips: options.ClipsOption = 1,
     crops: options.CropsOption = None,
+    generated: Annotated[
+        Generated | None,
+        typer.Option(
+            help="Instead of VIDEOS: generated clips of camera moves that no training saw, or "
+            "camera moves over scikit-image's photographs."
+        ),
+    ] = None,
+    shown: Annotated[
+        Shown, typer.Option(help="Turn generated clips around, and their classes with them.")
+    ] = Shown.forwards,
     labels: Annotated[
         Path | None,
         typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
@@ -49,8 +79,12 @@ def evaluate(
     """Tell how often a checkpoint is right on videos whose classes are known.
 
     For example: timesformer-ref evaluate videos/ --checkpoint run/best.safetensors --out results
+
+    The model that comes with the package: timesformer-ref evaluate --generated photographs
     """
     require_training()
+    if bool(videos) == bool(generated):
+        raise typer.BadParameter("give VIDEOS or --generated: what to evaluate on")
     from accelerate import PartialState
 
     from timesformer_ref.labels import read_labels
@@ -66,23 +100,45 @@ def evaluate(
     count = loaded.config.num_labels
     names = read_labels(labels, count) if labels else loaded.labels
     classes = names or tuple(map(str, range(count)))
-    found = find_videos(videos, classes)
     with progress_bar() as progress, wrong_use(), plain_errors():
-        task = progress.add_task("videos", total=len(found.paths))
+        source: EvaluationClips | EvaluationViews
+        if videos:
+            source = EvaluationViews(
+                find_videos(videos, classes), preprocessing, clips, pixels.value
+            )
+        elif generated:
+            source = generated_clips(generated, shown, preprocessing, classes)
+        task = progress.add_task("videos", total=len(source))
         result = evaluation.evaluate(
             TimeSformer.from_checkpoint(loaded),
-            EvaluationViews(found, preprocessing, clips, pixels.value),
-            workers=count_workers(workers),
+            source,
+            workers=0 if generated else count_workers(workers),
             progress=lambda done: progress.advance(task, done),
         )
     if not PartialState().is_main_process:
         return
     if as_json:
-        out.print(json.dumps({"videos": len(found.paths), **result.scores}))
+        out.print(json.dumps({"videos": len(source), **result.scores}))
     else:
-        out.print(f"{len(found.paths)} videos: {result}")
+        out.print(f"{len(source)} videos: {result}")
         for number, is_class, answer in result.confusions(5):
             out.print(printable(f"{number} of {classes[is_class]} taken for {classes[answer]}"))
     if folder:
         draw_confusion(result.confusion, classes, folder / "confusion.png")
         write_confusion(result.confusion, classes, folder / "confusion.csv")
+
+
+def generated_clips(
+    generated: Generated, shown: Shown, preprocessing: Preprocessing, classes: tuple[str, ...]
+) -> EvaluationClips:
+    """The clips of camera moves, for a model that names these. Raises ValueError for another."""
+    from timesformer_ref.camera_motion.clips import fresh_clips, photograph_clips
+    from timesformer_ref.camera_motion.moves import LABELS
+
+    if classes != LABELS:
+        raise ValueError(
+            f"--generated {generated.value}: shows {', '.join(LABELS)}, and the checkpoint knows "
+            f"{', '.join(classes[:3])}, …: use one that was trained on camera moves"
+        )
+    make = fresh_clips if generated is Generated.fresh else photograph_clips
+    return make(preprocessing, shown=shown.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
@@ -27,6 +27,10 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.training.recipe import Recipe
 
 
+EVALUATIONS = 10
+"""How often a run without epochs is evaluated."""
+
+
 class MixedPrecision(StrEnum):
     """The arithmetic of most products in training; weights stay float32."""
 
@@ -36,7 +40,7 @@ class MixedPrecision(StrEnum):
 
 
 VideosArgument = Annotated[
-    Path,
+    Path | None,
     typer.Argument(
         help="A folder that has a folder of videos for each class, or a CSV file of path,label.",
         metavar="VIDEOS",
@@ -53,10 +57,10 @@ WorkersOption = Annotated[
 
 
 def train(
-    videos: VideosArgument,
     run: Annotated[
         Path, typer.Option("--out", help="The run's folder, for all that it writes.", metavar="RUN")
     ],
+    videos: VideosArgument = None,
     checkpoint: options.CheckpointOption = None,
     image_vit: Annotated[
         Path | None,
@@ -71,9 +75,18 @@ def train(
         Path | None,
         typer.Option(help="Videos to evaluate after each epoch, as VIDEOS.", metavar="VIDEOS"),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="A recipe: paper or paper-ssv2.")] = "paper",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="paper, paper-ssv2 (no mirrored clips), or camera-motion, which makes its own "
+            "clips and model and takes no VIDEOS."
+        ),
+    ] = "paper",
     epochs: Annotated[
         int | None, typer.Option(help="Instead of the recipe's.", min=1, metavar="N")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Instead of epochs.", min=1, metavar="N")
     ] = None,
     batch: Annotated[
         int | None,
@@ -120,44 +133,42 @@ def train(
     last.safetensors and best.safetensors, which the other commands read, the log and pictures.
     """
     require_training()
-    if (checkpoint is None) == (image_vit is None):
-        raise typer.BadParameter("give --checkpoint or --image-vit: what training starts from")
-    from timesformer_ref.pretrained import TimeSformer
-    from timesformer_ref.training.clips import EvaluationViews, TrainingClips
+    from timesformer_ref.training import jobs
     from timesformer_ref.training.folder import find_videos
     from timesformer_ref.training.loop import train as run_training
 
-    found = find_videos(videos)
-    held_out = find_videos(validation, found.classes) if validation else None
     asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
-    with wrong_use():
-        chosen = choose_recipe(recipe, epochs, batch, learning_rate)
-        start, preprocessing = _start(
-            found, checkpoint, image_vit, scheme, variant, asked, heads, seed
-        )
-    model = TimeSformer.from_checkpoint(replace(start, preprocessing=asdict(preprocessing)))
-    model.gradient_checkpointing = recompute
-    settings: dict[str, Any] = {
-        "videos": found.fingerprint,
-        "preprocessing": asdict(preprocessing),
-        "pixels": pixels.value,
-    }
     with progress_bar() as progress, wrong_use(), plain_errors():
-        _check(progress, found, held_out)
+        chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
+        if recipe == jobs.CAMERA_MOTION:
+            _refuse(videos, checkpoint, image_vit, validation, variant, heads, *asked.values())
+            job = jobs.camera_motion(chosen, seed)
+        else:
+            if videos is None:
+                raise typer.BadParameter("give VIDEOS: a folder with one a class, or a CSV file")
+            if (checkpoint is None) == (image_vit is None):
+                raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
+            found = find_videos(videos)
+            held_out = find_videos(validation, found.classes) if validation else None
+            start = _start(found, checkpoint, image_vit, scheme, variant, asked, heads, seed)
+            _check(progress, found, held_out)
+            job = jobs.fine_tuning(*start, found, held_out, chosen, seed, pixels.value)
+        job.model.gradient_checkpointing = recompute
         run_training(
-            model,
-            TrainingClips(found, preprocessing, chosen, seed, pixels.value),
+            job.model,
+            job.source,
             chosen,
             seed=seed,
-            validation=held_out and EvaluationViews(held_out, preprocessing, pixels=pixels.value),
+            validation=job.validation,
+            evaluate_every=chosen.steps and -(-chosen.steps // EVALUATIONS),
             out=run,
             resume=resume,
             save_every=save_every,
-            settings=settings,
+            settings=job.settings,
             accumulate=accumulate,
             mixed_precision=mixed_precision.value if mixed_precision else None,
             workers=count_workers(workers),
-            report=reporter(progress, run, found.classes),
+            report=reporter(progress, run, job.model.labels or ()),
         )
     finish(run)
 
@@ -176,15 +187,31 @@ def count_workers(asked: int | None) -> int:
 
 
 def choose_recipe(
-    name: str, epochs: int | None, batch: int | None, learning_rate: float | None
+    name: str,
+    epochs: int | None,
+    steps: int | None,
+    batch: int | None,
+    learning_rate: float | None,
 ) -> Recipe:
     """The named recipe with what the user gave in place of its own. Raises ValueError."""
     from timesformer_ref.training.recipe import RECIPES
 
     if name not in RECIPES:
         raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(RECIPES)}")
-    given: dict[str, Any] = {"epochs": epochs, "batch_size": batch, "learning_rate": learning_rate}
-    return replace(RECIPES[name], **{k: v for k, v in given.items() if v is not None})
+    given: dict[str, Any] = {"batch_size": batch, "learning_rate": learning_rate}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if epochs or steps:
+        asked |= {"epochs": epochs, "steps": steps}
+    return replace(RECIPES[name], **asked)
+
+
+def _refuse(*given: object) -> None:
+    """Leave where something is given that a recipe with clips of its own has no use for."""
+    if any(one is not None for one in given):
+        raise typer.BadParameter(
+            "--recipe camera-motion makes its own clips and starts from nothing: leave out VIDEOS, "
+            "--validation, what to start from, and what the input is"
+        )
 
 
 def _start(

@@ -1,4 +1,4 @@
-"""The small model of camera moves, before it has learnt anything, and how it is trained."""
+"""The small model of camera moves, before it has learnt anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.training.recipe import RECIPES
 
 CONFIG = TimeSformerConfig(
     image_size=24,
@@ -30,17 +30,7 @@ CONFIG = TimeSformerConfig(
 PREPROCESSING = Preprocessing(
     num_frames=8, sampling_rate=4, crop=24, single_crop_scale=24, num_crops=1, antialias=True
 )
-RECIPE = Recipe(
-    optimizer="adamw",
-    learning_rate=2e-3,
-    weight_decay=0.05,
-    batch_size=256,
-    epochs=None,
-    steps=3400,
-    schedule="one_cycle",
-    warm_up=0.15,
-    clip_norm=1.0,
-)
+RECIPE = RECIPES["camera-motion"]
 EASY = 0.2
 """Over this part of the run the scenes grow harder."""
 

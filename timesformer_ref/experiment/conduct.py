@@ -1,0 +1,82 @@
+"""The whole experiment, from nothing or from where it was broken off, to a page."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from timesformer_ref.atomic import whole_file
+from timesformer_ref.experiment.growth import grow
+from timesformer_ref.experiment.page import page, plain_runs
+from timesformer_ref.experiment.pictures import draw_growth, draw_learning
+from timesformer_ref.experiment.runs import CONFIG, QUICK, RECIPE, RUNS, Run, carry_out, time_steps
+from timesformer_ref.training.loop import Report
+
+PAGE, FOLDER, DATA = "experiment.md", "experiment", "results.json"
+
+
+def conduct(
+    folder: Path, quick: bool, progress: Callable[[str, float], None] = lambda what, part: None
+) -> Path:
+    """Carry out what is not done yet, and write data, pictures and page; returns the page.
+
+    quick: a tenth of the training and a fifth of the evaluation. progress: called with what is
+    being done and which part of everything lies behind.
+    Raises OSError where `folder` cannot be written.
+    """
+    data = folder / FOLDER / DATA
+    settings = _settings(quick)
+    results = _begun(data, settings)
+    done, steps = len(results["runs"]), settings["recipe"]["steps"]
+    for number, run in enumerate(RUNS[done:], start=done):
+        began = time.perf_counter()
+
+        def report(told: Report, number: int = number, run: Run = run) -> None:
+            progress(str(run), (number + told.step / steps) / len(RUNS))
+
+        recipe = QUICK if quick else RECIPE
+        results["runs"].append(carry_out(run, recipe, settings["clips"], report))
+        results["minutes"] += (time.perf_counter() - began) / 60
+        _write(data, json.dumps(results) + "\n")
+    if "growth" not in results:
+        progress("time and cost", 1.0)
+        results |= {"step_seconds": time_steps(5 if quick else 15), "growth": grow()}
+        _write(data, json.dumps(results) + "\n")
+    draw_learning(plain_runs(results["runs"]), data.parent / "learning.svg")
+    draw_growth(results["growth"], data.parent / "growth.svg")
+    _write(folder / PAGE, page(results, f"{FOLDER}/"))
+    return folder / PAGE
+
+
+def _settings(quick: bool) -> dict[str, Any]:
+    threads = torch.get_num_threads()
+    settings = {
+        "recipe": asdict(QUICK if quick else RECIPE),
+        "config": asdict(CONFIG),
+        "clips": 400 if quick else 2000,
+        "torch": torch.__version__,
+        "machine": f"{threads} threads of a processor {platform.machine()}",
+    }
+    written: dict[str, Any] = json.loads(json.dumps(settings))
+    return written
+
+
+def _begun(data: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier call with the same settings has done, or nothing yet."""
+    if data.exists():
+        found: dict[str, Any] = json.loads(data.read_text(encoding="utf-8"))
+        if {name: found.get(name) for name in settings} == settings:
+            return found
+    return {**settings, "runs": [], "minutes": 0.0}
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -1,0 +1,92 @@
+"""The experiment's curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter, ScalarFormatter
+
+from timesformer_ref.atomic import whole_file
+from timesformer_ref.config import SCHEMES
+from timesformer_ref.experiment.tasks import CLASSES
+
+STYLES = dict(
+    zip(
+        SCHEMES,
+        [
+            {"color": "#6b7280", "marker": "s"},
+            {"color": "#b45309", "marker": "^"},
+            {"color": "#1d4ed8", "marker": "o"},
+            {"color": "#15803d", "marker": "D"},
+            {"color": "#be185d", "marker": "v"},
+        ],
+        strict=True,
+    )
+)
+"""Line and points of each scheme."""
+STABLE: dict[Any, Any] = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "none"}
+
+
+def draw_learning(runs: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Accuracy on fresh clips against clips seen, a panel a task, a line a scheme."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    tasks = list(dict.fromkeys(run["task"] for run in runs))
+    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+        for run in runs:
+            if run["task"] == task:
+                clips, top1 = zip(*run["curve"], strict=True)
+                name = run["attention_type"]
+                axes.plot(clips, top1, label=_words(name), markersize=4, **STYLES[name])
+        chance = 1 / len(CLASSES[task])
+        axes.axhline(chance, color="#9ca3af", linestyle=":", linewidth=1)
+        axes.text(0, chance, " chance", va="bottom", color="#6b7280", fontsize=8)
+        axes.set(title=task, xlabel="training clips", ylim=(0, 1.02), xlim=(0, None))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        _plain(axes)
+    figure.axes[0].set_ylabel("accuracy on fresh clips")
+    figure.axes[-1].legend(frameon=False, fontsize=8)
+    _save(figure, target)
+
+
+def draw_growth(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Cost against frames and against frame size: lines predicted, points counted."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, varied, fixed, value in (
+        (panels[0], "frames", "size", 224),
+        (panels[1], "size", "frames", 8),
+    ):
+        for scheme, style in STYLES.items():
+            found = [r for r in rows if r["attention_type"] == scheme and r[fixed] == value]
+            found.sort(key=lambda row: row[varied])
+            x = [row[varied] for row in found]
+            axes.plot(x, [r["predicted"] / 1e12 for r in found], color=style["color"])
+            axes.plot(x, [r["counted"] / 1e12 for r in found], label=_words(scheme), linestyle="",
+                      markersize=5, **style)  # fmt: skip
+        axes.set(yscale="log", xticks=x)
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        _plain(axes)
+    panels[0].set(xlabel="frames of 224 x 224 pixels", ylabel="trillion multiply-adds a clip")
+    panels[1].set(xlabel="height and width of 8 frames, pixels")
+    panels[0].legend(frameon=False, fontsize=8)
+    _save(figure, target)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Figure, target: Path) -> None:
+    with whole_file(target) as unfinished, rc_context(STABLE):
+        figure.savefig(unfinished, format="svg", metadata={"Date": None})

@@ -1,0 +1,162 @@
+"""Which models are trained on what, as one table, and what becomes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch.nn import functional as F
+
+from timesformer_ref.camera_motion.model import untrained
+from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from timesformer_ref.cost import multiply_adds
+from timesformer_ref.experiment.tasks import CLASSES, Task, TaskClips, TaskViews
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.training.evaluate import Evaluation, evaluate
+from timesformer_ref.training.loop import Report, train
+from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.weights import count_parameters
+
+PREPROCESSING = Preprocessing(num_frames=4, sampling_rate=6, crop=32, single_crop_scale=32)
+CONFIG = TimeSformerConfig(
+    image_size=32,
+    patch_size=8,
+    num_frames=4,
+    hidden_size=96,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    intermediate_size=384,
+    drop_path_rate=0.0,
+)
+RECIPE = Recipe(
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    batch_size=128,
+    epochs=None,
+    steps=600,
+    schedule="one_cycle",
+    warm_up=0.15,
+    clip_norm=1.0,
+)
+QUICK = replace(RECIPE, steps=60)
+SEED, FRESH = 0, 1
+"""Of the clips to train on, and of those to be evaluated on."""
+POINTS = 10
+"""Evaluations on the way."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model and its task.
+
+    positions: what tells a patch its place: `space-time`, `space` (no time embedding) or `none`.
+    time_start: the size of the sinusoids that the time embedding starts with; 0 is the original's.
+    """
+
+    task: Task
+    attention_type: str = "divided_space_time"
+    positions: str = "space-time"
+    time_start: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.attention_type}, {self.positions}, {self.time_start:g}"
+
+    @property
+    def config(self) -> TimeSformerConfig:
+        """The model's geometry."""
+        return replace(
+            CONFIG, attention_type=self.attention_type, num_labels=len(CLASSES[self.task])
+        )
+
+
+UNKNOWN = {"space-time": (), "space": ("time_embed",), "none": ("time_embed", "pos_embed")}
+"""Which tables a model does without."""
+TASKS: tuple[Task, ...] = ("motion", "appearance")
+RUNS: tuple[Run, ...] = (
+    *(Run(task, scheme) for task in TASKS for scheme in SCHEMES),
+    *(Run(task, positions=known) for task in TASKS for known in ("space", "none")),
+    *(Run("motion", time_start=size) for size in (0.3, 0.0)),
+)
+"""The five schemes on both tasks; then the published scheme with less to tell places by, and with
+a time embedding that starts smaller."""
+
+
+def start(run: Run) -> TimeSformer:
+    """The run's model before training. What it is not to know is zero and stays so."""
+    model = untrained(run.config, SEED)
+    if model.time_embed is not None:
+        model.time_embed.data *= run.time_start
+    for name in UNKNOWN[run.positions]:
+        table = model.get_parameter(name)
+        table.data.zero_()
+        table.requires_grad_(False)
+    return model
+
+
+def carry_out(
+    run: Run, recipe: Recipe, clips: int, report: Callable[[Report], None] = lambda report: None
+) -> dict[str, Any]:
+    """Train and evaluate; what came out, as JSON.
+
+    clips: how many fresh ones the final figures rest on; the curve's rest on an eighth of them.
+    """
+    model = start(run)
+    began = time.perf_counter()
+    history = train(
+        model,
+        TaskClips(run.task, PREPROCESSING, SEED),
+        recipe,
+        seed=SEED,
+        validation=TaskViews(run.task, PREPROCESSING, FRESH, clips // 8),
+        evaluate_every=max(1, (recipe.steps or 1) // POINTS),
+        workers=1,
+        report=report,
+    )
+    seconds = time.perf_counter() - began
+    found = evaluate(model, TaskViews(run.task, PREPROCESSING, FRESH, clips), videos_at_once=64)
+    return {
+        **asdict(run),
+        "parameters": count_parameters(run.config),
+        "multiply_adds": sum(multiply_adds(run.config).values()),
+        "losses": [round(loss, 4) for loss in history.losses],
+        "curve": [[step * recipe.batch_size, s["top1"]] for step, s in history.scores.items()],
+        "seconds": round(seconds),
+        "top1": found.top1,
+        **(directions(found) if run.task == "motion" else {}),
+    }
+
+
+def directions(found: Evaluation) -> dict[str, float]:
+    """Of the clips that move: how many are told by their axis, and of these the direction.
+
+    A label and its mirror image stand side by side in the table of moves, after `static`.
+    """
+    moving = found.confusion[1:, 1:]
+    pairs = rearrange(moving, "(axis way) (answer told) -> axis way answer told", way=2, told=2)
+    axis = np.einsum("awat->wt", pairs)
+    return {
+        "axis": float(axis.sum() / found.confusion[1:].sum()),
+        "direction": float(axis.trace() / max(axis.sum(), 1)),
+    }
+
+
+def time_steps(repeats: int) -> dict[str, float]:
+    """Seconds of a training step of each scheme, in turn and again: the medians."""
+    video = torch.zeros(RECIPE.batch_size, 4, 3, 32, 32)
+    labels = torch.zeros(RECIPE.batch_size, dtype=torch.long)
+    models = {scheme: start(Run("motion", scheme)) for scheme in SCHEMES}
+    seconds: dict[str, list[float]] = {scheme: [] for scheme in SCHEMES}
+    for _ in range(1 + repeats):
+        for scheme, model in models.items():
+            began = time.perf_counter()
+            F.cross_entropy(model(video).logits, labels).backward()  # type: ignore[no-untyped-call]
+            seconds[scheme].append(time.perf_counter() - began)
+    return {scheme: median(times[1:]) for scheme, times in seconds.items()}

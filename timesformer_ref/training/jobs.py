@@ -1,0 +1,59 @@
+"""What can be trained: a checkpoint on videos, and the small model of camera moves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
+
+from timesformer_ref.camera_motion import clips as generated
+from timesformer_ref.camera_motion.model import EASY, PREPROCESSING, untrained
+from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.training.clips import EvaluationViews, TrainingClips
+from timesformer_ref.training.evaluate import Source
+from timesformer_ref.training.folder import Videos
+from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.video import Pixels
+
+CAMERA_MOTION = "camera-motion"
+"""The recipe that makes its own clips and starts from nothing."""
+
+
+class Job(NamedTuple):
+    """A model and its data, and what of them, as JSON, a run that goes on must find again."""
+
+    model: TimeSformer
+    source: Source
+    validation: Source | None
+    settings: dict[str, Any]
+
+
+def fine_tuning(
+    start: Checkpoint,
+    preprocessing: Preprocessing,
+    videos: Videos,
+    held_out: Videos | None,
+    recipe: Recipe,
+    seed: int,
+    pixels: Pixels,
+) -> Job:
+    """A checkpoint that has the videos' classes, on random clips of them."""
+    told = asdict(preprocessing)
+    return Job(
+        TimeSformer.from_checkpoint(replace(start, preprocessing=told)),
+        TrainingClips(videos, preprocessing, recipe, seed, pixels),
+        held_out and EvaluationViews(held_out, preprocessing, pixels=pixels),
+        {"videos": videos.fingerprint, "preprocessing": told, "pixels": pixels},
+    )
+
+
+def camera_motion(recipe: Recipe, seed: int) -> Job:
+    """The small model of camera moves from nothing, on generated clips that grow harder."""
+    easy = round(EASY * (recipe.steps or 0) * recipe.batch_size)
+    return Job(
+        untrained(seed=seed),
+        generated.TrainingClips(PREPROCESSING, seed, easy),
+        generated.fresh_clips(PREPROCESSING, 500),
+        {"clips": CAMERA_MOTION, "easy": easy},
+    )
