@@ -13,6 +13,7 @@ import numpy as np
 from einops import rearrange
 from suite_pages import conformance_page, mutants_page
 
+from timesformer_ref.cli import COMMANDS
 from timesformer_ref.config import SCHEMES, STEPS, Step, TimeSformerConfig, step_prefix
 from timesformer_ref.variants import VARIANTS
 from timesformer_ref.weights import (
@@ -184,8 +185,8 @@ def command_line_page() -> str:
         )  # fmt: skip
         return done.stdout.replace("python -m timesformer_ref", "timesformer-ref").strip("\n")
 
-    commands = ["classify", "features", "inspect", "convert", "bench", "conform"]
-    sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in commands]
+    names = [command.__name__ for command in COMMANDS]
+    sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in names]
     return f"""# Command line
 
 `timesformer-ref`, also `python -m timesformer_ref`. Errors are one line on standard error; the exit

@@ -30,64 +30,88 @@ def plain_runs(runs: Iterable[Results]) -> list[Results]:
 def page(results: Results, pictures: str = "") -> str:
     """The page about results; its pictures lie in the folder `pictures`, which ends in a slash."""
     recipe, config = results["recipe"], results["config"]
-    clips = recipe["steps"] * recipe["batch_size"]
+    size, clips = config["image_size"], recipe["steps"] * recipe["batch_size"]
     return f"""# The experiment
 
 The paper compares five attention schemes on hundreds of thousands of real videos and in hundreds of
-GPU hours. This page asks the same questions in miniature, of generated clips and on a laptop:
+GPU hours. This page, which one command writes, asks the same questions in miniature, of generated
+clips and on a processor:
 
-```
+```sh
 timesformer-ref experiment docs
 ```
 
-**Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine moves was it?
-The picture says nothing about it, and a single frame nothing either; only the order of the frames
-does. *Appearance*: which of {len(APPEARANCES)} kinds of picture is it ({", ".join(APPEARANCES)})?
-One frame is enough.
+**Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine moves is it?
+The picture does not tell, and no single frame does; only the order of the frames can. *Appearance*:
+which of {len(APPEARANCES)} kinds of picture is it ({", ".join(APPEARANCES)})? One frame is enough.
 
-**One size for all.** {config["num_frames"]} frames of {config["image_size"]} ×
-{config["image_size"]} pixels, patches of {config["patch_size"]}, {config["num_hidden_layers"]}
-blocks of width {config["hidden_size"]}, {clips:,} clips in batches of {recipe["batch_size"]}, the
-same clips in the same order, one seed; figures on {results["clips"]:,} clips that none was trained
-on. The time embedding starts with sinusoids (see below why). {results["machine"]}, PyTorch
-{results["torch"]}: {results["minutes"]} minutes in all.
+**One size for all.** {config["num_frames"]} frames of {size} × {size} pixels in patches of
+{config["patch_size"]}, {config["num_hidden_layers"]} blocks of width {config["hidden_size"]},
+{clips:,} clips in batches of {recipe["batch_size"]}, the same in the same order, one seed. The
+figures rest on {results["clips"]:,} clips that none was trained on. Time embeddings start with
+sinusoids of amplitude 1 ([why](#how-the-time-embedding-starts)). On {results["machine"]} with
+PyTorch {results["torch"]} all of it took {results["minutes"]:.0f} minutes.
 
 ## The five schemes
 
 {_schemes_table(results)}
 
-*Axis*: moving clips of which at least the axis of the movement was told. *Direction*: of these,
-those of which the right one of the two directions was told; a coin would get 50 %. Multiply-adds
-are those of one clip, time is that of a training step against divided attention, measured in turn.
-The last column is the paper's table 1, top-1 on Kinetics-400 and Something-Something-V2.
+*Axis*: of the clips that move, those of which at least the axis was told (pan, tilt, zoom or roll).
+*Direction*: of these, those whose direction was told too; a coin gets 50 %. Multiply-adds are those
+of one clip, time is that of a training step against divided attention. The last column is the
+paper's table 1: top-1 on Kinetics-400, where a frame tells most, and on Something-Something-V2,
+where movement does.
 
-![Accuracy of the five schemes against clips seen]({pictures}learning.svg)
+![Accuracy on motion and appearance against clips seen]({pictures}learning.svg)
+
+{_space_only(results)}
 
 ## What it costs
 
-ViT-Base at the paper's sizes: lines are predicted from the step table
-(`timesformer_ref.cost.multiply_adds`), points are what PyTorch counts while the model runs. The two
-agree to the last operation. The paper's figure 3 shows the first two schemes that see time: joint
-attention grows with the square of the clip, divided nearly in a straight line.
+The paper's figure 3, with all five schemes: ViT-Base, lines predicted from the step table
+(`timesformer_ref.cost.multiply_adds`), points counted by PyTorch while the model runs.
+{_agreement(results)} Joint attention compares every patch with every other, so its cost rises with
+the square of the clip; divided attention's rises almost in proportion.
 
-![Cost of the five schemes against frames and frame size]({pictures}growth.svg)
+![Cost of the five schemes against frames and against frame size]({pictures}growth.svg)
 
 ## Position embeddings
 
-Divided attention with less to tell places by, as in the paper's table 4.
+Divided attention with less to tell places by; the last column is the paper's table 4.
 
 {_positions_table(results)}
 
 ## How the time embedding starts
 
-The original starts its time embedding at zero, which suits a model whose patches were trained on
-images before. From nothing it is a poor start: while all frames have the same place, the model
-cannot see their order, so it learns the axis of a movement (which needs none) but not the
-direction, and nothing pulls it away from there. Divided attention on motion, with sinusoids of this
-size:
+The original starts its time embedding at zero, in a model whose patches were trained on images
+before. While it is zero the model sees frames without order; then a movement and its reverse look
+alike, and the axis of a movement can be learnt but not its direction. Divided attention on motion,
+by the amplitude of the sinusoids that the time embedding starts with:
 
 {_starts_table(results)}
 """
+
+
+def _space_only(results: Results) -> str:
+    run = _found(results, task="motion", attention_type="space_only")
+    moving = round(results["clips"] * 8 / 9 * run["axis"])
+    sigma = 0.5 / max(moving, 1) ** 0.5
+    away = abs(run["direction"] - 0.5) / sigma
+    return (
+        f"Space-only attention averages its frames and cannot know their order: of about {moving} "
+        f"moving clips whose axis it told, it told the direction of {_percent(run['direction'])}, "
+        f"{away:.1f} standard deviations from a coin."
+    )
+
+
+def _agreement(results: Results) -> str:
+    same = all(row["predicted"] == row["counted"] for row in results["growth"])
+    return "They agree to the last operation." if same else "They differ."
+
+
+def _found(results: Results, **wanted: Any) -> Results:
+    wanted = {"positions": "space-time", "time_start": 1.0} | wanted
+    return next(run for run in results["runs"] if all(run[name] == v for name, v in wanted.items()))
 
 
 def _schemes_table(results: Results) -> str:

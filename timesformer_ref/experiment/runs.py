@@ -140,8 +140,8 @@ def directions(found: Evaluation) -> dict[str, float]:
     A label and its mirror image stand side by side in the table of moves, after `static`.
     """
     moving = found.confusion[1:, 1:]
-    pairs = rearrange(moving, "(axis way) (answer told) -> axis way answer told", way=2, told=2)
-    axis = np.einsum("awat->wt", pairs)
+    pairs = rearrange(moving, "(kind way) (answer told) -> kind way answer told", way=2, told=2)
+    axis = np.einsum("kwkt->wt", pairs)
     return {
         "axis": float(axis.sum() / found.confusion[1:].sum()),
         "direction": float(axis.trace() / max(axis.sum(), 1)),

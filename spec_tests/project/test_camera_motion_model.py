@@ -1,0 +1,75 @@
+"""The model that comes with the package is as good as its card says, on clips it never saw."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("skimage")
+pytest.importorskip("accelerate")
+
+from timesformer_ref import default_model
+from timesformer_ref.camera_motion.clips import (
+    SHOWN,
+    EvaluationClips,
+    fresh_clips,
+    photograph_clips,
+)
+from timesformer_ref.camera_motion.model import CONFIG, PREPROCESSING
+from timesformer_ref.camera_motion.moves import LABELS
+from timesformer_ref.checkpoints import load_checkpoint
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.training.evaluate import evaluate
+
+CARD = Path(default_model.FILE).with_name("README.md").read_text(encoding="utf-8")
+
+
+@cache
+def model():
+    return TimeSformer.from_pretrained(default_model.NAME)
+
+
+def test_the_file_is_what_the_recipe_makes():
+    checkpoint = load_checkpoint(default_model.NAME)
+    assert checkpoint.config == CONFIG
+    assert checkpoint.labels == LABELS
+    assert Preprocessing(**checkpoint.preprocessing) == PREPROCESSING
+    assert {weight.dtype for weight in checkpoint.weights.values()} == {torch.float16}
+    assert Path(default_model.FILE).stat().st_size < 2e6
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_moves_over_photographs_are_told_whichever_way_they_are_shown(shown):
+    """Mirrored clips swap left and right, those played backwards in and out."""
+    clips = photograph_clips(PREPROCESSING, speeds=2, shown=shown)
+    assert evaluate(model(), clips, videos_at_once=64).top1 >= 0.9
+
+
+def test_moves_over_fresh_pictures_are_told():
+    clips = fresh_clips(PREPROCESSING, 300)
+    assert evaluate(model(), clips, videos_at_once=64).top1 >= 0.92  # of 95 %, less three sigmas
+
+
+def claimed(line):
+    """The percentage that the card gives in the row that begins so."""
+    return float(re.search(rf"^\| {re.escape(line)} \|.*?([\d.]+) % \|", CARD, re.MULTILINE)[1])
+
+
+@pytest.mark.full_size
+@pytest.mark.parametrize(
+    ("line", "clips"),
+    [
+        ("fresh generated clips", lambda: fresh_clips(PREPROCESSING)),
+        ("camera moves over photographs", lambda: photograph_clips(PREPROCESSING)),
+        ("the same, mirrored", lambda: photograph_clips(PREPROCESSING, shown="mirrored")),
+        ("the same, backwards", lambda: photograph_clips(PREPROCESSING, shown="backwards")),
+    ],
+)
+def test_figures_of_the_card(line, clips):
+    source: EvaluationClips = clips()
+    assert 100 * evaluate(model(), source, videos_at_once=64).top1 == pytest.approx(
+        claimed(line), abs=0.2
+    )
