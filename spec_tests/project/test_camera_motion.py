@@ -10,7 +10,7 @@ pytest.importorskip("accelerate")
 
 from timesformer_ref.camera_motion.clips import TrainingClips, frame_seconds, make_clips
 from timesformer_ref.camera_motion.model import PREPROCESSING
-from timesformer_ref.camera_motion.moves import LABELS, MOVES, camera_path
+from timesformer_ref.camera_motion.moves import LABELS, MOVES, MOVING, camera_path
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import texture
@@ -89,6 +89,23 @@ def test_content_moves_against_the_camera(move):
         "roll": 0.2 / 2 / np.pi * 128,
     }
     assert abs(found[kind]).max() == pytest.approx(amount.get(move.split()[0], 0), abs=1)
+
+
+def test_drawn_scenes_show_the_move_of_their_label():
+    """Wherever the camera begins, and at whatever angle."""
+    agreement = {move: [] for move in MOVES}
+    for number in range(150):
+        drawn = draw_scene(2, number, SECONDS, ease=1.0)
+        move = LABELS[drawn.label]
+        expected = np.array(CONTENT[move])
+        kind = slice(2, 4) if move.startswith(("zoom", "roll")) else slice(0, 2)
+        found = movement(render([drawn], SIDE)[0])
+        # coarse pictures leave the correlation unsure by a pixel, or without an answer
+        along, across = found[kind] @ expected[kind], found[kind] @ expected[kind][::-1]
+        agreement[move].append(np.sign(along) if abs(along) > abs(across) else 0)
+    for move in MOVING:
+        assert np.mean(agreement[move]) > 0.3, move
+        assert np.mean(np.array(agreement[move]) < 0) <= 0.1, move
 
 
 @pytest.mark.parametrize("move", ["pan left", "tilt down", "zoom in", "roll clockwise"])

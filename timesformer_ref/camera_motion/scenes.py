@@ -64,14 +64,19 @@ def draw_scene(seed: int, number: int, seconds: Seconds, ease: float = 0.0) -> S
 def _path(
     rng: np.random.Generator, move: str, seconds: Seconds, side: float, ease: float
 ) -> Float[np.ndarray, "t 4"]:
-    """The move from anywhere and, half of the time, at any angle; with a little of the others."""
+    """The move from anywhere and, half of the time, at any angle; with a little of the others.
+
+    A pan is one on the screen, so at another angle it leads elsewhere in the picture.
+    """
     slowest, fastest = np.log(SPEEDS)
     speed = float(np.exp(rng.uniform(slowest + 0.7 * ease * (fastest - slowest), fastest)))
     path = camera_path(move, speed, seconds, rng.uniform(0, 0.5), rng.uniform(0, 2 * np.pi))
     others = rng.normal(0, 0.005 if move == "static" else 0.08 * speed, 4) * ~path.any(axis=0)
     path = path + (1 - ease) * (np.outer(seconds, others) + _tremble(rng, seconds))
-    path[:, :2] += rng.uniform(-side / 2, side / 2, 2)
-    path[:, 3] += rng.uniform(-np.pi, np.pi) * (rng.random() < 0.5)
+    angle = rng.uniform(-np.pi, np.pi) * (rng.random() < 0.5)
+    right, down = [np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]
+    path[:, :2] = path[:, :2] @ [right, down] + rng.uniform(-side / 2, side / 2, 2)
+    path[:, 3] += angle
     return path
 
 

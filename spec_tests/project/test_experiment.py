@@ -1,0 +1,102 @@
+"""The experiment's runs are what its tables say, and a broken one goes on where it stopped."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("accelerate")
+pytest.importorskip("matplotlib")
+
+from timesformer_ref.config import SCHEMES
+from timesformer_ref.experiment import conduct
+from timesformer_ref.experiment.runs import (
+    PREPROCESSING,
+    RECIPE,
+    RUNS,
+    Run,
+    carry_out,
+    directions,
+    start,
+)
+from timesformer_ref.experiment.tasks import APPEARANCES, TaskClips
+from timesformer_ref.training.evaluate import Evaluation
+
+
+def test_both_tasks_show_the_same_camera_and_ask_different_questions():
+    numbers = range(40)
+    motion, appearance = (
+        TaskClips(task, PREPROCESSING, seed=0).__getitems__(numbers)
+        for task in ("motion", "appearance")
+    )
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(motion, appearance, strict=True))
+    moves, seen = ([label for _, label in clips] for clips in (motion, appearance))
+    assert max(moves) > len(APPEARANCES)
+    assert set(seen) == set(range(len(APPEARANCES)))
+
+
+def test_what_a_model_is_not_to_know_stays_zero():
+    recipe = replace(RECIPE, steps=2, batch_size=4)
+    for positions, unknown in (("none", {"time_embed", "pos_embed"}), ("space", {"time_embed"})):
+        model = start(Run("motion", positions=positions))
+        assert {n for n, w in model.named_parameters() if not w.requires_grad} == unknown
+        assert not any(model.get_parameter(name).any() for name in unknown)
+    found = carry_out(Run("motion", positions="none"), recipe, clips=16)
+    assert len(found["losses"]) == 2
+    assert found["parameters"] == sum(w.numel() for w in model.parameters())
+
+
+def test_runs_of_a_scheme_start_alike_but_for_what_they_compare():
+    divided = [run for run in RUNS if run.task == "motion" and run.positions != "none"]
+    weights = [start(r).state_dict() for r in divided if r.attention_type == Run.attention_type]
+    assert len(weights) == 4
+    for other in weights[1:]:
+        differing = {name for name, w in other.items() if not torch.equal(w, weights[0][name])}
+        assert differing == {"time_embed"}
+
+
+def test_directions_of_a_confusion_matrix():
+    confusion = np.zeros((9, 9), np.int64)
+    confusion[0, 3] = 7  # static: does not move
+    confusion[1, 1], confusion[1, 2] = 3, 1  # pan left, also taken for pan right
+    confusion[4, 4], confusion[4, 0] = 2, 4  # tilt down, also for static
+    found = directions(Evaluation(0.0, 0.0, 0.0, confusion))
+    assert found == {"axis": pytest.approx(6 / 10), "direction": pytest.approx(5 / 6)}
+
+
+def test_space_only_cannot_see_order():
+    model = start(Run("motion", "space_only")).eval()
+    video = torch.randn(1, 4, 3, 32, 32)
+    assert torch.allclose(model(video).logits, model(video.flip(1)).logits, atol=1e-5)
+
+
+def test_a_broken_experiment_goes_on(tmp_path, monkeypatch):
+    carried_out = []
+
+    def pretend(run, recipe, clips, report):
+        if len(carried_out) == 3:
+            raise KeyboardInterrupt
+        carried_out.append(run)
+        return {
+            **vars(run), "parameters": 1, "multiply_adds": 10**6, "losses": [1.0],
+            "curve": [[1, 0.5]], "seconds": 1, "top1": 0.5, "axis": 0.5, "direction": 0.5,
+        }  # fmt: skip
+
+    row = {"frames": 8, "size": 224, "predicted": 10**9, "counted": 10**9}
+    monkeypatch.setattr(conduct, "carry_out", pretend)
+    monkeypatch.setattr(conduct, "time_steps", lambda repeats: dict.fromkeys(SCHEMES, 1.0))
+    monkeypatch.setattr(
+        conduct, "grow", lambda: [row | {"attention_type": scheme} for scheme in SCHEMES]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        conduct.conduct(tmp_path, quick=True)
+    carried_out.append(None)  # now it is not the third any more
+    page = conduct.conduct(tmp_path, quick=True).read_text()
+    assert [run for run in carried_out if run] == list(RUNS)
+    assert "![" in page
+    assert (tmp_path / "experiment" / "learning.svg").stat().st_size > 1000
+    assert len(json.loads((tmp_path / "experiment" / "results.json").read_text())["runs"]) == len(
+        RUNS
+    )
