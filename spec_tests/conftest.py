@@ -34,8 +34,8 @@ def _seconds(text: str) -> float:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a test checks")
-    config.addinivalue_line("markers", "full_size: a ViT-Base model; run with -m full_size")
-    if not config.option.checkpoint and config.option.markexpr != "full_size":
+    config.addinivalue_line("markers", "slow: minutes; run with -m slow")
+    if not config.option.checkpoint and config.option.markexpr != "slow":
         # the other models are tiny, and threads that share them only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.option.port:

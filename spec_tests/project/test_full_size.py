@@ -1,4 +1,4 @@
-"""ViT-Base on real input: run with `-m full_size`, a few minutes."""
+"""ViT-Base on real input: run with `-m slow`, a few minutes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spec_tests.make_example import random_checkpoint
 from timesformer_ref import TimeSformer, load_checkpoint, save_checkpoint
 from timesformer_ref.config import TimeSformerConfig
 
-pytestmark = pytest.mark.full_size
+pytestmark = pytest.mark.slow
 
 SHARED = Path(__file__).parents[3] / "shared"
 

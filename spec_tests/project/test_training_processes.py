@@ -13,6 +13,8 @@ import pytest
 from spec_tests.project.processes import FRESH
 from spec_tests.project.training_runs import Views, losses
 
+pytestmark = pytest.mark.slow
+
 HOW = {"save_every": 2, "validation": Views(), "evaluate_every": 2}
 
 
