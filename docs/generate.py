@@ -15,6 +15,7 @@ from suite_pages import conformance_page, mutants_page
 
 from timesformer_ref.cli import COMMANDS
 from timesformer_ref.config import SCHEMES, STEPS, Step, TimeSformerConfig, step_prefix
+from timesformer_ref.default_model import FILE
 from timesformer_ref.variants import VARIANTS
 from timesformer_ref.weights import (
     CLASSIFIER,
@@ -227,6 +228,7 @@ def main(docs: Path) -> None:
         "weights": weights_page(),
         "command-line": command_line_page(),
         "performance": performance_page(docs / "data" / "bench.json"),
+        "camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),
     }
     for name, text in pages.items():
         (docs / "reference" / f"{name}.md").write_text(text, encoding="utf-8")

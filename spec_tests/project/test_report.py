@@ -228,6 +228,7 @@ def test_reports_of_a_port_without_failures(found):
     assert Page(as_html(whole)).text.count("Failed") == 0
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_report(room, found):
     pytest.importorskip("xdist", reason="pip install pytest-xdist")
     code, written = run(room, *ARGUMENTS, "--report=again.json", "-n", "2")

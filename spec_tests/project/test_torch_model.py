@@ -44,6 +44,7 @@ def compile_every_scheme():
     return (compiled(video) - logits(video)).abs().max().item()
 
 
+@pytest.mark.slow
 def test_every_scheme_compiles_as_one_graph_resizes_included():
     """In a process of its own: the shape checks of these tests cannot be compiled."""
     assert afresh(compile_every_scheme) < 1e-5
