@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     )
     from timesformer_ref.choosing import choose_preprocessing
     from timesformer_ref.config import TimeSformerConfig
+    from timesformer_ref.decoding import VideoError
     from timesformer_ref.numpy_blocks.model import forward
     from timesformer_ref.preprocessing import Preprocessing
     from timesformer_ref.pretrained import TimeSformer
-    from timesformer_ref.video import Clip, VideoError, read_clip
+    from timesformer_ref.video import Clip, read_clip
 
 _HOME = {
     "Checkpoint": "checkpoints",
@@ -36,7 +37,7 @@ _HOME = {
     "Preprocessing": "preprocessing",
     "TimeSformer": "pretrained",
     "TimeSformerConfig": "config",
-    "VideoError": "video",
+    "VideoError": "decoding",
     "choose_preprocessing": "choosing",
     "forward": "numpy_blocks.model",
     "load_checkpoint": "checkpoints",

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
 from timesformer_ref.classify import Classifier, Prediction, Progress
-from timesformer_ref.video import Pixels, read_windows
+from timesformer_ref.display import Pixels
+from timesformer_ref.video import read_windows
 
 PICTURES = 8
 """Of how many windows a timeline keeps a picture, at most."""

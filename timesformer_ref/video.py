@@ -1,45 +1,36 @@
-"""Video files to clips, by way of PyAV."""
+"""Video files to clips and windows."""
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple
 
 import av
 import numpy as np
 from einops import rearrange
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
+from timesformer_ref.decoding import (
+    Footage,
+    VideoError,
+    VideoWarning,
+    decode_frames,
+    frame_times,
+    survey,
+    warn_of_display,
+)
+from timesformer_ref.display import PIXEL_FORMATS, Display, Pixels, frame_pixels, thumbnail
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.sampling import Windows, frame_indices, segment_indices, windows
 from timesformer_ref.views import crops
 
-Pixels = Literal["stored", "display"]
-
 KINETICS = Preprocessing()
 """What the smallest published checkpoint expects, 8 frames at rate 32 and 224 pixels."""
-
-PIXEL_FORMATS = {1: "gray", 3: "rgb24"}
-"""What frames are decoded to, by the model's number of channels."""
-
-PICTURE_SIZE = 160
-"""The longer side of a window's picture, pixels."""
-
-
-class VideoError(Exception):
-    """A file that gives no clip: names the file, what is wrong and what would be right."""
-
-
-class VideoWarning(UserWarning):
-    """A file that gives a clip, but perhaps not the one that was expected."""
 
 
 class Clip(NamedTuple):
@@ -98,9 +89,9 @@ def read_clip(
         preprocessing = replace(preprocessing, num_crops=num_crops)
     _check(preprocessing, num_clips, pixels)
     path = Path(path)
-    footage = _survey(path)
+    footage = survey(path)
     if pixels == "stored":
-        _warn_of_display(path)
+        warn_of_display(path)
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
     rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
     while True:
@@ -108,7 +99,7 @@ def read_clip(
         video, times, ended = _decode(path, indices, footage, preprocessing, pixels, rests_on_total)
         if not ended or _agree(times, footage, pixels):
             break
-        footage = footage._replace(times=_times(times, footage.fps, path))
+        footage = footage._replace(times=frame_times(times, footage.fps, path))
     survivors = len(footage.times)
     if survivors < footage.promised:
         counts = f"{path}: {footage.promised} frames are promised, but {survivors} can be decoded"
@@ -143,9 +134,9 @@ def read_windows(
     """
     _check(preprocessing, 1, pixels)
     path = Path(path)
-    footage = _survey(path)
+    footage = survey(path)
     if pixels == "stored":
-        _warn_of_display(path)
+        warn_of_display(path)
     seconds, indices = _plan(footage, preprocessing, every, pixels)
     views: defaultdict[int, dict[int, _Views]] = defaultdict(dict)  # of each window by position
     pictures: dict[int, UInt8[np.ndarray, "H W 3"]] = {}
@@ -161,7 +152,7 @@ def read_windows(
     for cut in filter(None, _cut_frames(path, indices, preprocessing, pixels)):
         for window, position in cut.places.tolist():
             if window not in views:
-                pictures[window] = _small_picture(cut.frame, cut.shown)
+                pictures[window] = thumbnail(cut.frame, cut.shown)
             views[window][position] = cut.views
         decoded += 1
         while done < len(indices) and indices[done].max() < decoded:
@@ -191,41 +182,19 @@ def read_frames(
     Raises VideoError where the file gives no frame.
     """
     path = Path(path)
-    footage = _survey(path)
+    footage = survey(path)
     while True:
         moments = choose(_moments(footage, pixels), footage.fps)
         indices = _shown(footage, moments[None], pixels)[0].tolist()
         pictures: dict[int, UInt8[np.ndarray, "H W c"]] = {}
         times: list[float | None] = []
-        for frame, shown in filter(None, _frames(path)):
+        for frame, shown in filter(None, decode_frames(path)):
             if len(times) in indices:
-                pictures[len(times)] = _picture(frame, shown, PIXEL_FORMATS[channels], pixels)
+                pictures[len(times)] = frame_pixels(frame, shown, PIXEL_FORMATS[channels], pixels)
             times.append(frame.time)
             if len(times) > max(indices):
                 return [pictures[number] for number in indices]
-        footage = footage._replace(times=_times(times, footage.fps, path))
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file's name is a video's."""
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
-
-
-def check_video(path: str | os.PathLike[str]) -> None:
-    """Raises VideoError where the packets of a file hold no frame; none of them is decoded."""
-    _survey(Path(path))
-
-
-class _Footage(NamedTuple):
-    """What is known of a video: seconds at which its frames are shown, their rate and number.
-
-    promised: frames that the container announces, of which some may be missing or damaged.
-    """
-
-    times: Float64[np.ndarray, " n"]
-    fps: float
-    promised: int
+        footage = footage._replace(times=frame_times(times, footage.fps, path))
 
 
 def _check(preprocessing: Preprocessing, num_clips: int, pixels: str) -> None:
@@ -243,100 +212,8 @@ def _check(preprocessing: Preprocessing, num_clips: int, pixels: str) -> None:
         raise ValueError(f"pixels {pixels!r} is unknown: use stored or display")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """The container, and its first stream of moving pictures."""
-    if not path.exists():
-        raise VideoError(f"{path}: no such file; give the path of a video file")
-    if path.is_dir():
-        raise VideoError(f"{path}: is a directory; give the path of one video file")
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path}: is empty; get a whole copy of the video")
-    try:
-        # The prefix keeps FFmpeg from taking a name with a colon for a network address.
-        container = av.open(f"file:{path}", metadata_errors="replace")
-    except av.FFmpegError as error:
-        raise VideoError(
-            f"{path}: is no video that FFmpeg can read ({error.strerror}); "
-            "give a whole video file, such as mp4, avi, mkv or webm"
-        ) from error
-    with container:
-        # FFmpeg draws text files as pictures of a terminal; cover art is a video of one picture.
-        pictures = [] if container.format.name == "tty" else container.streams.video
-        moving = [s for s in pictures if not s.disposition & av.stream.Disposition.attached_pic]
-        if not moving:
-            raise VideoError(
-                f"{path}: holds no video stream; give a whole file with moving pictures"
-            )
-        stream = moving[0]
-        if stream.codec_context is None:
-            raise VideoError(f"{path}: FFmpeg has no decoder for it; convert it, say to H.264 mp4")
-        stream.thread_type = "AUTO"
-        yield container, stream
-
-
-def _packets(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[av.Packet[av.VideoStream]]:
-    """The stream's packets in the order of the file, up to where it cannot be read any more."""
-    try:
-        yield from container.demux(stream)
-    except av.FFmpegError:
-        return
-
-
-def _frames(path: Path) -> Iterator[tuple[av.VideoFrame, _Display] | None]:
-    """The frames in the order of display and how a viewer shows them; None for what is damaged."""
-    with _opened(path) as (container, stream):
-        shown = None
-        for packet in _packets(container, stream):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                yield None
-                continue
-            for frame in frames:
-                shown = shown or _display(stream, frame)
-                yield frame, shown
-
-
-def _survey(path: Path) -> _Footage:
-    """Count the frames by their packets, without decoding them.
-
-    An mp4 header also counts frames that an edit list removes, so its index is counted instead.
-    """
-    with _opened(path) as (container, stream):
-        mp4 = "mp4" in container.format.name
-        announced = len(stream.index_entries) if mp4 else stream.frames
-        packets = [
-            (None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
-            for p in _packets(container, stream)
-            if p.size and _is_picture(stream.codec_context.name, bytes(p))  # empty: the end
-        ]
-        rate = stream.average_rate or stream.guessed_rate
-    if not rate:
-        raise VideoError(f"{path}: does not tell its frame rate; convert it, say to H.264 mp4")
-    times = _times([time for time, hidden in packets if not hidden], float(rate), path)
-    return _Footage(times, float(rate), len(times) + max(announced - len(packets), 0))
-
-
-def _is_picture(codec: str, packet: bytes) -> bool:
-    """Whether a packet is shown; VP8 has others, which only serve to decode those that follow."""
-    return codec != "vp8" or bool(packet[0] & 0x10)
-
-
-def _times(stamps: Sequence[float | None], fps: float, path: Path) -> Float64[np.ndarray, " n"]:
-    """Seconds at which frames are shown, in order; evenly spaced where the file does not say."""
-    if not stamps:
-        raise VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < len(stamps):
-        return np.arange(len(stamps)) / fps
-    return np.sort(np.array(known, np.float64))
-
-
 def _sample(
-    footage: _Footage, preprocessing: Preprocessing, num_clips: int, pixels: Pixels
+    footage: Footage, preprocessing: Preprocessing, num_clips: int, pixels: Pixels
 ) -> Int64[np.ndarray, "clips t"]:
     """The numbers of each clip's frames."""
     total, fps = _moments(footage, pixels), footage.fps
@@ -354,7 +231,7 @@ def _sample(
 
 
 def _plan(
-    footage: _Footage, preprocessing: Preprocessing, every: float | None, pixels: Pixels
+    footage: Footage, preprocessing: Preprocessing, every: float | None, pixels: Pixels
 ) -> Windows:
     """Windows along the video, with the numbers of their frames."""
     if preprocessing.sampling_rate is None:
@@ -372,7 +249,7 @@ def _plan(
     return Windows(seconds, _shown(footage, moments, pixels))
 
 
-def _moments(footage: _Footage, pixels: Pixels) -> int:
+def _moments(footage: Footage, pixels: Pixels) -> int:
     """How many moments there are to sample from.
 
     `stored` samples the frames. `display` samples an even grid of moments, one a frame at the
@@ -385,7 +262,7 @@ def _moments(footage: _Footage, pixels: Pixels) -> int:
 
 
 def _shown(
-    footage: _Footage, moments: Int64[np.ndarray, "n t"], pixels: Pixels
+    footage: Footage, moments: Int64[np.ndarray, "n t"], pixels: Pixels
 ) -> Int64[np.ndarray, "n t"]:
     """The numbers of the frames at these moments."""
     if pixels == "stored":
@@ -401,7 +278,7 @@ class _Cut(NamedTuple):
     """A decoded frame, and its views where it has places: rows of clip and position in it."""
 
     frame: av.VideoFrame
-    shown: _Display
+    shown: Display
     places: Int64[np.ndarray, "n 2"]
     views: _Views
 
@@ -413,7 +290,7 @@ def _cut_frames(
     channels, side = len(preprocessing.mean), preprocessing.crop
     unseen = np.empty((0, channels, side, side), np.float32)
     number = 0
-    for decoded in _frames(path):
+    for decoded in decode_frames(path):
         if decoded is None:
             yield None
             continue
@@ -421,7 +298,7 @@ def _cut_frames(
         places, views = np.argwhere(indices == number), unseen
         if len(places):
             views = crops(
-                _picture(frame, shown, PIXEL_FORMATS[channels], pixels)[None],
+                frame_pixels(frame, shown, PIXEL_FORMATS[channels], pixels)[None],
                 preprocessing.scale(preprocessing.num_crops),
                 side,
                 num_crops=preprocessing.num_crops,
@@ -437,7 +314,7 @@ def _cut_frames(
 def _decode(
     path: Path,
     indices: Int64[np.ndarray, "clips t"],
-    footage: _Footage,
+    footage: Footage,
     preprocessing: Preprocessing,
     pixels: Pixels,
     to_the_end: bool,
@@ -468,7 +345,7 @@ def _decode(
 
 
 def _agree(
-    times: Sequence[float | None], footage: _Footage, pixels: Pixels, so_far: bool = False
+    times: Sequence[float | None], footage: Footage, pixels: Pixels, so_far: bool = False
 ) -> bool:
     """Whether the decoded frames are those that were surveyed: as many, and for `display` as timed.
 
@@ -481,82 +358,3 @@ def _agree(
         return True  # there is nothing better to go by than the survey
     found = np.array(times, np.float64)
     return np.allclose(found - found[0], surveyed - surveyed[0], rtol=0, atol=0.5 / footage.fps)
-
-
-def _picture(
-    frame: av.VideoFrame, shown: _Display, pixel_format: str, pixels: Pixels
-) -> UInt8[np.ndarray, "H W c"]:
-    """A frame's pixels; for `display` made square, by widening or narrowing, and set upright."""
-    width = round(frame.width * shown.aspect) if pixels == "display" else frame.width
-    picture = frame.reformat(width=max(width, 1), format=pixel_format).to_ndarray()
-    picture = picture.reshape(*picture.shape[:2], -1)
-    return _upright(picture, shown) if pixels == "display" else picture
-
-
-def _small_picture(frame: av.VideoFrame, shown: _Display) -> UInt8[np.ndarray, "H W 3"]:
-    """A frame as a viewer sees it, its longer side `PICTURE_SIZE`."""
-    width = float(frame.width * shown.aspect)
-    scale = PICTURE_SIZE / max(width, frame.height)
-    small = frame.reformat(
-        width=max(round(width * scale), 1),
-        height=max(round(frame.height * scale), 1),
-        format="rgb24",
-        interpolation="AREA",
-    )
-    return _upright(small.to_ndarray(), shown)
-
-
-class _Display(NamedTuple):
-    """How a viewer shows a stored picture: with pixels made square, then turned in these steps.
-
-    aspect: width over height of a stored pixel.
-    """
-
-    aspect: Fraction
-    swap_axes: bool = False
-    upside_down: bool = False
-    left_to_right: bool = False
-
-
-def _display(stream: av.VideoStream, frame: av.VideoFrame) -> _Display:
-    """Read pixel aspect and display matrix, which are the same for all frames of the stream.
-
-    The matrix shows a stored point (x, y), y down, at (a x + c y, b x + d y). Asked of every frame,
-    it would keep each in memory: PyAV's frame and its side data hold on to each other.
-    """
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    # PyAV's own annotation knows one kind of side data only.
-    side_data = cast("Mapping[str, bytes]", frame.side_data)
-    if "DISPLAYMATRIX" not in side_data:
-        return _Display(aspect)
-    a, b, _, c, d, *_ = np.frombuffer(side_data["DISPLAYMATRIX"], np.int32).tolist()
-    if abs(b) > abs(a):
-        return _Display(aspect, True, b < 0, c < 0)
-    return _Display(aspect, False, d < 0, a < 0)
-
-
-def _upright(picture: UInt8[np.ndarray, "H W c"], shown: _Display) -> UInt8[np.ndarray, "H2 W2 c"]:
-    if shown.swap_axes:
-        picture = picture.swapaxes(0, 1)
-    if shown.upside_down:
-        picture = picture[::-1]
-    return picture[:, ::-1] if shown.left_to_right else picture
-
-
-def _warn_of_display(path: Path) -> None:
-    """Warn where a viewer does not show the pixels as they are stored."""
-    shown = next((decoded[1] for decoded in _frames(path) if decoded), _Display(Fraction(1)))
-    differences = []
-    if any(shown[1:]):
-        differences.append("turned by its rotation flag")
-    if shown.aspect != 1:
-        shape = f"{shown.aspect.numerator}:{shown.aspect.denominator}"
-        differences.append(f"with pixels of {shape}, width to height")
-    if differences:
-        warnings.warn(
-            f"{path}: a viewer shows this video {' and '.join(differences)}; its stored pixels "
-            'are read, as the original does; use pixels="display" (--pixels display) for what '
-            "a viewer sees",
-            VideoWarning,
-            stacklevel=3,
-        )

@@ -10,15 +10,15 @@ import av
 import numpy as np
 import pytest
 
-from spec_tests.project.tiny import INPUT, LABELS, checkpoint, one_line, write_video
-from timesformer_ref import video as video_module
+from spec_tests.project.tiny import INPUT, LABELS, checkpoint, count_decoded, one_line, write_video
 from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.classify import Classifier, Prediction
+from timesformer_ref.decoding import VideoWarning
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.sampling import windows
 from timesformer_ref.timeline import Timeline, classify_windows, clock
-from timesformer_ref.video import VideoWarning, read_clip, read_windows
+from timesformer_ref.video import read_clip, read_windows
 from timesformer_ref.views import crops
 
 SHORT = Preprocessing(num_frames=4, sampling_rate=5, crop=16, num_crops=1, antialias=True)
@@ -104,15 +104,7 @@ def test_windows_as_they_come_are_those_of_all_frames_at_once(movie, every, pixe
 
 
 def test_a_window_comes_as_soon_as_its_last_frame_and_no_frame_is_decoded_twice(movie, monkeypatch):
-    decoded, frames = [], video_module._frames
-
-    def counted(path):
-        decoded.append(0)
-        for frame in frames(path):
-            decoded[-1] += 1
-            yield frame
-
-    monkeypatch.setattr(video_module, "_frames", counted)
+    decoded = count_decoded(monkeypatch)
     for window in read_windows(movie, SHORT):
         # the first pass looks for a rotation flag
         assert decoded == [1, window.clip.frames[0][-1] + 1]

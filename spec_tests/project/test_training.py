@@ -15,6 +15,7 @@ from safetensors import safe_open
 from spec_tests.project.tiny import INPUT, checkpoint, one_line, same_weights, write_video
 from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
 from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from timesformer_ref.decoding import VideoError
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.training.clips import TrainingClips, random_segment_indices
 from timesformer_ref.training.evaluate import evaluate
@@ -23,7 +24,6 @@ from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
 from timesformer_ref.training.starting import from_image_vit, with_classes
 from timesformer_ref.training.state import History, RunError, load_state, save_state
-from timesformer_ref.video import VideoError
 
 
 @pytest.fixture(autouse=True)

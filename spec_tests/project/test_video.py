@@ -14,10 +14,12 @@ import av
 import numpy as np
 import pytest
 
+from spec_tests.project.tiny import count_decoded
 from timesformer_ref import video as video_module
+from timesformer_ref.decoding import VideoError, VideoWarning
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.sampling import frame_indices, segment_indices
-from timesformer_ref.video import VideoError, VideoWarning, read_clip
+from timesformer_ref.video import read_clip
 from timesformer_ref.views import crops
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -268,28 +270,14 @@ def test_display_chooses_the_same_frames_at_a_constant_rate(tmp_path, rate, suff
 # Time and memory
 
 
-def spy(monkeypatch):
-    """The number of frames that each pass over a file has decoded."""
-    decoded, frames = [], video_module._frames
-
-    def counted(path):
-        decoded.append(0)
-        for frame in frames(path):
-            decoded[-1] += 1
-            yield frame
-
-    monkeypatch.setattr(video_module, "_frames", counted)
-    return decoded
-
-
 def test_decoding_stops_at_the_last_frame_that_is_needed(movie, monkeypatch):
-    decoded = spy(monkeypatch)
+    decoded = count_decoded(monkeypatch)
     assert read_clip(movie, SHORT).frames == [[0, 5, 10, 15]]
     assert decoded == [1, 16]  # the first pass looks for a rotation flag
 
 
 def test_all_clips_are_read_in_one_pass(movie, monkeypatch):
-    decoded = spy(monkeypatch)
+    decoded = count_decoded(monkeypatch)
     read_clip(movie, SHORT, num_clips=10, pixels="display")
     assert decoded == [60]  # clips rest on the number of frames, so all are decoded, once
 
@@ -357,7 +345,7 @@ def test_frames_are_chosen_among_those_that_can_be_decoded(tmp_path, monkeypatch
     path = write(
         tmp_path / "cut.mp4", numbered(60), codec="libx264", muxer={"movflags": "faststart"}
     )
-    decoded = spy(monkeypatch)
+    decoded = count_decoded(monkeypatch)
     with pytest.warns(VideoWarning, match="60 frames are promised") as caught:
         clip = read_clip(truncate(path, 0.8), SEGMENTS)
     survivors = int(str(caught[0].message).split("but ")[1].split()[0])

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import torch
 
+from timesformer_ref import decoding, video
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.initialise import initial_weights
@@ -102,3 +103,18 @@ def one_line(said, code, *words):
     assert "Traceback" not in said.err
     for word in words:
         assert str(word) in said.err
+
+
+def count_decoded(monkeypatch):
+    """The number of frames that each pass over a video file has decoded, as it is read."""
+    decoded, frames = [], decoding.decode_frames
+
+    def counted(path):
+        decoded.append(0)
+        for frame in frames(path):
+            decoded[-1] += 1
+            yield frame
+
+    for module in (decoding, video):
+        monkeypatch.setattr(module, "decode_frames", counted)
+    return decoded

@@ -78,10 +78,10 @@ def _is_ours(error: Exception) -> bool:
     from torch import OutOfMemoryError
 
     from timesformer_ref.checkpoints import CheckpointError
+    from timesformer_ref.decoding import VideoError
     from timesformer_ref.labels import LabelError
     from timesformer_ref.training.folder import VideosError
     from timesformer_ref.training.state import RunError
-    from timesformer_ref.video import VideoError
 
     ours = CheckpointError | LabelError | RunError | VideoError | VideosError
     return isinstance(error, ours | OSError | MemoryError | OutOfMemoryError)

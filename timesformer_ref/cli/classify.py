@@ -163,7 +163,7 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
 
 def _expand(videos: list[Path]) -> list[Path]:
     """The files themselves, and for a folder the videos in it by name."""
-    from timesformer_ref.video import is_video
+    from timesformer_ref.decoding import is_video
 
     files: list[Path] = []
     for video in videos:
@@ -180,7 +180,7 @@ def _expand(videos: list[Path]) -> list[Path]:
 def _try(work: Callable[[], Answer]) -> Answer | None:
     """The answer, or nothing after a line that says what is wrong with the video."""
     from timesformer_ref.classify import LogitsError
-    from timesformer_ref.video import VideoError
+    from timesformer_ref.decoding import VideoError
 
     try:
         with wrong_use():

@@ -304,7 +304,7 @@ def finish(run: Path) -> None:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Tell what was wrong with a video as it is told where no other process reads it."""
-    from timesformer_ref.video import VideoError
+    from timesformer_ref.decoding import VideoError
 
     try:
         yield

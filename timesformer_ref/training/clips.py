@@ -14,11 +14,12 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from timesformer_ref.display import Pixels
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.sampling import frame_indices
 from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
-from timesformer_ref.video import Pixels, read_clip, read_frames
+from timesformer_ref.video import read_clip, read_frames
 from timesformer_ref.views import crops
 
 STARTS = 1 << 16

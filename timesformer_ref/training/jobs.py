@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from timesformer_ref.camera_motion import clips as generated
 from timesformer_ref.camera_motion.model import EASY, PREPROCESSING, untrained
 from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.display import Pixels
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
 from timesformer_ref.training.clips import EvaluationViews, TrainingClips
 from timesformer_ref.training.evaluate import Source
 from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
-from timesformer_ref.video import Pixels
 
 CAMERA_MOTION = "camera-motion"
 """The recipe that makes its own clips and starts from nothing."""

@@ -1,0 +1,161 @@
+"""Video files to frames, by way of PyAV."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from jaxtyping import Float64
+
+from timesformer_ref.display import Display, read_display
+
+
+class VideoError(Exception):
+    """A file that gives no clip: names the file, what is wrong and what would be right."""
+
+
+class VideoWarning(UserWarning):
+    """A file that gives a clip, but perhaps not the one that was expected."""
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file's name is a video's."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
+
+
+def check_video(path: str | os.PathLike[str]) -> None:
+    """Raises VideoError where the packets of a file hold no frame; none of them is decoded."""
+    survey(Path(path))
+
+
+class Footage(NamedTuple):
+    """What is known of a video: seconds at which its frames are shown, their rate and number.
+
+    promised: frames that the container announces, of which some may be missing or damaged.
+    """
+
+    times: Float64[np.ndarray, " n"]
+    fps: float
+    promised: int
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """The container, and its first stream of moving pictures."""
+    if not path.exists():
+        raise VideoError(f"{path}: no such file; give the path of a video file")
+    if path.is_dir():
+        raise VideoError(f"{path}: is a directory; give the path of one video file")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path}: is empty; get a whole copy of the video")
+    try:
+        # The prefix keeps FFmpeg from taking a name with a colon for a network address.
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise VideoError(
+            f"{path}: is no video that FFmpeg can read ({error.strerror}); "
+            "give a whole video file, such as mp4, avi, mkv or webm"
+        ) from error
+    with container:
+        # FFmpeg draws text files as pictures of a terminal; cover art is a video of one picture.
+        pictures = [] if container.format.name == "tty" else container.streams.video
+        moving = [s for s in pictures if not s.disposition & av.stream.Disposition.attached_pic]
+        if not moving:
+            raise VideoError(
+                f"{path}: holds no video stream; give a whole file with moving pictures"
+            )
+        stream = moving[0]
+        if stream.codec_context is None:
+            raise VideoError(f"{path}: FFmpeg has no decoder for it; convert it, say to H.264 mp4")
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """The stream's packets in the order of the file, up to where it cannot be read any more."""
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError:
+        return
+
+
+def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
+    """The frames in the order of display and how a viewer shows them; None for what is damaged."""
+    with _opened(path) as (container, stream):
+        shown = None
+        for packet in _packets(container, stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                yield None
+                continue
+            for frame in frames:
+                shown = shown or read_display(stream, frame)
+                yield frame, shown
+
+
+def survey(path: Path) -> Footage:
+    """Count the frames by their packets, without decoding them.
+
+    An mp4 header also counts frames that an edit list removes, so its index is counted instead.
+    """
+    with _opened(path) as (container, stream):
+        mp4 = "mp4" in container.format.name
+        announced = len(stream.index_entries) if mp4 else stream.frames
+        packets = [
+            (None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
+            for p in _packets(container, stream)
+            if p.size and _is_picture(stream.codec_context.name, bytes(p))  # empty: the end
+        ]
+        rate = stream.average_rate or stream.guessed_rate
+    if not rate:
+        raise VideoError(f"{path}: does not tell its frame rate; convert it, say to H.264 mp4")
+    times = frame_times([time for time, hidden in packets if not hidden], float(rate), path)
+    return Footage(times, float(rate), len(times) + max(announced - len(packets), 0))
+
+
+def _is_picture(codec: str, packet: bytes) -> bool:
+    """Whether a packet is shown; VP8 has others, which only serve to decode those that follow."""
+    return codec != "vp8" or bool(packet[0] & 0x10)
+
+
+def frame_times(
+    stamps: Sequence[float | None], fps: float, path: Path
+) -> Float64[np.ndarray, " n"]:
+    """Seconds at which frames are shown, in order; evenly spaced where the file does not say."""
+    if not stamps:
+        raise VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < len(stamps):
+        return np.arange(len(stamps)) / fps
+    return np.sort(np.array(known, np.float64))
+
+
+def warn_of_display(path: Path) -> None:
+    """Warn where a viewer does not show the pixels as they are stored."""
+    shown = next((decoded[1] for decoded in decode_frames(path) if decoded), Display(Fraction(1)))
+    differences = []
+    if any(shown[1:]):
+        differences.append("turned by its rotation flag")
+    if shown.aspect != 1:
+        shape = f"{shown.aspect.numerator}:{shown.aspect.denominator}"
+        differences.append(f"with pixels of {shape}, width to height")
+    if differences:
+        warnings.warn(
+            f"{path}: a viewer shows this video {' and '.join(differences)}; its stored pixels "
+            'are read, as the original does; use pixels="display" (--pixels display) for what '
+            "a viewer sees",
+            VideoWarning,
+            stacklevel=3,
+        )
