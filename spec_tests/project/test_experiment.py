@@ -13,44 +13,57 @@ pytest.importorskip("matplotlib")
 from timesformer_ref.config import SCHEMES
 from timesformer_ref.experiment import conduct
 from timesformer_ref.experiment.runs import (
-    PREPROCESSING,
-    RECIPE,
+    QUICK,
     RUNS,
     Run,
     carry_out,
     directions,
     start,
 )
-from timesformer_ref.experiment.tasks import APPEARANCES, TaskClips
+from timesformer_ref.experiment.tasks import APPEARANCES, TaskClips, make_clips
 from timesformer_ref.training.evaluate import Evaluation
 
+TINY = QUICK._replace(recipe=replace(QUICK.recipe, steps=2, batch_size=4), fresh=16)
 
-def test_both_tasks_show_the_same_camera_and_ask_different_questions():
-    numbers = range(40)
+
+@pytest.fixture(scope="module")
+def clips():
+    return make_clips(TINY.preprocessing, seed=0, count=40)
+
+
+def test_both_tasks_ask_about_the_same_clips(clips):
     motion, appearance = (
-        TaskClips(task, PREPROCESSING, seed=0).__getitems__(numbers)
-        for task in ("motion", "appearance")
+        TaskClips(clips, task, TINY.preprocessing).__getitems__(range(40)) for task in clips.answers
     )
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(motion, appearance, strict=True))
-    moves, seen = ([label for _, label in clips] for clips in (motion, appearance))
+    moves, seen = ([label for _, label in asked] for asked in (motion, appearance))
     assert max(moves) > len(APPEARANCES)
     assert set(seen) == set(range(len(APPEARANCES)))
 
 
-def test_what_a_model_is_not_to_know_stays_zero():
-    recipe = replace(RECIPE, steps=2, batch_size=4)
+def test_clips_rest_on_their_seed_and_number_alone(clips):
+    fewer = make_clips(TINY.preprocessing, seed=0, count=20)
+    assert (fewer.video.int() - clips.video[:20].int()).abs().max() <= 1
+    for task, answers in clips.answers.items():
+        assert torch.equal(fewer.answers[task], answers[:20])
+    assert not torch.equal(make_clips(TINY.preprocessing, 1, 20).video, fewer.video)
+
+
+def test_what_a_model_is_not_to_know_stays_zero(clips):
     for positions, unknown in (("none", {"time_embed", "pos_embed"}), ("space", {"time_embed"})):
-        model = start(Run("motion", positions=positions))
+        model = start(Run("motion", positions=positions), TINY)
         assert {n for n, w in model.named_parameters() if not w.requires_grad} == unknown
         assert not any(model.get_parameter(name).any() for name in unknown)
-    found = carry_out(Run("motion", positions="none"), recipe, clips=16)
+    found = carry_out(Run("motion", positions="none"), TINY, clips, clips)
     assert len(found["losses"]) == 2
     assert found["parameters"] == sum(w.numel() for w in model.parameters())
 
 
 def test_runs_of_a_scheme_start_alike_but_for_what_they_compare():
     divided = [run for run in RUNS if run.task == "motion" and run.positions != "none"]
-    weights = [start(r).state_dict() for r in divided if r.attention_type == Run.attention_type]
+    weights = [
+        start(r, TINY).state_dict() for r in divided if r.attention_type == Run.attention_type
+    ]
     assert len(weights) == 4
     for other in weights[1:]:
         differing = {name for name, w in other.items() if not torch.equal(w, weights[0][name])}
@@ -67,15 +80,15 @@ def test_directions_of_a_confusion_matrix():
 
 
 def test_space_only_cannot_see_order():
-    model = start(Run("motion", "space_only")).eval()
-    video = torch.randn(1, 4, 3, 32, 32)
+    model = start(Run("motion", "space_only"), TINY).eval()
+    video = torch.randn(1, 4, 3, 16, 16)
     assert torch.allclose(model(video).logits, model(video.flip(1)).logits, atol=1e-5)
 
 
 def test_a_broken_experiment_goes_on(tmp_path, monkeypatch):
     carried_out = []
 
-    def pretend(run, recipe, clips, report):
+    def pretend(run, scale, clips, fresh, report):
         if len(carried_out) == 3:
             raise KeyboardInterrupt
         carried_out.append(run)
@@ -84,9 +97,10 @@ def test_a_broken_experiment_goes_on(tmp_path, monkeypatch):
             "curve": [[1, 0.5]], "seconds": 1, "top1": 0.5, "axis": 0.5, "direction": 0.5,
         }  # fmt: skip
 
+    monkeypatch.setattr(conduct, "QUICK", TINY)
     row = {"frames": 8, "size": 224, "predicted": 10**9, "counted": 10**9}
     monkeypatch.setattr(conduct, "carry_out", pretend)
-    monkeypatch.setattr(conduct, "time_steps", lambda repeats: dict.fromkeys(SCHEMES, 1.0))
+    monkeypatch.setattr(conduct, "time_steps", lambda scale, repeats: dict.fromkeys(SCHEMES, 1.0))
     monkeypatch.setattr(
         conduct, "grow", lambda: [row | {"attention_type": scheme} for scheme in SCHEMES]
     )

@@ -17,7 +17,7 @@ def experiment(
     ],
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="A tenth of the training: minutes instead of an hour."),
+        typer.Option("--quick", help="Smaller models and clips: five minutes instead of an hour."),
     ] = False,
 ) -> None:
     """Compare the five attention schemes on what a frame tells and on what only frame order does.

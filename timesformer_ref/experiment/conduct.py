@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,18 @@ from timesformer_ref.atomic import whole_file
 from timesformer_ref.experiment.growth import grow
 from timesformer_ref.experiment.page import page, plain_runs
 from timesformer_ref.experiment.pictures import draw_growth, draw_learning
-from timesformer_ref.experiment.runs import CONFIG, QUICK, RECIPE, RUNS, Run, carry_out, time_steps
+from timesformer_ref.experiment.runs import (
+    FRESH_SEED,
+    FULL,
+    QUICK,
+    RUNS,
+    SEED,
+    Run,
+    Scale,
+    carry_out,
+    time_steps,
+)
+from timesformer_ref.experiment.tasks import make_clips
 from timesformer_ref.training.loop import Report
 
 PAGE, FOLDER, DATA = "experiment.md", "experiment", "results.json"
@@ -27,27 +40,33 @@ def conduct(
 ) -> Path:
     """Carry out what is not done yet, and write data, pictures and page; returns the page.
 
-    quick: a tenth of the training and a fifth of the evaluation. progress: called with what is
-    being done and which part of everything lies behind.
+    quick: smaller models, fewer and smaller clips. progress: called with what is being done, and
+    which part of it lies behind.
     Raises OSError where `folder` cannot be written.
     """
+    scale = QUICK if quick else FULL
     data = folder / FOLDER / DATA
-    settings = _settings(quick)
-    results = _begun(data, settings)
-    done, steps = len(results["runs"]), settings["recipe"]["steps"]
+    results = _begun(data, _settings(scale))
+    done, steps = len(results["runs"]), scale.recipe.steps or 1
+    if done < len(RUNS):
+        began = time.perf_counter()
+        count = steps * scale.recipe.batch_size
+        told = partial(progress, "making the clips")
+        clips = make_clips(scale.preprocessing, SEED, count, os.cpu_count() or 1, told)
+        fresh = make_clips(scale.preprocessing, FRESH_SEED, scale.fresh)
+        results["minutes"] += (time.perf_counter() - began) / 60
     for number, run in enumerate(RUNS[done:], start=done):
         began = time.perf_counter()
 
         def report(told: Report, number: int = number, run: Run = run) -> None:
             progress(str(run), (number + told.step / steps) / len(RUNS))
 
-        recipe = QUICK if quick else RECIPE
-        results["runs"].append(carry_out(run, recipe, settings["clips"], report))
+        results["runs"].append(carry_out(run, scale, clips, fresh, report))
         results["minutes"] += (time.perf_counter() - began) / 60
         _write(data, json.dumps(results) + "\n")
     if "growth" not in results:
         progress("time and cost", 1.0)
-        results |= {"step_seconds": time_steps(5 if quick else 15), "growth": grow()}
+        results |= {"step_seconds": time_steps(scale, 15), "growth": grow()}
         _write(data, json.dumps(results) + "\n")
     draw_learning(plain_runs(results["runs"]), data.parent / "learning.svg")
     draw_growth(results["growth"], data.parent / "growth.svg")
@@ -55,12 +74,12 @@ def conduct(
     return folder / PAGE
 
 
-def _settings(quick: bool) -> dict[str, Any]:
+def _settings(scale: Scale) -> dict[str, Any]:
     threads = torch.get_num_threads()
     settings = {
-        "recipe": asdict(QUICK if quick else RECIPE),
-        "config": asdict(CONFIG),
-        "clips": 400 if quick else 2000,
+        "recipe": asdict(scale.recipe),
+        "config": asdict(scale.config),
+        "clips": scale.fresh,
         "torch": torch.__version__,
         "machine": f"{threads} threads of a processor {platform.machine()}",
     }

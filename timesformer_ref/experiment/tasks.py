@@ -2,54 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from einops import rearrange
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
-from timesformer_ref.camera_motion.clips import frame_seconds, make_clips
+from timesformer_ref.camera_motion.clips import AT_ONCE, frame_seconds
 from timesformer_ref.camera_motion.moves import LABELS
-from timesformer_ref.camera_motion.scenes import draw_scene
+from timesformer_ref.camera_motion.render import render
+from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import SHAPES, clouds, shapes
 from timesformer_ref.preprocessing import Preprocessing
 
-Task = Literal["appearance", "motion"]
+Task = Literal["motion", "appearance"]
 
 APPEARANCES = (*SHAPES, "soft clouds", "grainy clouds")
 """What a clip may show; one frame is enough to tell."""
-CLASSES: dict[Task, tuple[str, ...]] = {"appearance": APPEARANCES, "motion": LABELS}
+CLASSES: dict[Task, tuple[str, ...]] = {"motion": LABELS, "appearance": APPEARANCES}
 """The labels of each task; those of motion are told by the order of the frames alone."""
 EASE = 1.0
 """Coarse pictures, a fast steady camera, nothing that disturbs (`draw_scene`): small models learn
 it within minutes."""
 
 
-class TaskClips(Dataset[tuple[Tensor, int]]):
-    """Clip number k of a seed, with its label in one of the tasks."""
+@dataclass(frozen=True)
+class Clips:
+    """Clips with an answer to either question, as bytes: small enough to be kept for all runs."""
 
-    def __init__(self, task: Task, preprocessing: Preprocessing, seed: int) -> None:
-        self.task, self.preprocessing, self.seed = task, preprocessing, seed
+    video: UInt8[Tensor, "n t c H W"]
+    answers: dict[Task, Int64[Tensor, " n"]]
+
+
+def make_clips(
+    preprocessing: Preprocessing,
+    seed: int,
+    count: int,
+    workers: int = 0,
+    progress: Callable[[float], None] = lambda part: None,
+) -> Clips:
+    """The first clips of a seed. progress: called with the part that is done."""
+    shots = _Shots(preprocessing, seed, count)
+    video = torch.empty(0)
+    answers: dict[Task, Tensor] = {task: torch.empty(count, dtype=torch.long) for task in CLASSES}
+    done = 0
+    for part, motion, appearance in DataLoader(shots, batch_size=None, num_workers=workers):
+        if not done:
+            video = torch.empty((count, *part.shape[1:]), dtype=torch.uint8)
+        here = slice(done, done + len(part))
+        video[here], answers["motion"][here], answers["appearance"][here] = part, motion, appearance
+        done += len(part)
+        progress(done / count)
+    return Clips(video, answers)
+
+
+class _Shots(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """A few clips at a time, with their moves and their appearances."""
+
+    def __init__(self, preprocessing: Preprocessing, seed: int, count: int) -> None:
+        self.preprocessing, self.seed, self.count = preprocessing, seed, count
         self.seconds = frame_seconds(preprocessing)
 
-    def __getitem__(self, k: int) -> tuple[Float32[Tensor, "t c H W"], int]:
-        return self.__getitems__([k])[0]
+    def __len__(self) -> int:
+        return -(-self.count // AT_ONCE)
 
-    def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, int]]:
-        """Many at once, which is faster."""
-        scenes, appearances = [], []
-        for k in numbers:
-            rng = np.random.default_rng([self.seed, k, 1])
-            appearances.append(int(rng.integers(len(APPEARANCES))))
-            scene = draw_scene(self.seed, k, self.seconds, EASE)
-            scenes.append(replace(scene, picture=_picture(rng, APPEARANCES[appearances[-1]])))
-        clips = make_clips(scenes, self.preprocessing)
-        if self.task == "motion":
-            return clips
-        return [(clip, seen) for (clip, _), seen in zip(clips, appearances, strict=True)]
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        if number >= len(self):
+            raise IndexError(number)
+        scenes, seen = zip(
+            *map(self._draw, range(number * AT_ONCE, min((number + 1) * AT_ONCE, self.count))),
+            strict=True,
+        )
+        frames = render(scenes, self.preprocessing.crop).mul_(255).round_().byte()
+        return frames, torch.tensor([scene.label for scene in scenes]), torch.tensor(seen)
+
+    def _draw(self, k: int) -> tuple[Scene, int]:
+        rng = np.random.default_rng([self.seed, k, 1])
+        seen = int(rng.integers(len(APPEARANCES)))
+        scene = draw_scene(self.seed, k, self.seconds, EASE)
+        return replace(scene, picture=_picture(rng, APPEARANCES[seen])), seen
 
 
 def _picture(rng: np.random.Generator, appearance: str) -> Float32[np.ndarray, "3 h w"]:
@@ -58,16 +94,26 @@ def _picture(rng: np.random.Generator, appearance: str) -> Float32[np.ndarray, "
     return clouds(rng, EASE if appearance == "soft clouds" else 0.2)
 
 
-class TaskViews(TaskClips):
-    """The same to be evaluated on: so many clips, each as one view."""
+class TaskClips(Dataset[tuple[Tensor, int]]):
+    """One task's questions and answers. views: give each clip as one view, to be evaluated on."""
 
-    def __init__(self, task: Task, preprocessing: Preprocessing, seed: int, count: int) -> None:
-        super().__init__(task, preprocessing, seed)
-        self.count = count
+    def __init__(
+        self, clips: Clips, task: Task, preprocessing: Preprocessing, views: bool = False
+    ) -> None:
+        self.clips, self.task, self.views = clips, task, views
+        self.mean, self.std = (
+            rearrange(torch.tensor(numbers), "c -> c 1 1")
+            for numbers in (preprocessing.mean, preprocessing.std)
+        )
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.clips.video)
+
+    def __getitem__(self, k: int) -> tuple[Tensor, int]:
+        return self.__getitems__([k])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, int]]:
-        """Many at once, each with an axis for its views."""
-        return [(clip[None], label) for clip, label in super().__getitems__(numbers)]
+        """Many at once, which is faster."""
+        video = (self.clips.video[list(numbers)].float() / 255 - self.mean) / self.std
+        clips = video[:, None] if self.views else video
+        return list(zip(clips, self.clips.answers[self.task][list(numbers)].tolist(), strict=True))

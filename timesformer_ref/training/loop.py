@@ -53,6 +53,7 @@ def train(
     seed: int = 0,
     validation: Source | None = None,
     evaluate_every: int | None = None,
+    videos_at_once: int = 1,
     out: Path | None = None,
     resume: bool = False,
     save_every: int = 200,
@@ -69,7 +70,7 @@ def train(
         it has one, is an epoch.
     seed: of dropout and stochastic depth, anew for each step and process.
     validation: videos by their views, v t c H W, and their classes; evaluated every
-        `evaluate_every` steps (None: each epoch) and at the end.
+        `evaluate_every` steps (None: each epoch) and at the end, `videos_at_once` on each device.
     out: the run's folder: its log, every `save_every` steps and at the end its state and last
         checkpoint, and the checkpoint of the best top-1. None writes nothing.
     resume: go on from the state in `out`, if there is one. settings: what else, as JSON, must be
@@ -121,7 +122,13 @@ def train(
         history.losses.append(loss)
         found = None
         if validation is not None and (step % evaluate_every == 0 or step == steps):
-            found = evaluate(model, validation, accelerator=accelerator, workers=workers)
+            found = evaluate(
+                model,
+                validation,
+                accelerator=accelerator,
+                videos_at_once=videos_at_once,
+                workers=workers,
+            )
             history.scores[step] = found.scores
         best = found is not None and history.best == step
         if writer:
