@@ -41,8 +41,7 @@ def untrained(config: TimeSformerConfig = CONFIG, seed: int = 0) -> TimeSformer:
     The start values of the original suit a model whose patches were trained on images before. For
     one that was not, and is narrow, linear layers start at deviation 1 / sqrt(width), those after
     the temporal step included, and `time_embed` with sinusoids of the size of the patches' own
-    values: while the frames' places are small against them, the model sees frames without order,
-    and learns a motion's axis but not its direction.
+    values: at zero the frames have no order, and a movement looks like its reverse.
     """
     torch.manual_seed(seed)
     model = TimeSformer(config)
