@@ -1,5 +1,6 @@
 """The model that comes with the package is as good as its card says, on clips it never saw."""
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 pytest.importorskip("skimage")
 pytest.importorskip("accelerate")
 
+from spec_tests.project.tiny import checkpoint, one_line
 from timesformer_ref import default_model
 from timesformer_ref.camera_motion.clips import (
     FRESH_SEED,
@@ -21,7 +23,7 @@ from timesformer_ref.camera_motion.clips import (
 )
 from timesformer_ref.camera_motion.model import CONFIG, PREPROCESSING
 from timesformer_ref.camera_motion.moves import LABELS
-from timesformer_ref.checkpoints import load_checkpoint
+from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
 from timesformer_ref.training.evaluate import evaluate
@@ -84,3 +86,60 @@ def claimed(line):
 def test_figures_of_the_card(line, clips):
     found = evaluate(model(), clips(), videos_at_once=64)
     assert 100 * found.top1 == pytest.approx(claimed(line), abs=0.2)
+
+
+# The commands
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Twenty fresh clips where the commands take hundreds."""
+    from timesformer_ref.camera_motion import clips
+
+    made = clips.fresh_clips
+    monkeypatch.setattr(clips, "fresh_clips", lambda *_, **how: made(PREPROCESSING, 20, **how))
+
+
+def test_evaluate_takes_generated_clips_for_videos(run, few):
+    told = [
+        json.loads(run("evaluate", "--generated", "fresh", "--shown", shown, "--json").out)
+        for shown in SHOWN
+    ]
+    assert [row["videos"] for row in told] == [20] * 3
+    assert min(row["top1"] for row in told) >= 0.8
+    one_line(run("evaluate", "--generated", "fresh", "videos"), 2, "give VIDEOS or --generated")
+
+
+def test_evaluate_refuses_generated_clips_for_other_classes(run, tmp_path):
+    save_checkpoint(checkpoint(), tmp_path / "other.safetensors")
+    said = run("evaluate", "--generated", "fresh", "-c", tmp_path / "other.safetensors")
+    assert said.code == 2
+    assert said.err.endswith("use one that was trained on camera moves\n")
+
+
+def test_the_recipe_trains_from_nothing(run, few, tmp_path):
+    words = ("train", "--recipe", "camera-motion", "--steps", 2, "--batch", 4, "--workers", 0)
+    said = run(*words, "--out", tmp_path / "run")
+    assert said.code == 0, said
+    trained = load_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert trained.labels == LABELS
+    assert Preprocessing(**trained.preprocessing) == PREPROCESSING
+    one_line(run(*words, "videos", "--out", tmp_path / "x"), 2, "leave out VIDEOS")
+    one_line(run(*words, "--crop", 32, "--out", tmp_path / "x"), 2, "what the input is")
+    assert not (tmp_path / "x").exists()
+
+
+def test_convert_rounds_to_another_type_or_refuses(run, tmp_path):
+    wide = checkpoint()
+    path, target = tmp_path / "wide.safetensors", tmp_path / "small.safetensors"
+    save_checkpoint(wide, path)
+    assert run("convert", path, target, "--dtype", "float16").code == 0
+    rounded = load_checkpoint(target).weights
+    for name, weight in wide.weights.items():
+        assert torch.equal(rounded[name], weight.half())
+    target.unlink()
+    wide.weights["head.bias"][0] = 1e6
+    save_checkpoint(wide, path)
+    said = run("convert", path, target, "--dtype", "float16")
+    one_line(said, 1, "head.bias: has values beyond float16")
+    assert not target.exists()
