@@ -69,7 +69,7 @@ QUICK = Scale(
         intermediate_size=192,
     ),
     replace(FULL.preprocessing, crop=16),
-    replace(FULL.recipe, steps=300, learning_rate=4e-3),
+    replace(FULL.recipe, steps=220, learning_rate=4e-3),
     fresh=1000,
 )
 SEED, FRESH_SEED = 0, 1
