@@ -39,11 +39,19 @@ def make_clips(
             for first in range(0, len(scenes), AT_ONCE)
         ]
     )
+    labels = (scene.label for scene in scenes)
+    return list(zip(normalise(clips, preprocessing), labels, strict=True))
+
+
+def normalise(
+    clips: Float32[Tensor, "b t c H W"], preprocessing: Preprocessing
+) -> Float32[Tensor, "b t c H W"]:
+    """Pixels in [0, 1] as the model expects them."""
     mean, std = (
         rearrange(torch.tensor(numbers), "c -> c 1 1")
         for numbers in (preprocessing.mean, preprocessing.std)
     )
-    return list(zip((clips - mean) / std, (scene.label for scene in scenes), strict=True))
+    return (clips - mean) / std
 
 
 class TrainingClips(Dataset[tuple[Tensor, int]]):

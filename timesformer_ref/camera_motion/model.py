@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from math import pi
 
 import torch
@@ -14,7 +13,6 @@ from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.training.recipe import RECIPES
 
 CONFIG = TimeSformerConfig(
     image_size=24,
@@ -30,7 +28,6 @@ CONFIG = TimeSformerConfig(
 PREPROCESSING = Preprocessing(
     num_frames=8, sampling_rate=4, crop=24, single_crop_scale=24, num_crops=1, antialias=True
 )
-RECIPE = RECIPES["camera-motion"]
 EASY = 0.2
 """Over this part of the run the scenes grow harder."""
 
@@ -50,8 +47,6 @@ def untrained(config: TimeSformerConfig = CONFIG, seed: int = 0) -> TimeSformer:
             nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
     if model.time_embed is not None:
         model.time_embed.data.copy_(sinusoids(config.num_frames, config.hidden_size))
-    model.labels = LABELS
-    model.preprocessing = asdict(PREPROCESSING)
     return model
 
 

@@ -13,7 +13,7 @@ import torch
 from einops import rearrange
 from torch.nn import functional as F
 
-from timesformer_ref.camera_motion.model import untrained
+from timesformer_ref.camera_motion.model import CONFIG, untrained
 from timesformer_ref.config import SCHEMES, TimeSformerConfig
 from timesformer_ref.cost import multiply_adds
 from timesformer_ref.experiment.tasks import CLASSES, Clips, Task, TaskClips
@@ -21,7 +21,7 @@ from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
 from timesformer_ref.training.evaluate import Evaluation, evaluate
 from timesformer_ref.training.loop import Report, train
-from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.training.recipe import RECIPES, Recipe
 from timesformer_ref.weights import count_parameters
 
 
@@ -35,28 +35,9 @@ class Scale(NamedTuple):
 
 
 FULL = Scale(
-    TimeSformerConfig(
-        image_size=32,
-        patch_size=8,
-        num_frames=4,
-        hidden_size=96,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=384,
-        drop_path_rate=0.0,
-    ),
+    replace(CONFIG, image_size=32, num_frames=4),
     Preprocessing(num_frames=4, sampling_rate=6, crop=32),
-    Recipe(
-        optimizer="adamw",
-        learning_rate=2e-3,
-        weight_decay=0.05,
-        batch_size=128,
-        epochs=None,
-        steps=600,
-        schedule="one_cycle",
-        warm_up=0.15,
-        clip_norm=1.0,
-    ),
+    replace(RECIPES["camera-motion"], batch_size=128, steps=600),
     fresh=2000,
 )
 QUICK = Scale(

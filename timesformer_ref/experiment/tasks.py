@@ -8,12 +8,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from timesformer_ref.camera_motion.clips import AT_ONCE, frame_seconds
+from timesformer_ref.camera_motion.clips import AT_ONCE, frame_seconds, normalise
 from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
@@ -100,11 +99,7 @@ class TaskClips(Dataset[tuple[Tensor, int]]):
     def __init__(
         self, clips: Clips, task: Task, preprocessing: Preprocessing, views: bool = False
     ) -> None:
-        self.clips, self.task, self.views = clips, task, views
-        self.mean, self.std = (
-            rearrange(torch.tensor(numbers), "c -> c 1 1")
-            for numbers in (preprocessing.mean, preprocessing.std)
-        )
+        self.clips, self.task, self.preprocessing, self.views = clips, task, preprocessing, views
 
     def __len__(self) -> int:
         return len(self.clips.video)
@@ -114,6 +109,6 @@ class TaskClips(Dataset[tuple[Tensor, int]]):
 
     def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, int]]:
         """Many at once, which is faster."""
-        video = (self.clips.video[list(numbers)].float() / 255 - self.mean) / self.std
+        video = normalise(self.clips.video[list(numbers)].float() / 255, self.preprocessing)
         clips = video[:, None] if self.views else video
         return list(zip(clips, self.clips.answers[self.task][list(numbers)].tolist(), strict=True))

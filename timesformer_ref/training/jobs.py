@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from timesformer_ref.camera_motion import clips as generated
 from timesformer_ref.camera_motion.model import EASY, PREPROCESSING, untrained
+from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.display import Pixels
 from timesformer_ref.preprocessing import Preprocessing
@@ -51,8 +52,10 @@ def fine_tuning(
 def camera_motion(recipe: Recipe, seed: int) -> Job:
     """The small model of camera moves from nothing, on generated clips that grow harder."""
     easy = round(EASY * (recipe.steps or 0) * recipe.batch_size)
+    model = untrained(seed=seed)
+    model.labels, model.preprocessing = LABELS, asdict(PREPROCESSING)
     return Job(
-        untrained(seed=seed),
+        model,
         generated.TrainingClips(PREPROCESSING, seed, easy),
         generated.fresh_clips(PREPROCESSING, 500),
         {"clips": CAMERA_MOTION, "easy": easy},
