@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -48,6 +49,14 @@ def test_pages_about_the_suite_are_those_of_the_last_runs(name, monkeypatch):
     write = getattr(import_module("suite_pages"), f"{name}_page")
     written = write(ROOT / "docs" / "data" / f"{name}.json")
     assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == written
+
+
+def test_the_experiment_page_is_that_of_its_data():
+    pytest.importorskip("accelerate")
+    from timesformer_ref.experiment.page import page
+
+    results = json.loads((ROOT / "docs" / "experiment" / "results.json").read_text("utf-8"))
+    assert (ROOT / "docs" / "experiment.md").read_text("utf-8") == page(results, "experiment/")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib")
 
 from timesformer_ref.config import SCHEMES
 from timesformer_ref.experiment import conduct
+from timesformer_ref.experiment.page import what_was_learnt
 from timesformer_ref.experiment.runs import (
     QUICK,
     RUNS,
@@ -77,6 +78,14 @@ def test_directions_of_a_confusion_matrix():
     confusion[4, 4], confusion[4, 0] = 2, 4  # tilt down, also for static
     found = directions(Evaluation(0.0, 0.0, 0.0, confusion))
     assert found == {"axis": pytest.approx(6 / 10), "direction": pytest.approx(5 / 6)}
+
+
+@pytest.mark.parametrize(
+    ("axis", "direction", "learnt"),
+    [(0.9, 0.9, "direction"), (0.9, 0.52, "axis"), (0.1, 0.9, "nothing"), (0.0, 0.0, "nothing")],
+)
+def test_what_a_model_has_learnt_is_told_from_chance(axis, direction, learnt):
+    assert what_was_learnt({"axis": axis, "direction": direction}, clips=2000) == learnt
 
 
 def test_space_only_cannot_see_order():
