@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -48,13 +48,14 @@ class TimeSformer(nn.Module):
 
     Its weights start as the original's do, from PyTorch's random numbers. Set
     `gradient_checkpointing` to recompute each block in the backward pass instead of keeping its
-    activations.
+    activations. `takes_pixels` is set where `fold` has moved the normalisation into the weights.
     """
 
     def __init__(self, config: TimeSformerConfig) -> None:
         super().__init__()
         self.config = config
         self.gradient_checkpointing = False
+        self.takes_pixels = False
         depth, d = config.num_hidden_layers, config.hidden_size
         self.cls_token = nn.Parameter(torch.empty(1, 1, d))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + config.grid[1] * config.grid[2], d))
@@ -82,7 +83,7 @@ class TimeSformer(nn.Module):
 
     def forward(
         self,
-        video: Float[Tensor, "b t c H W"],
+        video: Float[Tensor, "b t c H W"] | UInt8[Tensor, "b t c H W"],
         labels: Int[Tensor, " b"] | None = None,
         *,
         output_hidden_states: bool = False,
@@ -90,10 +91,13 @@ class TimeSformer(nn.Module):
     ) -> Output:
         """Classify a batch of normalised clips, of the type and on the device of the weights.
 
+        A folded model may take pixels as they are stored instead (see `fold`).
         The clip may have another number of frames or another frame size than the weights were
         trained for. Raises ValueError for a clip that the model cannot take.
         """
-        if not video.is_floating_point():
+        if self.takes_pixels:
+            video = video.to(self.cls_token.dtype)
+        elif not video.is_floating_point():
             raise ValueError(f"the video holds {video.dtype}, expected normalised floating point")
         grid = self.config.clip_grid(video.shape)
         frames = patchify(video, self.patch_embed, self.cls_token, self.pos_embed)
