@@ -40,6 +40,7 @@ PORTS: dict[str, Entry] = {
     "torch-bfloat16": Entry("PyTorch, bfloat16", "spec_tests.ports.torch_bfloat16_port"),
     "torch-float16": Entry("PyTorch, float16", "spec_tests.ports.torch_float16_port"),
     "torch-compiled": Entry("PyTorch, compiled", "spec_tests.ports.torch_compiled_port"),
+    "torch-folded": Entry("PyTorch, folded", "spec_tests.ports.torch_folded_port"),
     "jax": Entry("JAX", "spec_tests.ports.jax_port", "module jax"),
     "c": Entry("C11", f"cmd:{C_PORT / 'timesformer_port'}", "program make"),
     "original": Entry(
