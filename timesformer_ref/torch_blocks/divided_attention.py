@@ -66,15 +66,20 @@ class Block(nn.Module):
         spatial; original `Block`).
         """
         rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
-        class_token, patches = tokens[:, :1], tokens[:, 1:]
-        groups = rearrange(patches, rule.group, **lengths)
-        copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
-        groups = torch.cat([copies, groups], dim=1)
+        groups = with_class_tokens(tokens, grid, step)
         update, attention = self.attn(self.norm1(groups), output_attentions)
         update = self.drop_path(update)
         class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
         patch_update = rearrange(update[:, 1:], rule.ungroup, **lengths)
         return tokens + torch.cat([class_update, patch_update], dim=1), attention
+
+    def last_step_of_class_token(
+        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str
+    ) -> Float[Tensor, "b 1 d"]:
+        """The class token after the last step, without what the patches would become."""
+        groups = with_class_tokens(tokens, grid, step)
+        update = self.drop_path(self.attn.first_tokens(self.norm1(groups)))
+        return tokens[:, :1] + reduce(update, "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
 
     def attention_step(
         self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool = False
@@ -101,13 +106,24 @@ class Block(nn.Module):
     ) -> tuple[Float[Tensor, "b s2 d"], dict[str, Float[Tensor, "g a m m"]]]:
         """The tokens after a whole block, and on request the attention weights of each step.
 
-        class_token_only: spare the MLP the patches, which nobody asks for after the last block.
+        class_token_only: return the class token alone, and compute only what it needs; after the
+            last block nobody asks for the patches.
         """
         attentions = {}
-        for step in self.config.steps:
+        spare_patches = class_token_only and not output_attentions
+        for step in self.config.steps[:-1] if spare_patches else self.config.steps:
             tokens, attention = self.attention_step(tokens, grid, step, output_attentions)
             if attention is not None:
                 attentions[step] = attention
-        if class_token_only:
-            tokens = tokens[:, :1]
-        return self.feed_forward(tokens), attentions
+        if spare_patches:
+            tokens = self.last_step_of_class_token(tokens, grid, self.config.steps[-1])
+        return self.feed_forward(tokens[:, :1] if class_token_only else tokens), attentions
+
+
+def with_class_tokens(
+    tokens: Float[Tensor, "b s d"], grid: Grid, step: str
+) -> Float[Tensor, "g m d"]:
+    """The groups of the last step, each with a copy of the class token in its first place."""
+    groups = rearrange(tokens[:, 1:], STEPS[step].group, **STEPS[step].lengths(len(tokens), grid))
+    copies = repeat(tokens[:, :1], "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
+    return torch.cat([copies, groups], dim=1)

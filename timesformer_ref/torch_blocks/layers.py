@@ -41,6 +41,27 @@ class SelfAttention(nn.Module):
             mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
         return self.dropout(self.proj(rearrange(mixed, "g a s k -> g s (a k)"))), attention
 
+    def first_tokens(self, x: Float[Tensor, "g s d"]) -> Float[Tensor, "g 1 d"]:
+        """What `forward` makes of the first token of each group, which alone looks at the others.
+
+        The same weights, but no queries and no results of tokens that nobody asks about.
+        """
+        biases = (None, None) if self.qkv.bias is None else _query_and_rest(self.qkv.bias)
+        weights = _query_and_rest(self.qkv.weight)
+        first, rest = (
+            F.linear(y, *w) for y, *w in zip((x[:, :1], x), weights, biases, strict=True)
+        )
+        q = rearrange(first, "g 1 (a k) -> g a 1 k", a=self.heads)
+        k, v = rearrange(rest, "g s (two a k) -> two g a s k", two=2, a=self.heads)
+        rate = self.attention_dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
+        return self.dropout(self.proj(rearrange(mixed, "g a 1 k -> g 1 (a k)")))
+
+
+def _query_and_rest(qkv: Float[Tensor, "*shape"]) -> tuple[Tensor, Tensor]:
+    width = len(qkv) // 3
+    return qkv[:width], qkv[width:]
+
 
 class Mlp(nn.Module):
     """Two linear layers with a GELU between them, for every token on its own (original `Mlp`).
