@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -196,9 +197,8 @@ code is 2 for wrong use and 1 for a failure.
 {chr(10).join(sections)}"""
 
 
-def performance_page(data: Path) -> str:
-    """The last benchmark's figures. Raises FileNotFoundError where there are none."""
-    found = json.loads(data.read_text())
+def timings_table(found: dict[str, Any]) -> str:
+    """One run of the benchmark: what was timed, and on what."""
     rows = [
         [
             t["name"],
@@ -210,21 +210,34 @@ def performance_page(data: Path) -> str:
         for t in found["timings"]
     ]
     head = ["", "median time of a clip", "to transformers", "to the products", "off by"]
+    return f"""## {found["dtype"]}
+
+{found["case"]}, one clip, {found["repeats"]} rounds, on {found["machine"]}.
+
+{table(head, rows)}"""
+
+
+def performance_page(data: Path) -> str:
+    """The last benchmarks' figures. Raises FileNotFoundError where there are none."""
+    names = "bench.json", "bench-bfloat16.json"
+    tables = [timings_table(json.loads((data / name).read_text())) for name in names]
     return f"""# Performance
 
-{found["case"]}, {found["dtype"]}, one clip, on {found["machine"]}. {found["repeats"]} rounds; in
-each round all run in turn. Ratios are medians of the rounds' ratios to the first row and to the
+In each round all run in turn. Ratios are medians of the rounds' ratios to the first row and to the
 last, the original's linear layers as bare matrix products with nothing between them. The last
 column is the largest difference of any logit from the first row's, in parts of the largest logit.
 
-{table(head, rows)}
+{chr(10).join(tables)}
+## Measure
+
 Repeat it on your machine:
 
 ```sh
 timesformer-ref bench --compile --json bench.json
+timesformer-ref bench --dtype bfloat16 --json bench-bfloat16.json
 ```
 
-`--dtype bfloat16`, `--frames`, `--size` and `--scheme` time other cases.
+`--frames`, `--size` and `--scheme` time other cases.
 
 ## Folding
 
@@ -255,7 +268,7 @@ def main(docs: Path) -> None:
         "variants": variants_page(),
         "weights": weights_page(),
         "command-line": command_line_page(),
-        "performance": performance_page(docs / "data" / "bench.json"),
+        "performance": performance_page(docs / "data"),
         "camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),
     }
     for name, text in pages.items():
