@@ -49,9 +49,8 @@ def test_attention_and_temporal_fc_in_torch(name):
         if layer.endswith(("attn", "temporal_fc")):
             module.register_forward_hook(lambda _, __, out, layer=layer: seen.update({layer: out}))
     with torch.no_grad():
-        model(
-            torch.tensor(case.video), output_hidden_states=True
-        )  # else the last block spares some
+        # Without hidden states the last block would spare what only they show.
+        model(torch.tensor(case.video), output_hidden_states=True)
     assert seen.keys() == {layer for layer in case.out if layer.endswith(("attn", "temporal_fc"))}
     for layer, out in seen.items():
         found = (out if layer.endswith("fc") else out[0]).numpy()
