@@ -1,0 +1,38 @@
+"""The package's code, a fragment for each function and class, so that no page can drift from it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_code(folder: Path) -> None:
+    """Write `FILE/NAME.py` for every top-level definition of the package and the suite's ports."""
+    for package in ("timesformer_ref", "spec_tests/ports"):
+        for file in sorted((ROOT / package).rglob("*.py")):
+            write_definitions(file, folder / file.relative_to(ROOT).with_suffix(""))
+
+
+def write_definitions(file: Path, folder: Path) -> None:
+    """Write each top-level function, class and constant of one file."""
+    source = file.read_text("utf-8")
+    lines = source.splitlines(keepends=True)
+    for node in ast.parse(source).body:
+        if name := defined_name(node):
+            folder.mkdir(parents=True, exist_ok=True)
+            start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+            text = "".join(lines[start - 1 : node.end_lineno])
+            (folder / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def defined_name(node: ast.stmt) -> str | None:
+    """What a statement defines, if anything."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return name
+        case _:
+            return None

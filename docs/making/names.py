@@ -1,0 +1,7 @@
+"""The schemes' names in prose."""
+
+from __future__ import annotations
+
+from timesformer_ref.config import SCHEMES
+
+NAMES = {scheme: scheme.replace("_", " ") for scheme in SCHEMES}

@@ -1,0 +1,134 @@
+"""Reference pages, from the tables and commands they tell of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from docs.making.names import NAMES
+from docs.making.tables import table
+from timesformer_ref.cli import COMMANDS
+from timesformer_ref.config import SCHEMES, TimeSformerConfig, step_prefix
+from timesformer_ref.variants import VARIANTS
+from timesformer_ref.weights import (
+    CLASSIFIER,
+    EARLIER_STEP,
+    EMBEDDINGS,
+    LAST_STEP,
+    MLP,
+    TIME,
+    Row,
+    count_parameters,
+)
+
+
+def variants_page() -> str:
+    """The published checkpoints, from the table that `--variant` reads."""
+    rows = [
+        [
+            v.model,
+            v.dataset,
+            str(v.classes),
+            f"{v.frames} × {v.rate}" if v.rate else f"{v.frames}, segments",
+            str(v.crop),
+            v.preprocessing.channel_order.upper(),
+            f"{v.top1}",
+            f"{v.top5}" if v.top5 else "",
+            f"`{v.file}`",
+            f"`{v.hub}`" if v.hub else "",
+        ]
+        for v in VARIANTS
+    ]
+    head = ["model", "dataset", "classes", "frames × rate", "crop", "channels", "top-1", "top-5",
+            "original file", "hub id"]  # fmt: skip
+    return f"""# Published checkpoints
+
+The thirteen files of the original repository's model zoo, all ViT-Base with patch 16, width 768,
+12 blocks, 12 heads and divided space-time attention. Mean 0.45 and standard deviation 0.225 for
+every channel. Accuracy as the authors report it, per cent: three crops of one clip, for HowTo100M
+of as many clips as cover the video.
+
+Name one with `--variant`, by any words that only it has: `--variant 'K400 HR'`.
+
+{table(head, rows)}
+The HowTo100M file of 64 frames is listed with a crop of 448 pixels, while its name says 224; the
+reader takes the geometry from the tensors.
+"""
+
+
+def weights_page() -> str:
+    """Every weight, from the table that loading, checking and converting read."""
+
+    def rows(part: tuple[Row, ...], step: str = "") -> list[list[str]]:
+        return [
+            [f"`{row.name.format(i='I', step=step)}`",
+             f"`{row.hugging_face.format(i='I', step=step)}`",
+             " × ".join(row.shape.split()), row.start.replace("_", "-"), row.meaning]
+            for row in part
+        ]  # fmt: skip
+
+    head = ["name (original)", "name (transformers)", "shape", "start", "meaning"]
+    counts = [
+        [
+            NAMES[scheme],
+            ", ".join(steps),
+            f"{count_parameters(TimeSformerConfig(attention_type=scheme)):,}",
+        ]
+        for scheme, steps in SCHEMES.items()
+    ]
+    prefixes = [
+        [NAMES[scheme], ", ".join(f"{s}: `{step_prefix(scheme, s) or 'none'}`" for s in steps)]
+        for scheme, steps in SCHEMES.items()
+    ]
+    return f"""# Weights
+
+d is the width, c channels, p the patch size, n the patches of a frame, t frames, m the width of the
+MLP, l labels. `I` is a block's number, `STEP` an attention step's name. Starts: `normal` with
+standard deviation 0.02 (cut at ±2), `fan-in` uniform within 1/√(c·p·p), zeros, ones.
+
+## Embeddings
+
+{table(head, rows(EMBEDDINGS + TIME))}
+Space-only models have no `time_embed`.
+
+## In each block: every step but the last
+
+{table(head, rows(EARLIER_STEP, "STEP_"))}
+`transformers` has the temporal step only.
+
+## In each block: the last step and the MLP
+
+{table(head, rows(LAST_STEP + MLP))}
+## Classifier
+
+{table(head, rows(CLASSIFIER))}
+## Prefixes of the steps
+
+{table(["scheme", "prefix"], prefixes)}
+## Parameters
+
+Of ViT-Base with 8 frames of 224 pixels and 400 classes:
+
+{table(["scheme", "steps", "parameters"], counts)}"""
+
+
+def command_line_page() -> str:
+    """The help of every command, as the program prints it."""
+    environment = os.environ | {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb"}
+
+    def help_of(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "timesformer_ref", *command, "--help"],
+            capture_output=True, text=True, check=True, env=environment,
+        )  # fmt: skip
+        return done.stdout.replace("python -m timesformer_ref", "timesformer-ref").strip("\n")
+
+    names = [command.__name__ for command in COMMANDS]
+    sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in names]
+    return f"""# Command line
+
+`timesformer-ref`, also `python -m timesformer_ref`. Errors are one line on standard error; the exit
+code is 2 for wrong use and 1 for a failure.
+
+{chr(10).join(sections)}"""
