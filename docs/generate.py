@@ -6,9 +6,10 @@ from pathlib import Path
 
 from docs.making.code import write_code
 from docs.making.examples import write_outputs
+from docs.making.figures import write_figures
+from docs.making.figures.schemes import draw_schemes
 from docs.making.performance_page import performance_page
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
-from docs.making.scheme_figure import draw_schemes
 from docs.making.suite_pages import conformance_page, mutants_page
 from timesformer_ref.default_model import FILE
 
@@ -23,6 +24,7 @@ def main() -> None:
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
+    write_figures(DOCS / "assets" / "figures")
     pages = {
         "reference/variants": variants_page(),
         "reference/weights": weights_page(),

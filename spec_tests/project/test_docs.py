@@ -45,7 +45,6 @@ def test_the_readme_and_the_home_page_have_the_same_commands():
 
 @pytest.mark.parametrize("name", ["conformance", "mutants"])
 def test_pages_about_the_suite_are_those_of_the_last_runs(name, monkeypatch):
-    
     write = getattr(import_module("docs.making.suite_pages"), f"{name}_page")
     written = write(ROOT / "docs" / "data" / f"{name}.json")
     assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == written
