@@ -9,7 +9,15 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-FIGURES: dict[str, Callable[[], Figure]] = {}
+from docs.making.figures.tour_costs import draw_comparisons
+from docs.making.figures.tour_model import draw_block, draw_classifier, draw_model
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "comparisons": draw_comparisons,
+    "block": draw_block,
+    "classifier": draw_classifier,
+    "model": draw_model,
+}
 
 
 def write_figures(folder: Path) -> None:

@@ -8,14 +8,16 @@ import matplotlib as mpl
 import numpy as np
 from einops import rearrange
 from matplotlib import pyplot as plt
-from matplotlib.patches import Rectangle
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, Rectangle
 
 from docs.making.names import NAMES
 from timesformer_ref.config import SCHEMES, STEPS, Step
 
-FRAMES, SIDE = 4, 4
+FRAMES, SIDE, GAP = 4, 4, 0.8
 QUERY = (1, 1, 2)
-COLOURS = {"query": "#c2410c", "group": "#f59e0b", "other": "#94a3b833", "text": "#808890"}
+COLOURS = {"query": "#2563eb", "group": "#f59e0b", "other": "#94a3b84d", "text": "#7c858f"}
+STYLE = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "path", "font.size": 13}
 
 
 def group_of(step: Step, query: tuple[int, int, int]) -> np.ndarray:
@@ -29,31 +31,60 @@ def group_of(step: Step, query: tuple[int, int, int]) -> np.ndarray:
 
 
 def draw_schemes(path: Path) -> None:
-    """The five schemes: for one patch, whom it looks at in each step."""
-    mpl.rcParams.update(
-        {"svg.hashsalt": "timesformer_ref", "font.size": 11, "svg.fonttype": "path"}
-    )
+    """The five schemes: for one patch, whom it looks at in each step.
+
+    It must be legible on a light and on a dark page: it also stands where no style sheet reaches.
+    """
     columns = max(map(len, SCHEMES.values()))
-    figure, axes = plt.subplots(len(SCHEMES), columns, figsize=(9.6, 7.2))
-    for row, (scheme, steps) in zip(axes, SCHEMES.items(), strict=True):
-        for axis in row:
-            axis.set_axis_off()
-        row[0].text(-0.4, 5.6, NAMES[scheme], color=COLOURS["text"], weight="bold", size=12)
-        for number, (axis, step) in enumerate(zip(row, steps, strict=False), start=1):
-            draw_step(axis, step, f"{number}. {step}" if len(steps) > 1 else step)
-    figure.tight_layout(pad=0.4, h_pad=0.9)
-    figure.savefig(path, transparent=True, metadata={"Date": None})
-    plt.close(figure)
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(len(SCHEMES), columns, figsize=(6.4, 5.7))
+        figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.04, hspace=0)
+        for row, (scheme, steps) in zip(axes, SCHEMES.items(), strict=True):
+            for axis in row:
+                axis.set_axis_off()
+            row[0].text(0, SIDE + 1, NAMES[scheme], color=COLOURS["text"], weight="bold")
+            for axis, step in zip(row, steps, strict=False):
+                draw_step(axis, step, last=step == steps[-1])
+        draw_key(axes[0, -1])
+        figure.savefig(path, transparent=True, metadata={"Date": None})
+        plt.close(figure)
 
 
-def draw_step(axis: plt.Axes, step: str, title: str) -> None:
-    """Four frames side by side; the patch that looks, and those it sees."""
+def draw_step(axis: Axes, step: str, last: bool) -> None:
+    """Four frames side by side: the patch that looks, and what it sees; class tokens above."""
     seen = group_of(STEPS[step], QUERY)
     for t, y, x in np.ndindex(seen.shape):
         kind = "query" if (t, y, x) == QUERY else "group" if seen[t, y, x] else "other"
-        corner = t * (SIDE + 0.8) + x, SIDE - 1 - y
-        axis.add_patch(Rectangle(corner, 0.9, 0.9, color=COLOURS[kind], linewidth=0))
-    axis.set_xlim(-0.5, FRAMES * (SIDE + 0.8))
-    axis.set_ylim(-1.3, SIDE + 2.4)
-    axis.set_aspect("equal")
-    axis.text(-0.1, -1.1, title, color=COLOURS["text"])
+        draw_patch(axis, t * (SIDE + GAP) + x, SIDE - 1 - y, kind)
+    frame(axis)
+    axis.text(0, -1.5, step, color=COLOURS["text"])
+    draw_class_token(axis, FRAMES * (SIDE + GAP), SIDE / 2, "group" if last else "other")
+
+
+def draw_key(axis: Axes) -> None:
+    """What the colours and shapes stand for."""
+    frame(axis)
+    for y, (kind, words) in zip(
+        (4.4, 2.2), (("query", "looks"), ("group", "is seen")), strict=True
+    ):
+        draw_patch(axis, 0, y, kind)
+        axis.text(1.8, y, words, color=COLOURS["text"])
+    draw_class_token(axis, 0.45, 0.4, "group")
+    axis.text(1.8, 0, "class token", color=COLOURS["text"])
+
+
+def draw_patch(axis: Axes, x: float, y: float, kind: str) -> None:
+    """A square in the colour of its kind."""
+    axis.add_patch(Rectangle((x, y), 0.9, 0.9, color=COLOURS[kind], linewidth=0))
+
+
+def draw_class_token(axis: Axes, x: float, y: float, kind: str) -> None:
+    """A disc in the colour of its kind."""
+    axis.add_patch(Circle((x, y), 0.6, color=COLOURS[kind], linewidth=0))
+
+
+def frame(axis: Axes) -> None:
+    """The same part of the plane for every panel."""
+    axis.set_xlim(-0.3, FRAMES * (SIDE + GAP) + 1)
+    axis.set_ylim(-2, SIDE + 2.8)
+    axis.set_aspect("equal", anchor="NW")
