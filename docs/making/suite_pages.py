@@ -96,7 +96,7 @@ def mutants_page(data: Path) -> str:
     for mutant in MUTANTS:
         row = found[mutant.name]
         told = (row["message"] or "").replace("|", "\\|").splitlines()[0]
-        name = f"`{mutant.name}`"
+        name = f"`{mutant.name}`{{ #{mutant.name} }}"
         lines.append([name, mutant.mistake, linked(row["requirement"]), told, given(row["input"])])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"""---
