@@ -41,6 +41,13 @@ PORTS: dict[str, Entry] = {
     "torch-float16": Entry("PyTorch, float16", "spec_tests.ports.torch_float16_port"),
     "torch-compiled": Entry("PyTorch, compiled", "spec_tests.ports.torch_compiled_port"),
     "torch-folded": Entry("PyTorch, folded", "spec_tests.ports.torch_folded_port"),
+    "torch-folded-compiled": Entry(
+        "PyTorch, folded, compiled", "spec_tests.ports.torch_folded_compiled_port"
+    ),
+    "torch-packed": Entry("PyTorch, packed", "spec_tests.ports.torch_packed_port"),
+    "torch-packed-bfloat16": Entry(
+        "PyTorch, packed, bfloat16", "spec_tests.ports.torch_packed_bfloat16_port"
+    ),
     "jax": Entry("JAX", "spec_tests.ports.jax_port", "module jax"),
     "c": Entry("C11", f"cmd:{C_PORT / 'timesformer_port'}", "program make"),
     "original": Entry(

@@ -14,7 +14,9 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from timesformer_ref.config import step_prefix
 from timesformer_ref.torch_blocks.divided_attention import Block
+from timesformer_ref.torch_blocks.layers import SelfAttention
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 Model = TypeVar("Model", bound=TimeSformer)
@@ -27,8 +29,8 @@ def fold(
     """A copy of a model for inference, which computes the same with fewer operations.
 
     The projection of every step but the last and the linear layer after it become one product;
-    the scale and shift of every LayerNorm move into the layer that reads it. The weights are
-    computed in float64 and returned in the model's type.
+    the scale and shift of every LayerNorm and the scale before every softmax move into the layers
+    next to them. The weights are computed in float64 and returned in the model's type.
 
     mean, std: a number a channel, in parts of 255. With them the normalisation of pixels moves into
     the patch projection too, and the copy takes frames as they are stored, uint8 from 0 to 255.
@@ -42,10 +44,12 @@ def fold(
             attention = getattr(block, f"{step}_attn")
             attention.proj = joined(attention.proj, getattr(block, f"{step}_fc"))
             setattr(block, f"{step}_fc", nn.Identity())
-            norm = getattr(block, f"{step}_norm1")
+        for step in block.config.steps:
+            prefix = step_prefix(block.config.attention_type, step)
+            norm, attention = (getattr(block, f"{prefix}{name}") for name in ("norm1", "attn"))
             bare, attention.qkv = without_scale_and_shift(norm, attention.qkv)
-            setattr(block, f"{step}_norm1", bare)
-        block.norm1, block.attn.qkv = without_scale_and_shift(block.norm1, block.attn.qkv)
+            setattr(block, f"{prefix}norm1", bare)
+            take_scale(attention)
         block.norm2, block.mlp.fc1 = without_scale_and_shift(block.norm2, block.mlp.fc1)
     folded.norm, folded.head = without_scale_and_shift(folded.norm, folded.head)
     if mean is not None or std is not None:
@@ -67,6 +71,14 @@ def without_scale_and_shift(norm: nn.LayerNorm, after: nn.Linear) -> tuple[nn.La
         shift = shift + after.bias.double()
     bare = nn.LayerNorm(norm.normalized_shape, norm.eps, elementwise_affine=False)
     return bare, linear(weight * norm.weight.double(), shift, like=after)
+
+
+def take_scale(attention: SelfAttention) -> None:
+    """Move the scale of the products of queries and keys into the queries: s (q k) = (s q) k."""
+    width = attention.qkv.in_features
+    attention.qkv.weight[:width] *= attention.scale
+    attention.qkv.bias[:width] *= attention.scale
+    attention.scale = 1.0
 
 
 def take_pixels(model: TimeSformer, mean: Sequence[float], std: Sequence[float]) -> None:

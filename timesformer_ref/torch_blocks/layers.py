@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
@@ -22,6 +20,7 @@ class SelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = (width // heads) ** -0.5
         self.attention_dropout = attention_dropout
         self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.proj = nn.Linear(width, width)
@@ -37,10 +36,10 @@ class SelfAttention(nn.Module):
         attention = None
         rate = self.attention_dropout if self.training else 0.0
         if output_attentions or _faster_held(q):
-            attention = torch.softmax(q @ k.mT / sqrt(q.shape[-1]), dim=-1)
+            attention = torch.softmax(q @ k.mT * self.scale, dim=-1)
             mixed = F.dropout(attention, rate) @ v
         else:
-            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
+            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, scale=self.scale)
         update = self.dropout(self.proj(rearrange(mixed, "g a s k -> g s (a k)")))
         return update, attention if output_attentions else None
 
@@ -57,7 +56,7 @@ class SelfAttention(nn.Module):
         q = rearrange(first, "g 1 (a k) -> g a 1 k", a=self.heads)
         k, v = rearrange(rest, "g s (two a k) -> two g a s k", two=2, a=self.heads)
         rate = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, scale=self.scale)
         return self.dropout(self.proj(rearrange(mixed, "g a 1 k -> g 1 (a k)")))
 
 
@@ -82,12 +81,13 @@ class Mlp(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
+        self.act = nn.GELU()
         self.fc2 = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """The new tokens."""
-        return self.dropout(self.fc2(self.dropout(F.gelu(self.fc1(x)))))
+        return self.dropout(self.fc2(self.dropout(self.act(self.fc1(x)))))
 
 
 def nearest(size: int, new_size: int, device: torch.device) -> Int[Tensor, " new_size"]:
