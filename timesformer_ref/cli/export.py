@@ -1,0 +1,133 @@
+"""`timesformer-ref export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timesformer_ref.cli import options
+from timesformer_ref.cli.console import err, out, wrong_use
+
+if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+    from torch import Tensor
+
+    from timesformer_ref import Checkpoint, Preprocessing, TimeSformer
+
+
+def export(
+    out_file: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="What to write: .onnx, or .pt2 for torch.export.", metavar="FILE"
+        ),
+    ],
+    checkpoint: options.CheckpointOption = None,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="Fewer operations, the same answers (exact algebra).")
+    ] = False,
+    uint8: Annotated[
+        bool,
+        typer.Option(
+            "--uint8", help="Fold the normalisation too: the file takes pixels from 0 to 255."
+        ),
+    ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Clips that go in at once; else any number.", min=1, metavar="N"),
+    ] = None,
+    dtype: Annotated[
+        options.Dtype, typer.Option(help="Arithmetic of the file.")
+    ] = options.Dtype.float32,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
+    ] = None,
+    variant: options.VariantOption = None,
+    frames: options.FramesOption = None,
+    rate: options.RateOption = None,
+    crop: options.CropOption = None,
+    mean: options.MeanOption = None,
+    std: options.StdOption = None,
+    channel_order: options.OrderOption = None,
+    heads: options.HeadsOption = None,
+) -> None:
+    """Write a model as one file for other runtimes, and check it.
+
+    Frames and their size are fixed in the file, the number of clips is not. The file tells the
+    names of the classes and how its input is made. It is run on a random clip, and compared with
+    the model.
+    """
+    from timesformer_ref.export import check_target, missing
+
+    with wrong_use():
+        check_target(out_file)
+    if lacking := missing(out_file):
+        err.print(f"error: {lacking[0]} is missing: pip install 'timesformer-ref[export]'")
+        raise typer.Exit(1)
+    import torch
+
+    from timesformer_ref import TimeSformer
+    from timesformer_ref.export import example, write_model
+    from timesformer_ref.labels import read_labels
+    from timesformer_ref.torch_blocks.fold import fold as folded
+
+    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
+    loaded = options.read_checkpoint(checkpoint, heads)
+    preprocessing = options.choose_input(loaded, variant, asked)
+    if labels:
+        loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
+    model = TimeSformer.from_checkpoint(loaded)
+    ready = TimeSformer.from_checkpoint(loaded)
+    if uint8:
+        ready = folded(ready, preprocessing.mean, preprocessing.std)
+    elif fold:
+        ready = folded(ready)
+    ready.to(getattr(torch, dtype.value))
+    size = preprocessing.crop
+    shape = preprocessing.num_frames, loaded.config.num_channels, size, size
+    with wrong_use():
+        note = _note(loaded, preprocessing, uint8)
+        write_model(ready, shape, out_file, clips=batch, note=note)
+    video = example(ready, shape, batch or 1)
+    kind = str(video.dtype).removeprefix("torch.")
+    out.print(f"{out_file}: written, for clips of {' x '.join(map(str, shape))}, {kind}")
+    _compare(out_file, model, video, preprocessing)
+
+
+def _note(loaded: Checkpoint, preprocessing: Preprocessing, uint8: bool) -> str:
+    """What the file tells beside the model; a normalisation that is part of it is left out."""
+    from timesformer_ref.checkpoints.notes import write_note
+
+    told = asdict(preprocessing)
+    if uint8:
+        del told["mean"], told["std"]
+    return write_note(replace(loaded, preprocessing=told))
+
+
+def _compare(target: Path, model: TimeSformer, video: Tensor, preprocessing: Preprocessing) -> None:
+    """Run the file on a clip, and tell how far its answer is from the model's."""
+    import torch
+
+    from timesformer_ref.export import run_file
+
+    try:
+        found, runner = run_file(target, video)
+    except ModuleNotFoundError:
+        err.print("not checked: onnxruntime is missing: pip install 'timesformer-ref[export]'")
+        return
+    clip = video.float()
+    if not video.is_floating_point():
+        mean, std = (
+            torch.tensor(x)[:, None, None] for x in (preprocessing.mean, preprocessing.std)
+        )
+        clip = (clip / 255 - mean) / std
+    with torch.inference_mode():
+        expected = model(clip).logits
+    difference = (found - expected).abs().max() / expected.abs().max()
+    out.print(
+        f"run by {runner} on a random clip: off from the model by {difference:.1e} of the largest "
+        "logit"
+    )

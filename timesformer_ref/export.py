@@ -1,0 +1,158 @@
+"""A model as one file for other runtimes: ONNX, or a program that PyTorch has traced."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from timesformer_ref.atomic import whole_file
+from timesformer_ref.checkpoints.notes import KEY
+from timesformer_ref.torch_blocks.model import TimeSformer
+
+Shape = tuple[int, int, int, int]
+"""Of a clip: t c H W."""
+
+NEEDED = {".onnx": ("onnx", "onnxscript"), ".pt2": ()}
+"""The forms of a file by the ending of its name, and what has to be installed to write them."""
+ONNX_TYPES = {"float32": torch.float32, "float16": torch.float16}
+"""ONNX has no convolution of bfloat16, and onnxruntime computes none of float64 on a CPU."""
+ONNX_BYTES = 1536 * 2**20
+"""Of weights: more of them PyTorch writes to a second file, as ONNX's own format ends at 2 GB."""
+
+
+class Logits(nn.Module):
+    """A model that returns nothing but logits."""
+
+    def __init__(self, model: TimeSformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, video: Tensor) -> Float[Tensor, "b labels"]:
+        """video: what the model takes."""
+        return self.model(video).logits
+
+
+def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -> ExportedProgram:
+    """What the model computes of clips of one shape, as a graph without Python.
+
+    clips: how many go in at once; None for any number. Every other size is fixed: where a clip is
+        not of the trained sizes, the resize of the embeddings becomes part of the graph.
+    Raises ValueError for a clip that the model cannot take, and for a model in training, whose
+    dropout would go with it.
+    """
+    if model.training:
+        raise ValueError("the model is in training mode, with its dropout: call eval() before")
+    # PyTorch takes a size of 1 for a constant, so any number of clips is traced with two
+    video = example(model, shape, clips or 2)
+    model.config.clip_grid(tuple(video.shape))
+    free = None if clips else {"video": {0: Dim("batch")}}
+    with torch.no_grad(), quiet():
+        # strict follows Python itself, for the model asks for the `len` of tensors
+        return torch.export.export(Logits(model), (video,), dynamic_shapes=free, strict=True)
+
+
+def example(model: TimeSformer, shape: Shape, clips: int = 1) -> Tensor:
+    """Random clips, b t c H W, of the kind that a model takes: pixels, or normalised ones."""
+    chance = torch.Generator().manual_seed(0)
+    if model.takes_pixels:
+        video = torch.randint(256, (clips, *shape), generator=chance, dtype=torch.uint8)
+        return video.to(model.cls_token.device)
+    return torch.randn(clips, *shape, generator=chance).to(model.cls_token)
+
+
+def check_target(target: Path) -> None:
+    """Raises ValueError for a name under which a model cannot be written."""
+    if target.suffix not in NEEDED:
+        raise ValueError(f"{target}: a model is exported as {' or '.join(NEEDED)}")
+    if target.is_dir():
+        raise ValueError(f"{target}: is a folder, expected the name of a file")
+
+
+def missing(target: Path) -> list[str]:
+    """Which packages of the extra `export` it would take to write this file and are not there."""
+    return [name for name in NEEDED[target.suffix] if find_spec(name) is None]
+
+
+def write_model(
+    model: TimeSformer, shape: Shape, target: Path, *, clips: int | None = None, note: str = "{}"
+) -> None:
+    """Export a model (see `export_program`) to a file of the form that its name tells.
+
+    An ONNX file has the input `video` and the output `logits`.
+    note: what users of the file are to know beside it, as `write_note` writes it for checkpoints.
+    Raises ValueError as `export_program` does, for another ending, and for a model that ONNX cannot
+    hold; OSError where the file cannot be written.
+    """
+    check_target(target)
+    if target.suffix == ".pt2":
+        program = export_program(model, shape, clips)
+        with whole_file(target) as unfinished:
+            torch.export.save(program, unfinished, extra_files={KEY: note})
+    else:
+        _check_onnx(model, target)
+        _write_onnx(export_program(model, shape, clips), target, note, fixed=clips is not None)
+
+
+def _check_onnx(model: TimeSformer, target: Path) -> None:
+    if model.cls_token.dtype not in ONNX_TYPES.values():
+        name = str(model.cls_token.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"{target}: {name} does not run as ONNX everywhere: use {' or '.join(ONNX_TYPES)}, "
+            "or write .pt2"
+        )
+    if sum(w.nbytes for w in model.parameters()) > ONNX_BYTES:
+        raise ValueError(f"{target}: too large for one ONNX file: use float16, or write .pt2")
+
+
+def _write_onnx(program: ExportedProgram, target: Path, note: str, fixed: bool) -> None:
+    with quiet():
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            verbose=False,
+            input_names=["video"],
+            output_names=["logits"],
+            dynamic_shapes=None if fixed else {"video": {0: "batch"}},
+        )
+    assert exported is not None
+    exported.model.metadata_props[KEY] = note
+    with whole_file(target) as unfinished:
+        exported.save(unfinished)
+
+
+def run_file(target: Path, video: Tensor) -> tuple[Float[Tensor, "b labels"], str]:
+    """What an exported file makes of clips, and what has run it: onnxruntime, or PyTorch itself.
+
+    Raises ModuleNotFoundError where onnxruntime is needed and not there.
+    """
+    if target.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+        (logits,) = session.run(["logits"], {"video": video.cpu().numpy()})
+        return torch.from_numpy(logits), f"onnxruntime {onnxruntime.__version__}"
+    with torch.no_grad():
+        return torch.export.load(target).module()(video), f"PyTorch {torch.__version__}"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without PyTorch's remarks about itself and about packages that no model here needs."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
