@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from spec_tests.project.tiny import CONFIG
-from timesformer_ref.bench import FLOOR, PEER, linear_layers, report, runners, time_runners
+from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
+from timesformer_ref.benchmark.products import linear_layers
+from timesformer_ref.benchmark.report import report
+from timesformer_ref.benchmark.runners import FLOOR, PEER, Case, runners
+from timesformer_ref.benchmark.timing import Timing, time_runners
 from timesformer_ref.config import SCHEMES, TimeSformerConfig
 from timesformer_ref.cost import group_shape, multiply_adds
 
@@ -24,7 +28,8 @@ def test_the_products_are_those_of_the_model_without_its_attention(scheme):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_all_that_are_timed_give_the_same_answer(dtype):
     pytest.importorskip("transformers")
-    timings = time_runners(runners(CONFIG, dtype), repeats=2)
+    case = Case(CONFIG, dtype, batch=2)
+    timings = time_runners(runners(case), repeats=2)
     names = [timing.name for timing in timings]
     assert names[0] == PEER
     assert names[-1] == FLOOR
@@ -33,4 +38,30 @@ def test_all_that_are_timed_give_the_same_answer(dtype):
         assert timing.difference is not None
         assert timing.difference < (1e-4 if dtype == torch.float32 else 0.1), timing.name
     assert timings[-1].difference is None
-    assert report(CONFIG, dtype, timings)["dtype"] == str(dtype).split(".")[1]
+    assert report(case, timings)["dtype"] == str(dtype).split(".")[1]
+
+
+def test_a_training_step_has_the_peers_loss():
+    pytest.importorskip("transformers")
+    case = Case(CONFIG, train=True, checkpointing=True)
+    _, ours = time_runners(runners(case), repeats=1)
+    assert ours.difference < 1e-5
+    assert ours.floor_ratio is None
+
+
+@pytest.mark.skipif(not CLEAR_REFS.exists(), reason="only Linux tells it")
+def test_memory_is_that_of_the_highest_point():
+    size = 64 << 20
+    found = peak_memory(lambda: [torch.ones(size // 4) + 1, torch.ones(1)], "cpu")
+    assert 1.9 * size < found < 2.5 * size  # Linux counts in lumps
+
+
+def test_the_picture_has_a_bar_for_everyone_and_a_mark_for_each_round():
+    pytest.importorskip("matplotlib")
+    from timesformer_ref.benchmark.picture import draw_benchmarks
+
+    names = PEER, "timesformer_ref (PyTorch)", FLOOR
+    timings = [Timing(name, (2.0, 1.0, 3.0), 1.0, 1.0, None, None) for name in names]
+    (axis,) = draw_benchmarks([report(Case(CONFIG), timings)]).axes
+    assert len(axis.patches) == len(names)
+    assert [len(line.get_xdata()) for line in axis.lines] == [3, 3, 3]

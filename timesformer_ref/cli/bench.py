@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, progress_bar, wrong_use
+
+if TYPE_CHECKING:
+    from timesformer_ref.benchmark.timing import Timing
 
 
 def bench(
@@ -27,50 +31,81 @@ def bench(
     dtype: Annotated[
         options.Dtype, typer.Option(help="Arithmetic; NumPy takes part in float32 alone.")
     ] = options.Dtype.float32,
+    batch: Annotated[int, typer.Option(help="Clips at once.", min=1, metavar="N")] = 1,
+    device: options.DeviceOption = "cpu",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Also time what torch.compile makes of them.")
+    ] = False,
+    with_numpy: Annotated[
+        bool, typer.Option("--numpy/--no-numpy", help="Let NumPy take part where it can.")
+    ] = True,
+    train: Annotated[
+        bool, typer.Option(help="Time a training step: forward, backward, AdamW.")
+    ] = False,
+    checkpointing: Annotated[
+        bool, typer.Option(help="In training, compute activations again instead of keeping them.")
     ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures here.", metavar="FILE")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw them here.", metavar="FILE")
+    ] = None,
 ) -> None:
-    """Time this project beside transformers, and beside bare matrix products, on one clip.
+    """Time this project beside transformers, and beside bare matrix products, on random clips.
 
-    All run in turn, round by round, on the same random weights of ViT-Base and the same clip, so
+    All run in turn, round by round, on the same random weights of ViT-Base and the same clips, so
     that a slow moment of the machine strikes all alike. The products are the original's linear
-    layers with nothing between them.
+    layers with nothing between them. The original takes part where TIMESFORMER_ORIGINAL names a
+    checkout of its repository.
     """
     import torch
 
-    from timesformer_ref.bench import report, runners, time_runners
+    from timesformer_ref.benchmark.report import report
+    from timesformer_ref.benchmark.runners import Case, runners
+    from timesformer_ref.benchmark.timing import time_runners
     from timesformer_ref.config import TimeSformerConfig
 
     if threads:
         torch.set_num_threads(threads)
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        err.print("error: the peer is missing: pip install 'timesformer-ref[peers]'")
-        raise typer.Exit(1) from None
+    needed = {"transformers": "peers"} | ({"matplotlib": "pictures"} if picture else {})
+    for name, extra in needed.items():
+        if find_spec(name) is None:
+            err.print(f"error: {name} is missing: pip install 'timesformer-ref[{extra}]'")
+            raise typer.Exit(1)
     with wrong_use():
         config = TimeSformerConfig(
             num_frames=frames, image_size=size, attention_type=scheme.value, drop_path_rate=0.0
         )
-        arithmetic = getattr(torch, dtype.value)
-        runs = runners(config, arithmetic, compiled=compiled)
+        case = Case(
+            config, getattr(torch, dtype.value), options.check_device(device), batch, compiled,
+            with_numpy, train, checkpointing,
+        )  # fmt: skip
+        runs = runners(case)
     with progress_bar() as progress:
-        task = progress.add_task("rounds", total=repeats * len(runs))
-        timings = time_runners(runs, repeats, lambda: progress.advance(task))
-    table = Table("", "median time", "to transformers", "to products", "off by", box=None)
+        task = progress.add_task("runs", total=(2 + repeats) * len(runs))
+        timings = time_runners(runs, repeats, lambda: progress.advance(task), case.device)
+    found = report(case, timings)
+    out.print(timings_table(timings))
+    if json_file:
+        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if picture:
+        from timesformer_ref.benchmark.picture import draw_benchmarks
+
+        draw_benchmarks([found]).savefig(picture)
+
+
+def timings_table(timings: list[Timing]) -> Table:
+    """A row for each runner."""
+    table = Table("", "median time", "to transformers", "to products", "memory", "off by", box=None)
     for timing in timings:
+        memory, floor = timing.peak_memory, timing.floor_ratio
         table.add_row(
             timing.name,
             f"{timing.median_seconds:.2f} s",
             f"{timing.ratio:.2f}",
-            f"{timing.floor_ratio:.2f}",
+            "" if floor is None else f"{floor:.2f}",
+            "" if memory is None else f"{memory / 1e6:.0f} MB",
             "" if timing.difference is None else f"{timing.difference:.1e}",
         )
-    out.print(table)
-    if json_file:
-        text = json.dumps(report(config, arithmetic, timings), indent=2)
-        json_file.write_text(text + "\n", encoding="utf-8")
+    return table

@@ -1,0 +1,1 @@
+"""How fast a clip goes through: this project beside others and beside bare products."""

@@ -1,0 +1,64 @@
+"""Benchmarks as bars: each runner's time, as a part of the peer's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from timesformer_ref.benchmark.runners import FLOOR, PEER
+
+COLOURS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1f2328"}
+
+
+def draw_benchmarks(reports: list[dict[str, Any]]) -> Figure:
+    """A panel for each report: a bar for each runner, and a dot for each round."""
+    rows = [len(found["timings"]) for found in reports]
+    figure, axes = plt.subplots(
+        len(reports),
+        figsize=(8, 0.9 * len(reports) + 0.32 * sum(rows)),
+        squeeze=False,
+        gridspec_kw={"height_ratios": [n + 1 for n in rows]},
+        layout="constrained",
+    )
+    for axis, found in zip(axes[:, 0], reports, strict=True):
+        draw_benchmark(axis, found)
+    return figure
+
+
+def draw_benchmark(axis: Axes, found: dict[str, Any]) -> None:
+    """One report."""
+    timings = found["timings"]
+    peer = next(t for t in timings if t["name"] == PEER)
+    for place, timing in enumerate(reversed(timings)):
+        axis.barh(place, timing["ratio"], height=0.72, color=colour(timing["name"]))
+        rounds = [s / p for s, p in zip(timing["seconds"], peer["seconds"], strict=True)]
+        axis.plot(rounds, [place] * len(rounds), "|", color=COLOURS["text"], alpha=0.5)
+        label = f"{timing['ratio']:.2f}   {timing['median_seconds']:.2f} s"
+        axis.text(max(*rounds, timing["ratio"]) + 0.02, place, label, va="center")
+    axis.set_yticks(range(len(timings)), [t["name"] for t in reversed(timings)])
+    axis.set_title(title(found), loc="left", weight="bold")
+    axis.set_xlim(0, 1.25 * max(t["ratio"] for t in timings))
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+
+
+def title(found: dict[str, Any]) -> str:
+    """A report's case in words."""
+    scheme = found["scheme"].replace("_space_time", "").replace("_", " ")
+    words = [f"{scheme} {found['frames']} × {found['size']}", found["dtype"]]
+    if found["batch"] > 1:
+        words.append(f"{found['batch']} clips")
+    if found["train"]:
+        words.append("training step")
+    return ", ".join(words)
+
+
+def colour(name: str) -> str:
+    """Ours, others, and the floor."""
+    if name.startswith("timesformer_ref"):
+        return COLOURS["ours"]
+    return COLOURS["floor"] if name == FLOOR else COLOURS["peer"]

@@ -1,0 +1,47 @@
+"""All that was measured, and on what."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from timesformer_ref.benchmark.runners import Case
+from timesformer_ref.benchmark.timing import Timing
+
+
+def report(case: Case, timings: list[Timing]) -> dict[str, Any]:
+    """What a benchmark found, for a JSON file."""
+    config = case.config
+    return {
+        "scheme": config.attention_type,
+        "frames": config.num_frames,
+        "size": config.image_size,
+        "batch": case.batch,
+        "dtype": str(case.dtype).removeprefix("torch."),
+        "train": case.train,
+        "checkpointing": case.checkpointing,
+        "machine": machine(case.device),
+        "repeats": len(timings[0].seconds),
+        "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
+    }
+
+
+def machine(device: str) -> str:
+    """Processor, threads and versions in words."""
+    versions = f"PyTorch {torch.__version__}, NumPy {np.__version__}"
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name()}, {versions}"
+    return f"{_processor()}, {torch.get_num_threads()} threads, {versions}"
+
+
+def _processor() -> str:
+    """The processor's name, which only Linux tells well."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
