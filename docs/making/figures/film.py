@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from timesformer_ref.video import read_frames
@@ -43,8 +44,15 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
 def paste(axis: Axes, picture: Picture, x: float, y: float, width: float, alpha: float = 1) -> None:
     """A picture with its top left corner at (x, y)."""
     height = width * picture.shape[0] / picture.shape[1]
-    axis.imshow(picture, extent=(x, x + width, y + height, y), alpha=alpha, aspect="auto")
-    axis.set(xlim=axis.viewLim.intervalx, ylim=axis.viewLim.intervaly)
+    place = (x, x + width, y + height, y)
+    axis.add_image(image := AxesImage(axis, extent=place, interpolation="none", alpha=alpha))
+    image.set_data(picture)
+    image.set_clip_path(axis.patch)
+
+
+def cell(axis: Axes, x: float, y: float, side: float, colour: object) -> None:
+    """A square with its top left corner at (x, y)."""
+    axis.add_patch(Rectangle((x, y), side, side, color=colour, linewidth=0))
 
 
 def outline(axis: Axes, x: float, y: float, width: float, height: float, colour: str) -> None:

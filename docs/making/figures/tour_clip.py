@@ -35,21 +35,22 @@ def draw_film() -> Figure:
     halves = np.interp(np.arange(0, len(chosen) - 0.5, 0.5), np.arange(len(chosen)), chosen)
     later = np.arange(chosen[-1], total, round(float(halves[1])))[1:]
     numbers = np.append(halves, later).astype(int)
-    figure, axis = canvas(COLUMNS, 1.4 * ceil(len(numbers) / COLUMNS) - 0.35)
+    figure, axis = canvas(COLUMNS, 1.4 * ceil(len(numbers) / COLUMNS))
     for place, (number, picture) in enumerate(
-        zip(numbers, example_frames(numbers, shrink=4), strict=True)
+        zip(numbers, example_frames(numbers, shrink=5), strict=True)
     ):
         x, y = place % COLUMNS + 0.04, place // COLUMNS * 1.4 + 0.04
-        paste(axis, picture, x, y, 0.92, alpha=1 if number in chosen else 0.35)
-        if number in chosen:
+        seen = number in chosen
+        paste(axis, picture, x, y, 0.92, alpha=1 if seen else 0.35)
+        if seen:
             outline(axis, x, y, 0.92, 0.92, ORANGE)
-            write(axis, x + 0.46, y + 1.14, str(number), weight="bold")
+        write(axis, x + 0.46, y + 1.14, str(number), weight="bold" if seen else "normal")
     return figure
 
 
 def draw_views() -> Figure:
     """A wide frame, and below it the three views that the package makes of it."""
-    frames = (255 * example_frames([212])[:, WIDE_ROWS]).astype(np.uint8)
+    frames = (255 * example_frames([437])[:, WIDE_ROWS]).astype(np.uint8)
     told = Preprocessing(crop=frames.shape[1])
     views = crops(frames, told.scale(told.num_crops), told.crop)
     height, width = frames.shape[1:3]
