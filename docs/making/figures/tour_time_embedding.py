@@ -14,8 +14,8 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.time_embedding import time_embedding
 
 GRID = T, H, W = 3, 2, 2
-PLACES = ("#2563eb", "#f59e0b", "#047857", "#c2410c")
-SHADES = (0.25, 0.5, 0.85)
+BLUE, PLACES = "#2563eb", ("#f59e0b", "#047857", "#c2410c", "#7c3aed")
+SHADES = (0.2, 0.4, 0.65)
 CLASS = -1
 
 
@@ -27,20 +27,20 @@ def draw_token_order() -> Figure:
     config = TimeSformerConfig(hidden_size=1, num_attention_heads=1, num_frames=T)
     sequence = time_embedding(frames, weights, config)[0, :, 0].astype(int)
 
-    figure = plt.figure(figsize=(6.4, 3.7))
-    axis = figure.add_axes((0, 0, 1, 1), xlim=(-0.1, 13.1), ylim=(7.5, 0), aspect="equal")
+    figure = plt.figure(figsize=(6.4, 3.25))
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(-0.1, 13.1), ylim=(6.7, 0), aspect="equal")
     axis.set_axis_off()
     for token, patch in enumerate(sequence):
         if patch == CLASS:
-            axis.add_patch(Circle((0.5, 6.3), 0.43, color="#57606a", linewidth=0))
-            write(axis, 0.5, 6.3, str(token), color="white")
+            axis.add_patch(Circle((0.5, 5.5), 0.43, color=BLUE, linewidth=0))
+            write(axis, 0.5, 5.5, str(token), color="white")
             continue
         t, y, x = (int(place) for place in np.unravel_index(patch, GRID))
-        draw_patch(axis, token, 6.3, 0.9, token, (t, y, x))
+        draw_patch(axis, token, 5.5, 0.9, token, (t, y, x))
         draw_patch(axis, 4.6 * t + 0.6 + 1.4 * x, 1.7 + 1.4 * y, 1.3, token, (t, y, x))
     for t in range(T):
         write(axis, 4.6 * t + 1.8, 0.5, f"frame {t}")
-    write(axis, 0.5, 7.15, "class", ha="center")
+    write(axis, 0.5, 6.35, "class")
     return figure
 
 
@@ -52,8 +52,9 @@ def draw_patch(
     colour = to_rgba(PLACES[row * W + column], SHADES[t])
     corner = (x + 0.5 - side / 2, y - side / 2)
     axis.add_patch(Rectangle(corner, side, side, color=colour, linewidth=0))
-    write(axis, x + 0.5, y, str(token), color="#1f2328" if t < T - 1 else "white")
+    write(axis, x + 0.5, y, str(token))
 
 
 def write(axis: Axes, x: float, y: float, words: str, **style: object) -> None:
+    """Words around a point."""
     axis.text(x, y, words, **{"ha": "center", "va": "center", "size": 15} | style)
