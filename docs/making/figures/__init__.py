@@ -9,10 +9,19 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from docs.making.figures.tour_attention import draw_heads
+from docs.making.figures.tour_clip import draw_film, draw_views
 from docs.making.figures.tour_costs import draw_comparisons
 from docs.making.figures.tour_model import draw_block, draw_classifier, draw_model
+from docs.making.figures.tour_patchify import draw_patches
+from docs.making.figures.tour_time_embedding import draw_token_order
 
 FIGURES: dict[str, Callable[[], Figure]] = {
+    "film": draw_film,
+    "views": draw_views,
+    "patches": draw_patches,
+    "token-order": draw_token_order,
+    "heads": draw_heads,
     "comparisons": draw_comparisons,
     "block": draw_block,
     "classifier": draw_classifier,

@@ -15,6 +15,7 @@ from docs.making.figures.film import (
     ORANGE,
     Picture,
     canvas,
+    cell,
     example_frames,
     paste,
     write,
@@ -55,5 +56,4 @@ def draw_head(
         paste(axis, patch, x, y + 2.3 + number, 0.9)
         paste(axis, patch, x + 1.1 + number, y + 1.2, 0.9)
     for (row, column), weight in np.ndenumerate(attention):
-        colour: Picture = np.array(HEAT(float(weight))).reshape(1, 1, 4)
-        paste(axis, colour, x + 1.1 + column, y + 2.3 + row, 0.9)
+        cell(axis, x + 1.1 + column, y + 2.3 + row, 0.9, HEAT(float(weight)))
