@@ -56,8 +56,10 @@ def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -
     model.config.clip_grid(tuple(video.shape))
     free = None if clips else {"video": {0: Dim("batch")}}
     with torch.no_grad(), quiet():
-        # strict follows Python itself, for the model asks for the `len` of tensors
-        return torch.export.export(Logits(model), (video,), dynamic_shapes=free, strict=True)
+        # the model asks for the `len` of tensors, which is free where Python itself is followed
+        return torch.export.export(
+            Logits(model), (video,), dynamic_shapes=free, strict=free is not None
+        )
 
 
 def example(model: TimeSformer, shape: Shape, clips: int = 1) -> Tensor:

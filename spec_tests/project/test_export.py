@@ -58,7 +58,7 @@ def differences(folder, scheme, ending):
 )
 def test_a_file_answers_as_the_numpy_writing_does(scheme, ending, tmp_path):
     """In a process of its own: the shape checks of these tests cannot be traced."""
-    found = afresh(differences, tmp_path, scheme, ending)
+    found = afresh(differences, tmp_path, scheme, ending, seconds=300)
     assert len(found) == 4
     assert max(found.values()) < BOUND, found
 
@@ -77,7 +77,7 @@ def other_sizes(folder):
 @pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_the_resize_of_embeddings_becomes_part_of_the_file(tmp_path):
-    assert afresh(other_sizes, tmp_path) < BOUND
+    assert afresh(other_sizes, tmp_path, seconds=300) < BOUND
 
 
 @pytest.mark.slow

@@ -1,0 +1,39 @@
+"""What commands print: each line of the table runs, and its output is kept."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from timesformer_ref.cli import app
+
+COMMANDS = {
+    "inspect": ["inspect camera-motion"],
+    "convert": [
+        "convert camera-motion camera.pyth",
+        "convert camera.pyth camera",
+        "convert camera camera.safetensors",
+    ],
+    "export": ["export --out camera-motion.onnx"],
+}
+"""By fragment: lines of `timesformer-ref`, one after another in a folder of their own."""
+
+
+def write_commands(folder: Path) -> None:
+    """Write `NAME.txt` for every row of the table. A command that fails raises its error."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as place, chdir(place):
+        texts = {name: "".join(map(said, lines)) for name, lines in COMMANDS.items()}
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
+def said(line: str) -> str:
+    """All that a command prints, without spaces at the ends of lines."""
+    text = io.StringIO()
+    with redirect_stdout(text), redirect_stderr(text):
+        app(shlex.split(line), standalone_mode=False)
+    return "".join(f"{row.rstrip()}\n" for row in text.getvalue().splitlines())
