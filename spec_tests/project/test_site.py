@@ -1,0 +1,171 @@
+"""The built site in a browser: python docs/generate.py, mkdocs build, then pytest -m site."""
+
+from __future__ import annotations
+
+import pytest
+
+from spec_tests.project.site_browser import SITES, chromium, complaints, pages, resize, served
+
+pytestmark = pytest.mark.site
+
+CHOSEN = '#explorer [data-t][aria-pressed="true"]'
+
+
+@pytest.fixture(scope="module", params=SITES)
+def any_site(request):
+    with served(SITES[request.param]) as address:
+        yield SITES[request.param], address
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served(SITES["mkdocs"]) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def process():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(process, address):
+    """A desktop's browser that has not been here."""
+    resize(process, 1280)
+    process.get(address)
+    process.execute_script("localStorage.clear()")
+    return process
+
+
+@pytest.fixture
+def find(browser):
+    return lambda selector: browser.find_element("css selector", selector)
+
+
+@pytest.fixture
+def wait(browser):
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    return WebDriverWait(browser, 10).until
+
+
+def test_every_page_opens_without_errors_or_requests_to_elsewhere(any_site, process):
+    site, address = any_site
+    complaints(process, address)
+    found = {}
+    for page in pages(site):
+        process.get(address + page)
+        assert process.find_element("css selector", "h1").text
+        found[page] = complaints(process, address)
+    assert len(found) > 30
+    assert {page: told for page, told in found.items() if told} == {}
+
+
+def test_no_page_scrolls_sideways_on_a_phone(any_site, process):
+    site, address = any_site
+    resize(process, 360)
+    wide = {}
+    for page in pages(site):
+        process.get(address + page)
+        width = process.execute_script("return document.documentElement.scrollWidth")
+        if width > 360:
+            wide[page] = width
+    assert wide == {}
+
+
+def test_search_finds_a_word_of_the_specification(browser, find, wait):
+    find(".md-search__input").send_keys("stochastic")
+    found = wait(lambda _: browser.find_elements("css selector", ".md-search-result__link"))
+    wait(lambda _: any("specification/" in link.get_attribute("href") for link in found))
+
+
+def test_the_palette_is_switched_and_remembered(browser, find, wait):
+    def scheme(_=None):
+        return find("body").get_attribute("data-md-color-scheme")
+
+    assert scheme() == "default"
+    find('label[title="Switch to dark mode"]').click()
+    wait(lambda _: scheme() == "slate")
+    browser.refresh()
+    wait(lambda _: scheme() == "slate")
+    find('label[title="Switch to light mode"]').click()
+    wait(lambda _: scheme() == "default")
+
+
+def code_blocks(browser):
+    return browser.find_elements("css selector", ".twin .tabbed-block")
+
+
+def test_a_desktop_shows_both_writings_side_by_side(browser, address):
+    browser.get(f"{address}tour/patchify/")
+    numpy, torch = code_blocks(browser)[:2]
+    assert numpy.is_displayed()
+    assert torch.is_displayed()
+    assert numpy.rect["y"] == torch.rect["y"]
+    assert numpy.rect["x"] + numpy.rect["width"] <= torch.rect["x"]
+    labels = browser.find_elements("css selector", ".twin .tabbed-labels label")[:2]
+    assert [label.text for label in labels] == ["NumPy", "PyTorch"]
+    assert labels[1].rect["x"] == torch.rect["x"]
+
+
+def test_a_phone_shows_one_writing_and_switches_by_tabs(browser, address, wait):
+    resize(browser, 360)
+    browser.get(f"{address}tour/patchify/")
+    numpy, torch = code_blocks(browser)[:2]
+    assert (numpy.is_displayed(), torch.is_displayed()) == (True, False)
+    browser.find_elements("css selector", ".twin .tabbed-labels label")[1].click()
+    wait(lambda _: torch.is_displayed() and not numpy.is_displayed())
+
+
+@pytest.fixture
+def explorer(browser, address, find, wait):
+    browser.get(f"{address}explorer/")
+    wait(lambda _: find("#scheme").is_displayed())
+    return browser
+
+
+def place(element):
+    return tuple(int(element.get_attribute(f"data-{axis}")) for axis in "tyx")
+
+
+def patch(t, y, x):
+    return f'button[data-t="{t}"][data-y="{y}"][data-x="{x}"]'
+
+
+def test_the_explorer_answers_the_mouse(explorer, find):
+    from selenium.webdriver.support.select import Select
+
+    find(patch(1, 2, 3)).click()
+    assert place(find(CHOSEN)) == (1, 2, 3)
+    cost = find("#explorer-cost").text
+    Select(find("#scheme")).select_by_value("joint_space_time")
+    assert find("#explorer-cost").text != cost
+    marks = {
+        b.get_attribute("data-mark") for b in explorer.find_elements("css selector", "[data-t]")
+    }
+    assert marks == {"chosen", "seen"}
+
+
+@pytest.mark.parametrize("key", ["ENTER", "SPACE"])
+def test_the_explorer_answers_the_keyboard(explorer, find, key):
+    from selenium.webdriver.common.keys import Keys
+
+    find(patch(0, 0, 0)).click()
+    for arrow, at in [("ARROW_RIGHT", (0, 0, 1)), ("ARROW_DOWN", (0, 1, 1))]:
+        explorer.switch_to.active_element.send_keys(getattr(Keys, arrow))
+        assert place(explorer.switch_to.active_element) == at
+    explorer.switch_to.active_element.send_keys(getattr(Keys, key))
+    assert place(find(CHOSEN)) == (0, 1, 1)
+
+
+def test_the_explorer_answers_a_finger(explorer, find, wait):
+    resize(explorer, 360)
+    target = find(patch(2, 1, 1))
+    explorer.execute_script("arguments[0].scrollIntoView({block: 'center'})", target)
+    box = explorer.execute_script("return arguments[0].getBoundingClientRect()", target)
+    point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    for kind, points in [("touchStart", [point]), ("touchEnd", [])]:
+        event = {"type": kind, "touchPoints": points}
+        explorer.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+    wait(lambda _: place(find(CHOSEN)) == (2, 1, 1))

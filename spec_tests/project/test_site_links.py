@@ -1,0 +1,59 @@
+"""Every link, anchor and picture of the built site leads somewhere; every page tells its own."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from spec_tests.project.site_browser import SITES, need
+
+pytestmark = pytest.mark.site
+
+
+class Page(HTMLParser):
+    """A page's links, the places that a link can name, and its description."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.links, self.places, self.description = set(), {""}, ""
+        self.feed(file.read_text("utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        told = {name: value or "" for name, value in attributes}
+        self.links |= {told[name] for name in ("href", "src") if name in told}
+        self.places |= {told[name] for name in ("id", "name") if name in told}
+        if told.get("name") == "description":
+            self.description = told["content"]
+
+
+@pytest.fixture(scope="module", params=SITES)
+def site(request):
+    folder = SITES[request.param]
+    need((folder / "index.html").is_file(), f"the site built in {folder}")
+    return {file: Page(file) for file in folder.rglob("*.html") if file.name != "404.html"}
+
+
+def target(file: Path, link: str) -> tuple[Path, str]:
+    """The file and the place in it that a page's link names."""
+    parts = urlsplit(link)
+    path = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+    return path / "index.html" if path.is_dir() else path, unquote(parts.fragment)
+
+
+def test_every_link_and_anchor_leads_somewhere(site):
+    broken = []
+    for file, page in site.items():
+        for link in page.links:
+            if urlsplit(link).scheme:
+                continue
+            path, place = target(file, link)
+            if not path.is_file() or (path in site and place not in site[path].places):
+                broken.append((file.parent.name, link))
+    assert broken == []
+
+
+def test_every_page_has_a_description(site):
+    assert [file.parent.name for file, page in site.items() if not page.description] == []
