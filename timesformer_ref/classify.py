@@ -17,6 +17,7 @@ from timesformer_ref.display import Pixels
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.torch_blocks.pack import fastest
 from timesformer_ref.video import Clip, read_clip
 
 Backend = Literal["torch", "numpy", "both"]
@@ -53,8 +54,8 @@ class Prediction:
 
 
 def torch_run(checkpoint: Checkpoint, device: str, dtype: torch.dtype) -> Run:
-    """The PyTorch implementation on a checkpoint's weights."""
-    model = TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype)
+    """The PyTorch implementation on a checkpoint's weights, in its fastest form."""
+    model = fastest(TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype))
 
     def run(view: Float[np.ndarray, "t c H W"]) -> Float[np.ndarray, " labels"]:
         with torch.inference_mode():
@@ -114,8 +115,13 @@ class Classifier:
 
         Raises VideoError (see `read_clip`), and LogitsError where the arithmetic overflows.
         """
-        clip = read_clip(video, self.preprocessing, num_clips=num_clips, pixels=pixels)
-        return self.predict(video, clip, progress)
+        return self.predict(video, self.read(video, num_clips, pixels), progress)
+
+    def read(
+        self, video: str | PathLike[str], num_clips: int = 1, pixels: Pixels = "stored"
+    ) -> Clip:
+        """The views that `predict` takes. Raises VideoError (see `read_clip`)."""
+        return read_clip(video, self.preprocessing, num_clips=num_clips, pixels=pixels)
 
     def predict(
         self,

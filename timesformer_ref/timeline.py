@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from functools import partial
+from itertools import groupby, pairwise, repeat, takewhile
 from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
+from timesformer_ref.ahead import ahead
 from timesformer_ref.classify import Classifier, Prediction, Progress
 from timesformer_ref.display import Pixels
 from timesformer_ref.video import read_windows
@@ -80,14 +82,15 @@ def classify_windows(
     pixels: Pixels = "stored",
     progress: Progress = lambda _: None,
 ) -> Timeline:
-    """Classify every window of a video while it is decoded (see `read_windows`).
+    """Classify every window of a video while the next is decoded (see `read_windows`).
 
     Raises VideoError and ValueError (see `read_windows`), and LogitsError.
     """
     seconds, predictions, pictures = [], [], []
-    for number, window in enumerate(
-        read_windows(video, classifier.preprocessing, every=every, pixels=pixels)
-    ):
+    windows = read_windows(video, classifier.preprocessing, every=every, pixels=pixels)
+    read = ahead(repeat(partial(next, windows, None)))
+    for number, window in enumerate(takewhile(bool, (outcome.result() for outcome in read))):
+        assert window
         seconds.append((window.start, window.end))
         predictions.append(classifier.predict(video, window.clip))
         if number in _spread(window.total):

@@ -1,14 +1,20 @@
 """What the benchmark compares: the same work, of the same answers."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
+from spec_tests.make_example import write_video
 from spec_tests.project.tiny import CONFIG
+from timesformer_ref.benchmark import scale
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
 from timesformer_ref.benchmark.products import linear_layers
 from timesformer_ref.benchmark.report import report
 from timesformer_ref.benchmark.runners import FLOOR, PEER, Case, runners
 from timesformer_ref.benchmark.timing import Timing, time_runners
+from timesformer_ref.benchmark.videos import video_runners
 from timesformer_ref.config import SCHEMES, TimeSformerConfig
 from timesformer_ref.cost import group_shape, multiply_adds
 
@@ -65,3 +71,23 @@ def test_the_picture_has_a_bar_for_everyone_and_a_mark_for_each_round():
     (axis,) = draw_benchmarks([report(Case(CONFIG), timings)]).axes
     assert len(axis.patches) == len(names)
     assert [len(line.get_xdata()) for line in axis.lines] == [3, 3, 3]
+
+
+def test_the_way_from_files_to_answers_is_timed_on_the_same_frames(tmp_path):
+    pytest.importorskip("transformers")
+    pytest.importorskip("PIL")
+    videos = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for video in videos:
+        write_video(video)
+    config = replace(CONFIG, image_size=64)
+    theirs, ours = time_runners(video_runners(videos, Case(config)), repeats=1)
+    assert ours.difference < 0.1  # frames are resized in another way
+    assert report(Case(config), [theirs, ours], videos=2)["videos"] == 2
+
+
+def test_scale_tells_time_memory_and_operations_or_what_is_in_the_way(monkeypatch):
+    monkeypatch.setattr(scale, "TimeSformerConfig", partial(replace, CONFIG))
+    found = scale.measure("divided_space_time", 4, 32)
+    assert found["tokens"] == 4 * 2 * 2
+    assert found["seconds"] > 0
+    assert "divide" in scale.measure("sparse_local_global", 3, 32)["error"]

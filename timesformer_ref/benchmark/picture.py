@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from timesformer_ref.benchmark.runners import FLOOR, PEER
+from timesformer_ref.benchmark.runners import FLOOR
 
 COLOURS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1f2328"}
 
@@ -31,7 +31,7 @@ def draw_benchmarks(reports: list[dict[str, Any]]) -> Figure:
 def draw_benchmark(axis: Axes, found: dict[str, Any]) -> None:
     """One report."""
     timings = found["timings"]
-    peer = next(t for t in timings if t["name"] == PEER)
+    peer = timings[0]
     for place, timing in enumerate(reversed(timings)):
         axis.barh(place, timing["ratio"], height=0.72, color=colour(timing["name"]))
         rounds = [s / p for s, p in zip(timing["seconds"], peer["seconds"], strict=True)]
@@ -52,6 +52,8 @@ def title(found: dict[str, Any]) -> str:
     words = [f"{scheme} {found['frames']} × {found['size']}", found["dtype"]]
     if found["batch"] > 1:
         words.append(f"{found['batch']} clips")
+    if found["videos"]:
+        words.append("from file to answer")
     if found["train"]:
         words.append("training step")
     return ", ".join(words)

@@ -15,8 +15,8 @@ from timesformer_ref.benchmark.runners import Case
 from timesformer_ref.benchmark.timing import Timing
 
 
-def report(case: Case, timings: list[Timing]) -> dict[str, Any]:
-    """What a benchmark found, for a JSON file."""
+def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]:
+    """What a benchmark found, for a JSON file. videos: how many were read, if any were."""
     config = case.config
     return {
         "scheme": config.attention_type,
@@ -24,6 +24,7 @@ def report(case: Case, timings: list[Timing]) -> dict[str, Any]:
         "size": config.image_size,
         "batch": case.batch,
         "dtype": str(case.dtype).removeprefix("torch."),
+        "videos": videos,
         "train": case.train,
         "checkpointing": case.checkpointing,
         "machine": machine(case.device),

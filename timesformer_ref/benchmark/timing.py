@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from timesformer_ref.benchmark.memory import peak_memory
-from timesformer_ref.benchmark.runners import FLOOR, PEER, Run
+from timesformer_ref.benchmark.runners import FLOOR, Run
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ def time_runners(
     progress: Callable[[], None] = lambda: None,
     device: str = "cpu",
 ) -> list[Timing]:
-    """Ratios are medians of the ratios of one round. Two rounds before those are not timed: one
-    warms up and compares the answers, one looks at the memory. `progress` is called after each run.
+    """Ratios are medians of the ratios of one round; the first runner is the peer.
+
+    Two rounds before those are not timed: one warms up and compares the answers, one looks at the
+    memory. `progress` is called after each run.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     answers, memory = {}, {}
+    peer = next(iter(runs))
     for name, run in runs.items():
         answers[name] = run()
         progress()
@@ -62,9 +65,9 @@ def time_runners(
         Timing(
             name,
             tuple(times),
-            _ratio(times, seconds[PEER]),
+            _ratio(times, seconds[peer]),
             _ratio(times, seconds[FLOOR]) if FLOOR in seconds else None,
-            _difference(answers[name], answers[PEER]),
+            _difference(answers[name], answers[peer]),
             memory[name],
         )
         for name, times in seconds.items()

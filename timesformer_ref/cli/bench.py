@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 
 def bench(
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Video files: time the way from them to answers instead.", metavar="VIDEO"
+        ),
+    ] = None,
     frames: Annotated[int, typer.Option(help="Frames of the clip.", min=1, metavar="N")] = 8,
     size: Annotated[int, typer.Option(help="Side of a frame, pixels.", min=1, metavar="N")] = 224,
     scheme: Annotated[
@@ -58,12 +64,16 @@ def bench(
     that a slow moment of the machine strikes all alike. The products are the original's linear
     layers with nothing between them. The original takes part where TIMESFORMER_ORIGINAL names a
     checkout of its repository.
+
+    With videos, from file to answer: as `classify` does it, beside the loop of PyAV, an image
+    processor and transformers, on the same frames and one crop of each video.
     """
     import torch
 
     from timesformer_ref.benchmark.report import report
     from timesformer_ref.benchmark.runners import Case, runners
     from timesformer_ref.benchmark.timing import time_runners
+    from timesformer_ref.benchmark.videos import video_runners
     from timesformer_ref.config import TimeSformerConfig
 
     if threads:
@@ -81,11 +91,11 @@ def bench(
             config, getattr(torch, dtype.value), options.check_device(device), batch, compiled,
             with_numpy, train, checkpointing,
         )  # fmt: skip
-        runs = runners(case)
+        runs = video_runners(videos, case) if videos else runners(case)
     with progress_bar() as progress:
         task = progress.add_task("runs", total=(2 + repeats) * len(runs))
         timings = time_runners(runs, repeats, lambda: progress.advance(task), case.device)
-    found = report(case, timings)
+    found = report(case, timings, len(videos or ()))
     out.print(timings_table(timings))
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -17,8 +18,9 @@ from timesformer_ref.cli.answers import answer_json, show_line, show_prediction,
 from timesformer_ref.cli.console import err, one_line, out, progress_bar, wrong_use
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
-    from timesformer_ref.classify import Prediction
+    from timesformer_ref.classify import Classifier, Prediction, Progress
     from timesformer_ref.timeline import Timeline
+    from timesformer_ref.video import Clip
 
 Answer = TypeVar("Answer")
 
@@ -92,6 +94,7 @@ def classify(
         raise typer.BadParameter("--every and --picture belong to --timeline: give that too")
     import torch
 
+    from timesformer_ref.ahead import ahead
     from timesformer_ref.classify import Classifier
     from timesformer_ref.labels import read_labels
     from timesformer_ref.timeline import Timeline, classify_windows
@@ -108,17 +111,24 @@ def classify(
         dtype=getattr(torch, dtype.value),
         average=average.value,
     )
-    work: Callable[..., Prediction | Timeline] = (
-        partial(classify_windows, classifier, every=every, pixels=pixels.value)
-        if timeline
-        else partial(classifier, num_clips=clips, pixels=pixels.value)
-    )
+    answers: Iterable[Callable[..., Prediction | Timeline]]
+    if timeline:
+        answers = (
+            partial(classify_windows, classifier, file, every=every, pixels=pixels.value)
+            for file in files
+        )
+    else:
+        reads = ahead(partial(classifier.read, file, clips, pixels.value) for file in files)
+        answers = (
+            partial(_predict, classifier, file, read)
+            for file, read in zip(files, reads, strict=True)
+        )
     failed = 0
     with progress_bar() as progress:
         task = progress.add_task("", total=len(files))
-        for number, file in enumerate(files):
+        for number, (file, work) in enumerate(zip(files, answers, strict=True)):
             progress.update(task, description=escape(file.name), completed=number)
-            answer = _try(partial(work, file, progress=partial(progress.advance, task)))
+            answer = _try(partial(work, progress=partial(progress.advance, task)))
             if answer is None:
                 failed += 1
             elif as_json:
@@ -139,6 +149,12 @@ def classify(
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
         raise typer.Exit(1)
+
+
+def _predict(
+    classifier: Classifier, file: Path, read: Future[Clip], progress: Progress
+) -> Prediction:
+    return classifier.predict(file, read.result(), progress)
 
 
 def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None:

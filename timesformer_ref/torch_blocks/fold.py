@@ -37,7 +37,7 @@ def fold(
 
     Raises ValueError for one of the two without the other, or of another number of channels.
     """
-    folded = deepcopy(model).eval().requires_grad_(False)
+    folded = for_inference(model)
     for block in folded.blocks:
         assert isinstance(block, Block)
         for step in block.config.steps[:-1]:
@@ -94,9 +94,17 @@ def take_pixels(model: TimeSformer, mean: Sequence[float], std: Sequence[float])
     weight = weight / scale
     shift = reduce(weight * centre, "d c p q -> d", "sum")
     assert proj.bias is not None
-    proj.bias.copy_(proj.bias.double() - shift)
-    proj.weight.copy_(weight / 255)
+    bias = proj.bias.double() - shift
+    proj.weight, proj.bias = (
+        nn.Parameter(new.to(proj.weight.dtype), requires_grad=False) for new in (weight / 255, bias)
+    )
     model.takes_pixels = True
+
+
+def for_inference(model: Model) -> Model:
+    """A copy that shares the model's weights, of which none asks for a gradient."""
+    frozen = {id(w): nn.Parameter(w.detach(), requires_grad=False) for w in model.parameters()}
+    return deepcopy(model, frozen).eval()
 
 
 def linear(weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"], like: nn.Linear) -> nn.Linear:

@@ -1,0 +1,70 @@
+"""How the time and memory of a clip grow with its frames and their size, scheme by scheme.
+
+python -m timesformer_ref.benchmark.scale FILE.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from math import prod
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from rich.progress import track
+
+from timesformer_ref.benchmark.memory import peak_memory
+from timesformer_ref.benchmark.report import machine
+from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from timesformer_ref.cost import multiply_adds
+from timesformer_ref.torch_blocks.model import TimeSformer
+from timesformer_ref.torch_blocks.pack import fastest
+
+CLIPS = [(8, 112), (8, 224), (8, 336), (8, 448), (16, 224), (32, 224), (64, 224), (96, 224)]
+"""Frames, and their height and width in pixels."""
+
+
+def measure(scheme: str, frames: int, size: int) -> dict[str, Any]:
+    """Seconds and bytes of one clip through ViT-Base in its fastest form, and its operations.
+
+    A grid that the scheme cannot divide has its error instead.
+    """
+    found: dict[str, Any] = {"scheme": scheme, "frames": frames, "size": size}
+    try:
+        config = TimeSformerConfig(attention_type=scheme, num_frames=frames, image_size=size)
+    except ValueError as error:
+        return found | {"error": str(error)}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = fastest(TimeSformer(config).eval())
+        clip = torch.randn(1, frames, config.num_channels, size, size)
+
+    @torch.inference_mode()
+    def run() -> float:
+        start = perf_counter()
+        model(clip)
+        return perf_counter() - start
+
+    memory = peak_memory(run, "cpu")
+    repeats = 5 if prod(config.grid) <= 2000 else 1
+    return found | {
+        "tokens": prod(config.grid),
+        "multiply_adds": sum(multiply_adds(config).values()),
+        "seconds": median(run() for _ in range(repeats)),
+        "peak_memory": memory,
+    }
+
+
+def main(target: Path) -> None:
+    """Measure every scheme on every clip, the small ones oftener than once."""
+    cases = [(scheme, *clip) for clip in CLIPS for scheme in SCHEMES]
+    rows = [measure(*case) for case in track(cases, "measuring")]
+    found = {"machine": machine("cpu"), "dtype": "float32", "rows": rows}
+    target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

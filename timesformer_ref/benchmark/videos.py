@@ -1,0 +1,86 @@
+"""From video files to answers: this project beside the usual loop of the peer's users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from timesformer_ref.ahead import ahead
+from timesformer_ref.benchmark.runners import Case, Run, transformers_model
+from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.classify import Classifier
+from timesformer_ref.initialise import random_weights
+from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.sampling import frame_indices
+
+RATE = 32
+"""Frames are sampled as the smallest published checkpoint expects."""
+
+
+def video_runners(videos: Sequence[Path], case: Case) -> dict[str, Run]:
+    """Both classify the same frames of every video, one centre crop each; the answers are logits.
+
+    They resize in different ways, so that the answers are alike but not the same.
+    """
+    weights = random_weights(case.config, seed=0)
+    checkpoint = Checkpoint(case.config, {name: torch.tensor(w) for name, w in weights.items()})
+    return {
+        "PyAV, image processor, transformers": usual_loop(videos, checkpoint, case),
+        "timesformer_ref": this_project(videos, checkpoint, case),
+    }
+
+
+def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Run:
+    """A video after the other: decode, choose frames, process images, run the model."""
+    from transformers import VideoMAEImageProcessor
+
+    side = case.config.image_size
+    processor = VideoMAEImageProcessor(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_mean=[0.45] * 3,
+        image_std=[0.225] * 3,
+    )
+    model = transformers_model(checkpoint, case)
+
+    @torch.inference_mode()
+    def classify(video: Path) -> np.ndarray:
+        with av.open(str(video)) as container:
+            stream = container.streams.video[0]
+            assert stream.average_rate
+            fps = float(stream.average_rate)
+            indices = frame_indices(stream.frames, fps, case.config.num_frames, RATE, 0, 1)
+            frames = {}
+            for number, frame in enumerate(container.decode(video=0)):
+                if number in indices:
+                    frames[number] = frame.to_ndarray(format="rgb24")
+                if number == indices[-1]:
+                    break
+        inputs = processor([frames[i] for i in indices], return_tensors="pt")
+        clip = inputs["pixel_values"].to(case.device, case.dtype)
+        answer: np.ndarray = model(clip).logits[0].float().cpu().numpy()
+        return answer
+
+    return lambda: np.stack([classify(video) for video in videos])
+
+
+def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Run:
+    """What `timesformer-ref classify` does for a folder."""
+    config = case.config
+    side = config.image_size
+    preprocessing = Preprocessing(
+        config.num_frames, RATE, crop=side, single_crop_scale=side, num_crops=1
+    )
+    classifier = Classifier(checkpoint, preprocessing, device=case.device, dtype=case.dtype)
+
+    def run() -> np.ndarray:
+        reads = ahead(partial(classifier.read, video) for video in videos)
+        pairs = zip(videos, reads, strict=True)
+        return np.stack([classifier.predict(video, clip.result()).logits for video, clip in pairs])
+
+    return run
