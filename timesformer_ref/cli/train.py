@@ -249,10 +249,11 @@ def _start(
 def _check(progress: Progress, *lists: Videos | None) -> None:
     """Open every video once, on one process of each machine."""
     from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
 
     from timesformer_ref.training.folder import check_videos
 
-    if PartialState().is_local_main_process:
+    if PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).is_local_main_process:
         for videos in filter(None, lists):
             task = progress.add_task("opening the videos", total=len(videos.paths))
             check_videos(videos, partial(progress.advance, task))

@@ -160,7 +160,7 @@ def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelera
     if accelerator.num_processes != started:
         raise RunError(
             f"{started} processes were started, but each would train alone: "
-            "where there are no GPUs, use accelerate launch --cpu"
+            "where there are no GPUs, set ACCELERATE_USE_CPU=true"
         )
     return accelerator
 
