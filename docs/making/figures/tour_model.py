@@ -102,7 +102,7 @@ def draw_block() -> Figure:
     labelled_box(axis, 15, 54, 30, temporal, STEPS_COLOUR)
     labelled_box(axis, 4, 31, 41, spatial, STEPS_COLOUR)
     labelled_box(axis, 4, 11, 41, mlp, MLP_COLOUR)
-    arrow(axis, (CLASS_LANE, 70.5), (CLASS_LANE, 41.5))
+    axis.plot([CLASS_LANE, CLASS_LANE], [70.5, 48.5], color=LINE, lw=1.5)
     write(axis, CLASS_LANE + 0.8, 59, "waits", ha="left")
     write(axis, CLASS_LANE + 0.8, 44.2, f"{copies} copies", ha="left")
     write(axis, CLASS_LANE + 0.8, 28.6, f"mean of {copies}", ha="left")
