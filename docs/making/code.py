@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def write_code(folder: Path) -> None:
-    """Write `FILE/NAME.py` for every top-level definition of the package and the suite's ports."""
-    for package in ("timesformer_ref", "spec_tests/ports"):
+    """Write `FILE/NAME.py` for every top-level definition of the package and the ports."""
+    for package in ("timesformer_ref", "spec_tests/ports", "docs/examples/port"):
         for file in sorted((ROOT / package).rglob("*.py")):
             write_definitions(file, folder / file.relative_to(ROOT).with_suffix(""))
 
