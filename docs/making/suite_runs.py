@@ -45,7 +45,7 @@ STAGES = {
     "time_embedding": Stage("time_embedding", "test_time_embedding"),
     "attention_step": Stage("attention_step", "test_self_attention or test_schemes"),
     "mlp": Stage("mlp", "test_mlp or test_layer_norm"),
-    "forward": Stage("forward", "test_classifier or test_model"),
+    "forward": Stage("forward", "test_classifier or test_every_block"),
 }  # fmt: skip
 
 OTHERS = {
