@@ -7,6 +7,7 @@ from pathlib import Path
 from docs.making.c_code import write_c_code
 from docs.making.code import write_code
 from docs.making.examples import write_outputs
+from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.schemes import draw_schemes
 from docs.making.performance_page import performance_page
@@ -27,6 +28,7 @@ def main() -> None:
     write_port_figures(DOCS / "data" / "conformance.json", FRAGMENTS / "ports")
     write_runs(FRAGMENTS / "runs")
     write_outputs(FRAGMENTS / "examples")
+    write_explorer(FRAGMENTS / "explorer.json")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
