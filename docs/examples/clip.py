@@ -9,11 +9,11 @@ from timesformer_ref.sampling import frame_indices, segment_indices
 from timesformer_ref.views import crops
 
 SPEED = {"fps": 15, "num_frames": 4, "sampling_rate": 8}
-print("20 frames, one clip  ", *frame_indices(20, **SPEED))
-print("20 frames, clip 0 / 2", *frame_indices(20, **SPEED, clip=0, num_clips=2))
-print("20 frames, clip 1 / 2", *frame_indices(20, **SPEED, clip=1, num_clips=2))
-print("10 frames, one clip  ", *frame_indices(10, **SPEED))
-print("20 frames, segments  ", *segment_indices(20, num_frames=4))
+print("20 frames, one clip:   ", *frame_indices(20, **SPEED))
+print("20 frames, clip 0 / 2: ", *frame_indices(20, **SPEED, clip=0, num_clips=2))
+print("20 frames, clip 1 / 2: ", *frame_indices(20, **SPEED, clip=1, num_clips=2))
+print("10 frames, one clip:   ", *frame_indices(10, **SPEED))
+print("20 frames, segments:   ", *segment_indices(20, num_frames=4))
 
 frame = np.array([[0, 51, 102, 153], [102, 153, 204, 255]], np.uint8)
 frames = frame[None, :, :, None]  # t H W c
