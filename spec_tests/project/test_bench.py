@@ -88,6 +88,6 @@ def test_the_way_from_files_to_answers_is_timed_on_the_same_frames(tmp_path):
 def test_scale_tells_time_memory_and_operations_or_what_is_in_the_way(monkeypatch):
     monkeypatch.setattr(scale, "TimeSformerConfig", partial(replace, CONFIG))
     found = scale.measure("divided_space_time", 4, 32)
-    assert found["tokens"] == 4 * 2 * 2
+    assert found["tokens"] == 4 * 4 * 4
     assert found["seconds"] > 0
     assert "divide" in scale.measure("sparse_local_global", 3, 32)["error"]

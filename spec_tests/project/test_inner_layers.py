@@ -12,6 +12,7 @@ from spec_tests.project.closeness import assert_close
 from timesformer_ref.numpy_blocks import classifier as numpy_classifier
 from timesformer_ref.numpy_blocks import divided_attention as numpy_attention
 from timesformer_ref.torch_blocks import classifier as torch_classifier
+from timesformer_ref.torch_blocks import layers
 from timesformer_ref.weights import part
 
 every_golden_model = pytest.mark.parametrize("name", MODELS)
@@ -68,3 +69,11 @@ def test_the_last_norm_in_both(name):
     norm = torch_float64_port.load(case.weights, case.config).norm
     found = torch_classifier.final_norm(torch.tensor(tokens), norm, case.config, frames)
     assert_close(found.detach(), case.out["norm"], "PyTorch norm")
+
+
+@pytest.mark.parametrize("weights_at_a_time", [1, 40, 150, 700, 10**6])
+def test_attention_in_slices_is_attention(monkeypatch, weights_at_a_time):
+    monkeypatch.setattr(layers, "SLICE", weights_at_a_time)
+    q, k, v = torch.randn(3, 4, 2, 9, 5, dtype=torch.float64)
+    expected = torch.softmax(q @ k.mT / 3, dim=-1) @ v
+    assert_close(layers.attend_in_slices(q, k, v, 1 / 3).numpy(), expected.numpy(), "attention")
