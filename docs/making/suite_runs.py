@@ -6,7 +6,6 @@ import ast
 import os
 import shlex
 import sys
-import warnings
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,10 @@ STUB = """
 def forward(video, weights, config):
     raise NotImplementedError("the model is not whole yet")
 """
+
+
+IMPORTED_ALREADY = "-W ignore::pytest.PytestAssertRewriteWarning"
+"""What pytest says of the modules that the parent process has imported is not the reader's."""
 
 
 class Stage(NamedTuple):
@@ -82,8 +85,7 @@ def port_at(stage: Stage) -> str:
 
 def write_run(command: str, room: Path, transcript: Path) -> None:
     """Run a command of this package in a folder, and keep what it prints."""
-    os.environ |= {"COLUMNS": "88", "NO_COLOR": "1", "PYTEST_ADDOPTS": "-p no:warnings"}
-    warnings.simplefilter("ignore")  # of what the parent process has imported already
+    os.environ |= {"COLUMNS": "88", "NO_COLOR": "1", "PYTEST_ADDOPTS": IMPORTED_ALREADY}
     with open(transcript, "w", encoding="utf-8") as output:
         os.chdir(room)
         print(f"$ {command}", file=output, flush=True)
