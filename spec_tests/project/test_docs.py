@@ -14,13 +14,18 @@ from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.config import TimeSformerConfig
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(p for p in sorted((ROOT / "docs").rglob("*.md")) if p.parent.name != "making"),
+]
 
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the checkout")
 
 
 def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    """A page's blocks of a language, but those that include a file: what is included runs itself."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [block for block in found if "--8<--" not in block]
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
@@ -34,7 +39,8 @@ def test_the_python_blocks_of_a_page_run_one_after_another(page, tmp_path, monke
     names = {}
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), names)
-    assert names["logits"].shape == (400,)
+    if page.name == "python.md":
+        assert names["logits"].shape == (400,)
 
 
 def test_the_readme_and_the_home_page_have_the_same_commands():
@@ -60,6 +66,6 @@ def test_the_experiment_page_is_that_of_its_data():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_local_link_leads_to_a_file(page):
-    generated = ("reference/", "docs/assets", "assets/")
+    generated = re.compile(r"(\.\./|docs/)?(reference|assets)/")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists() or target.startswith(generated), target
+        assert (page.parent / target).exists() or generated.match(target), target

@@ -1,0 +1,91 @@
+"""Every command on the site runs, a page's one after another, without a network."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spec_tests.make_example import random_checkpoint, write_video
+from spec_tests.project.test_docs import PAGES, ROOT, blocks
+from spec_tests.project.tiny import CONFIG
+from timesformer_ref.checkpoints import save_checkpoint
+
+ELSEWHERE = {
+    "python3 -m venv .venv": ".ci/run does what the README says",
+    "timesformer-ref experiment docs": "test_experiment; in full it takes an hour",
+}
+"""Commands that are run by others, by how they start."""
+
+INSTEAD = {
+    "facebook/timesformer-base-finetuned-k400": "TimeSformer_divST_8x32_224_K400.pyth",
+    "-c …": "-c TimeSformer_divST_8x32_224_K400.pyth",
+    "accelerate launch --num_processes 8": "accelerate launch --cpu --num_processes 2",
+    "torchrun --nproc_per_node 8": "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2",
+    "bench --compile": "bench --frames 2 --size 64 --repeats 1",
+    "bench --dtype": "bench --frames 2 --size 64 --repeats 1 --dtype",
+    "train --recipe camera-motion --out run\n": (
+        "train --recipe camera-motion --out small --steps 2 --batch 4\n"
+    ),
+}
+"""What stands for a download, hours and eight GPUs. All other commands run as they stand."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the checkout"),
+]
+
+
+def commands(page: Path) -> list[str]:
+    """The page's blocks of commands that are run here."""
+    return [block for block in blocks(page, "sh") if not block.startswith(tuple(ELSEWHERE))]
+
+
+def set_up(room: Path) -> None:
+    """A folder in which the pages' commands find what they name."""
+    for name in ("docs", "spec_tests", "timesformer_ref"):
+        (room / name).symlink_to(ROOT / name)
+    (room / "build").mkdir()
+    checkpoint = random_checkpoint(replace(CONFIG, num_labels=2))
+    save_checkpoint(checkpoint, room / "TimeSformer_divST_8x32_224_K400.pyth")
+    for part in ("train", "val", "test"):
+        for label in ("dancing", "swimming"):
+            (room / "videos" / part / label).mkdir(parents=True)
+            write_video(room / "videos" / part / label / "1.mp4", 40, 48, 64)
+    for name in ("video.mp4", "new.mp4"):
+        write_video(room / name)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.stem)
+def test_the_commands_of_a_page_run(page, tmp_path):
+    set_up(tmp_path)
+    script = re.sub("^pip install .*\n", "", "".join(commands(page)), flags=re.MULTILINE)
+    for written, run in INSTEAD.items():
+        script = script.replace(written, run)
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-euxc", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_what_is_not_run_as_it_stands_is_on_a_page():
+    written = "".join("".join(blocks(page, "sh")) for page in PAGES)
+    assert [part for part in (*ELSEWHERE, *INSTEAD) if part not in written] == []
+
+
+def test_the_extras_that_pages_install_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for page in PAGES:
+        for extras in re.findall(r"pip install .*\[([\w,]+)\]", page.read_text("utf-8")):
+            assert set(extras.split(",")) <= set(project["optional-dependencies"]), page.name
