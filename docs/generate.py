@@ -6,6 +6,7 @@ from pathlib import Path
 
 from docs.making.c_code import write_c_code
 from docs.making.code import write_code
+from docs.making.commands import write_commands
 from docs.making.examples import write_outputs
 from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
@@ -28,6 +29,7 @@ def main() -> None:
     write_port_figures(DOCS / "data" / "conformance.json", FRAGMENTS / "ports")
     write_runs(FRAGMENTS / "runs")
     write_outputs(FRAGMENTS / "examples")
+    write_commands(FRAGMENTS / "commands")
     write_explorer(FRAGMENTS / "explorer.json")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)

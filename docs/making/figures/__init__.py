@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from docs.making.figures.input import draw_clips, draw_crops
 from docs.making.figures.tour_attention import draw_heads
 from docs.making.figures.tour_clip import draw_film, draw_views
 from docs.making.figures.tour_costs import draw_comparisons
@@ -26,6 +27,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "block": draw_block,
     "classifier": draw_classifier,
     "model": draw_model,
+    "clips": draw_clips,
+    "crops": draw_crops,
 }
 
 
