@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs.making.c_code import write_c_code
+from docs.making.citation import write_citation
 from docs.making.code import write_code
 from docs.making.commands import write_commands
 from docs.making.examples import write_outputs
 from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.schemes import draw_schemes
-from docs.making.performance_page import performance_page
 from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
@@ -31,6 +31,7 @@ def main() -> None:
     write_outputs(FRAGMENTS / "examples")
     write_commands(FRAGMENTS / "commands")
     write_explorer(FRAGMENTS / "explorer.json")
+    write_citation(FRAGMENTS / "cite.bib")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
@@ -40,7 +41,6 @@ def main() -> None:
         "reference/weights": weights_page(),
         "reference/command-line": command_line_page(),
         "reference/camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),
-        "performance": performance_page(DOCS / "data"),
         "conformance": conformance_page(DOCS / "data" / "conformance.json"),
         "mutants": mutants_page(DOCS / "data" / "mutants.json"),
     }

@@ -1,0 +1,23 @@
+"""How to cite this project, from what its package says of itself."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def write_citation(file: Path) -> None:
+    """Write the BibTeX entry of the version at hand."""
+    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    file.write_text(
+        f"""@software{{timesformer_ref,
+  title   = {{timesformer\\_ref: {project["description"]}}},
+  author  = {{{{The timesformer\\_ref authors}}}},
+  version = {{{project["version"]}}},
+  license = {{{project["license"]}}}
+}}
+""",
+        encoding="utf-8",
+    )
