@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the 
 
 
 def blocks(page, language):
-    """A page's blocks of a language, but those that include a file: what is included runs itself."""
+    """A page's blocks of a language, but those that include a file: that runs by itself."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     return [block for block in found if "--8<--" not in block]
 
