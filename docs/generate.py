@@ -13,6 +13,7 @@ from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.schemes import draw_schemes
 from docs.making.port_figures import write_port_figures
+from docs.making.performance_page import performance_page
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
 from docs.making.suite_runs import write_runs
@@ -41,6 +42,7 @@ def main() -> None:
         "reference/weights": weights_page(),
         "reference/command-line": command_line_page(),
         "reference/camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),
+        "performance": performance_page(),
         "conformance": conformance_page(DOCS / "data" / "conformance.json"),
         "mutants": mutants_page(DOCS / "data" / "mutants.json"),
     }

@@ -203,7 +203,8 @@ def _in_a_line(error: BaseException) -> str:
     ]
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     last = own[-1] if own else None
-    place = f" at {Path(last.filename).name}:{last.lineno}, in {last.name}" if last else ""
+    file = Path(last.filename.strip("<>")).name if last else ""  # a mutant's is not on the disk
+    place = f" at {file}:{last.lineno}, in {last.name}" if last else ""
     text = " ".join(str(error).split())
     short = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
     return f"{type(error).__name__}{place}: {short}"

@@ -1,9 +1,11 @@
-"""The package's code, a fragment for each function and class, so that no page can drift from it."""
+"""The package's code, a fragment for each definition, so that no page can drift from it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,15 +18,23 @@ def write_code(folder: Path) -> None:
 
 
 def write_definitions(file: Path, folder: Path) -> None:
-    """Write each top-level function, class and constant of one file."""
+    """Write each function, class, method (`CLASS.METHOD.py`) and constant of one file."""
     source = file.read_text("utf-8")
     lines = source.splitlines(keepends=True)
-    for node in ast.parse(source).body:
+    for name, node in definitions(ast.parse(source)):
+        folder.mkdir(parents=True, exist_ok=True)
+        start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        text = dedent("".join(lines[start - 1 : node.end_lineno]))
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def definitions(parent: ast.Module | ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
+    """What a file or a class defines, and what its classes define, by name."""
+    for node in parent.body:
         if name := defined_name(node):
-            folder.mkdir(parents=True, exist_ok=True)
-            start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-            text = "".join(lines[start - 1 : node.end_lineno])
-            (folder / f"{name}.py").write_text(text, encoding="utf-8")
+            yield name, node
+        if isinstance(node, ast.ClassDef):
+            yield from ((f"{node.name}.{inner}", part) for inner, part in definitions(node))
 
 
 def defined_name(node: ast.stmt) -> str | None:

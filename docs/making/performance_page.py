@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs.making.names import NAMES
 from docs.making.tables import table
 from timesformer_ref.benchmark.picture import title
 from timesformer_ref.benchmark.runners import FLOOR
+from timesformer_ref.config import SCHEMES, TimeSformerConfig
 
 DATA = Path(__file__).parents[1] / "data" / "bench"
 TARGETS = {
@@ -77,9 +79,59 @@ def timings_table(found: dict[str, Any]) -> str:
     return f"### {title(found)}\n\n{found['repeats']} rounds.\n\n{table(head, rows)}"
 
 
+def scale_table(rows: list[dict[str, Any]]) -> str:
+    """Seconds and memory of every clip, a column a scheme."""
+
+    def cell(row: dict[str, Any]) -> str:
+        if "error" in row:
+            return "not divisible"
+        return f"{row['seconds']:.1f} s, {row['peak_memory'] / 1e6:.0f} MB"
+
+    clips = dict.fromkeys((row["frames"], row["size"]) for row in rows)
+    lines = [
+        [f"{frames} × {size}"]
+        + [cell(row) for row in rows if (row["frames"], row["size"]) == (frames, size)]
+        for frames, size in clips
+    ]
+    return table(["frames", *(NAMES[scheme] for scheme in SCHEMES)], lines)
+
+
+def scale_words(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What the text says of growth, in numbers."""
+    found = {(row["scheme"], row["frames"], row["size"]): row for row in rows}
+    short, long = (found["divided_space_time", frames, 224] for frames in (8, 96))
+    joint = found["joint_space_time", 96, 224]
+    held = 4 * TimeSformerConfig().num_attention_heads * (joint["tokens"] + 1) ** 2
+    return {
+        "linear": f"{long['seconds'] / short['seconds']:.1f}",
+        "operations": f"{long['multiply_adds'] / short['multiply_adds']:.1f}",
+        "held": f"{held / 1e9:.0f} GB",
+        "joint_memory": f"{joint['peak_memory'] / 1e9:.1f} GB",
+    }
+
+
 def performance_page() -> str:
     """The last benchmarks' figures. Raises FileNotFoundError where some are missing."""
-    cases = "\n".join(timings_table(found) for dtype in TYPES for found in reports(dtype))
-    return (Path(__file__).with_name("performance.md").read_text("utf-8")).format(
-        machine=read("divided-8x224-float32")["machine"], targets=targets_table(), cases=cases
+    rows = json.loads((DATA / "scale.json").read_text("utf-8"))["rows"]
+    divided = read("divided-8x224-float32")
+    return (Path(__file__).with_name("performance_page.txt").read_text("utf-8")).format(
+        machine=divided["machine"],
+        targets=targets_table(),
+        numpy=f"{named(divided, 'timesformer_ref (NumPy)')['ratio']:.2f}",
+        floor=f"{best(divided)['floor_ratio']:.2f}",
+        videos="\n".join(timings_table(read(f"videos-{dtype}")) for dtype in TYPES),
+        minute=minute_words(read("videos-minute")),
+        scale=scale_table(rows),
+        training=timings_table(read("training-8x224-float32")),
+        cases="\n".join(timings_table(found) for dtype in TYPES for found in reports(dtype)),
+        **scale_words(rows),
+    )
+
+
+def minute_words(found: dict[str, Any]) -> str:
+    """A minute of video at 96 frames: how long, and how much memory."""
+    theirs, ours = found["timings"]
+    return (
+        f"{ours['median_seconds']:.0f} s and {ours['peak_memory'] / 1e9:.1f} GB beyond the weights "
+        f"(the usual loop: {theirs['median_seconds']:.0f} s, {theirs['peak_memory'] / 1e9:.1f} GB)"
     )

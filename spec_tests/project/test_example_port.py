@@ -17,6 +17,7 @@ LEFT_OUT = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PORT.exists(), reason="needs the checkout")
 def test_the_guides_port_fails_nothing(tmp_path):
     report = tmp_path / "report.json"

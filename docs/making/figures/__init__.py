@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from docs.making.figures.input import draw_clips, draw_crops
+from docs.making.figures.performance import draw_bfloat16, draw_float32, draw_scale
 from docs.making.figures.tour_attention import draw_heads
 from docs.making.figures.tour_clip import draw_film, draw_views
 from docs.making.figures.tour_costs import draw_comparisons
@@ -27,6 +28,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "block": draw_block,
     "classifier": draw_classifier,
     "model": draw_model,
+    "performance-float32": draw_float32,
+    "performance-bfloat16": draw_bfloat16,
+    "scale": draw_scale,
     "clips": draw_clips,
     "crops": draw_crops,
 }
