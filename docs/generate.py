@@ -12,8 +12,8 @@ from docs.making.examples import write_outputs
 from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.schemes import draw_schemes
-from docs.making.port_figures import write_port_figures
 from docs.making.performance_page import performance_page
+from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
 from docs.making.suite_runs import write_runs

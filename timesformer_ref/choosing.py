@@ -44,6 +44,8 @@ def choose_preprocessing(
             )
         return chosen
     own = {"num_frames": config.num_frames, "crop": config.image_size, **checkpoint.preprocessing}
+    if asked.get("crop", own["crop"]) != own["crop"]:
+        own.pop("single_crop_scale", None)  # it belongs to the other crop
     known = {**own, **asked}
     if known["crop"] != config.image_size and "crop" not in asked:
         _warn(

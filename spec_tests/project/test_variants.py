@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from spec_tests.project.tiny import checkpoint
+from timesformer_ref.choosing import choose_preprocessing
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.variants import VARIANTS, find_variant, matching_variant
 
@@ -116,3 +118,11 @@ def test_an_impossible_input_is_refused(wrong, words):
     with pytest.raises(ValueError, match=words[0]) as caught:
         Preprocessing(**wrong)
     assert all(word in str(caught.value) for word in words)
+
+
+def test_another_crop_leaves_the_checkpoints_own_scale_behind():
+    told = {"sampling_rate": 2, "crop": 32, "single_crop_scale": 40, "mean": (0.5,) * 3}
+    chosen = choose_preprocessing(
+        checkpoint(preprocessing=told | {"std": (0.5,) * 3}), asked={"crop": 48}
+    )
+    assert (chosen.crop, chosen.single_crop_scale) == (48, None)

@@ -50,7 +50,7 @@ class Block(nn.Module):
         without the class token and with that layer; original `Block`).
         """
         norm, attend, fc = (getattr(self, f"{step}_{name}") for name in ("norm1", "attn", "fc"))
-        rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
+        rule, lengths = STEPS[step], STEPS[step].lengths(tokens.shape[0], grid)
         class_token, patches = tokens[:, :1], tokens[:, 1:]
         groups = rearrange(patches, rule.group, **lengths)
         update, attention = attend(norm(groups), output_attentions)
@@ -65,11 +65,11 @@ class Block(nn.Module):
         What the copies have learnt is averaged over the groups (paper, eq. 6 where the step is
         spatial; original `Block`).
         """
-        rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
+        rule, lengths = STEPS[step], STEPS[step].lengths(tokens.shape[0], grid)
         groups = with_class_tokens(tokens, grid, step)
         update, attention = self.attn(self.norm1(groups), output_attentions)
         update = self.drop_path(update)
-        class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
+        class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=tokens.shape[0])
         patch_update = rearrange(update[:, 1:], rule.ungroup, **lengths)
         return tokens + torch.cat([class_update, patch_update], dim=1), attention
 
@@ -79,7 +79,7 @@ class Block(nn.Module):
         """The class token after the last step, without what the patches would become."""
         groups = with_class_tokens(tokens, grid, step)
         update = self.drop_path(self.attn.first_tokens(self.norm1(groups)))
-        return tokens[:, :1] + reduce(update, "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
+        return tokens[:, :1] + reduce(update, "(b g) 1 d -> b 1 d", "mean", b=tokens.shape[0])
 
     def attention_step(
         self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool = False
@@ -124,6 +124,8 @@ def with_class_tokens(
     tokens: Float[Tensor, "b s d"], grid: Grid, step: str
 ) -> Float[Tensor, "g m d"]:
     """The groups of the last step, each with a copy of the class token in its first place."""
-    groups = rearrange(tokens[:, 1:], STEPS[step].group, **STEPS[step].lengths(len(tokens), grid))
-    copies = repeat(tokens[:, :1], "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
+    groups = rearrange(
+        tokens[:, 1:], STEPS[step].group, **STEPS[step].lengths(tokens.shape[0], grid)
+    )
+    copies = repeat(tokens[:, :1], "b 1 d -> (b g) 1 d", g=groups.shape[0] // tokens.shape[0])
     return torch.cat([copies, groups], dim=1)

@@ -76,10 +76,10 @@ def attend_in_slices(
     queries = max(1, SLICE // (groups * heads * members))
     k, v = k.contiguous(), v.contiguous()
     mixed = torch.empty_like(v)
-    for asking, keys, values, answers in zip(
-        *(x.split(groups) for x in (q, k, v, mixed)), strict=True
-    ):
-        for some, answer in zip(asking.split(queries, 2), answers.split(queries, 2), strict=True):
+    parts = (torch.split(x, groups) for x in (q, k, v, mixed))
+    for asking, keys, values, answers in zip(*parts, strict=True):
+        slices = torch.split(asking, queries, dim=2), torch.split(answers, queries, dim=2)
+        for some, answer in zip(*slices, strict=True):
             answer.copy_(torch.softmax(some @ keys.mT * scale, dim=-1) @ values)
     return mixed
 

@@ -27,7 +27,7 @@ class PatchEmbed(nn.Module):
     def forward(self, video: Float[Tensor, "b t c H W"]) -> Float[Tensor, "b t n d"]:
         """Every frame's patches, row by row."""
         patches = self.proj(rearrange(video, "b t c H W -> (b t) c H W"))
-        return rearrange(patches, "(b t) d h w -> b t (h w) d", b=len(video))
+        return rearrange(patches, "(b t) d h w -> b t (h w) d", b=video.shape[0])
 
 
 def positions(places: int, h: int, w: int, device: torch.device) -> Int[Tensor, " 1+{h}*{w}"]:
