@@ -62,6 +62,16 @@ def targets_table() -> str:
     return table(head, rows)
 
 
+def memory_words() -> str:
+    """How much memory the fastest form takes for the two large cases, in parts of the peer's."""
+    parts = []
+    for case in ("divided-16x448", "joint-8x224"):
+        for found in (read(f"{case}-{dtype}") for dtype in TYPES):
+            part = best(found)["peak_memory"] / found["timings"][0]["peak_memory"]
+            parts.append(f"{part:.2f} ({title(found)})")
+    return ", ".join(parts)
+
+
 def timings_table(found: dict[str, Any]) -> str:
     """One run of the benchmark: what was timed, and on what."""
     rows = [
@@ -119,6 +129,7 @@ def performance_page() -> str:
         targets=targets_table(),
         numpy=f"{named(divided, 'timesformer_ref (NumPy)')['ratio']:.2f}",
         floor=f"{best(divided)['floor_ratio']:.2f}",
+        memory=memory_words(),
         videos="\n".join(timings_table(read(f"videos-{dtype}")) for dtype in TYPES),
         minute=minute_words(read("videos-minute")),
         scale=scale_table(rows),
