@@ -61,6 +61,7 @@ def test_moves_over_photographs_are_told_whichever_way_they_are_shown():
         assert np.mean([a == b for a, b in zip(found, expected, strict=True)]) >= 0.9
 
 
+@pytest.mark.slow
 def test_moves_over_fresh_pictures_are_told():
     clips = TrainingClips(PREPROCESSING, FRESH_SEED).__getitems__(range(256))
     found = answers(torch.stack([video for video, _ in clips]))
@@ -117,6 +118,7 @@ def test_evaluate_refuses_generated_clips_for_other_classes(run, tmp_path):
     assert said.err.endswith("use one that was trained on camera moves\n")
 
 
+@pytest.mark.slow
 def test_the_recipe_trains_from_nothing(run, few, tmp_path):
     words = ("train", "--recipe", "camera-motion", "--steps", 2, "--batch", 4, "--workers", 0)
     said = run(*words, "--out", tmp_path / "run")

@@ -526,6 +526,7 @@ def write_half(target, writing_now):
     save_checkpoint(checkpoint(seed=1), target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.pyth", "x"])
 def test_a_killed_writer_leaves_the_old_file(tmp_path, name):
     save_checkpoint(checkpoint(), tmp_path / name)

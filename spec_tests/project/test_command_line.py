@@ -580,6 +580,7 @@ def test_the_module_runs_and_help_is_for_newcomers(run, monkeypatch):
         assert "…" not in page.replace("mps, …", "")
 
 
+@pytest.mark.slow
 def test_exit_codes_and_streams_of_the_real_command(room):
     said = command("classify", "a.mp4", "-c", "told", "--json", cwd=room)
     assert (said.returncode, said.stderr) == (0, "")

@@ -97,6 +97,7 @@ def test_options_are_those_of_the_suite(passed_on):
     assert passed_on("port.py", "--", "-n", "2")[-2:] == ["-n", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
