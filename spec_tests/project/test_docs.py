@@ -56,6 +56,12 @@ def test_pages_about_the_suite_are_those_of_the_last_runs(name, monkeypatch):
     assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == written
 
 
+def test_the_performance_page_is_that_of_its_data():
+    pytest.importorskip("matplotlib")
+    page = import_module("docs.making.performance_page")
+    assert (ROOT / "docs" / "performance.md").read_text("utf-8") == page.performance_page()
+
+
 def test_the_experiment_page_is_that_of_its_data():
     pytest.importorskip("accelerate")
     from timesformer_ref.experiment.page import page

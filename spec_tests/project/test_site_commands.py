@@ -28,8 +28,6 @@ INSTEAD = {
     "-c …": "-c TimeSformer_divST_8x32_224_K400.pyth",
     "accelerate launch --num_processes 8": "accelerate launch --cpu --num_processes 2",
     "torchrun --nproc_per_node 8": "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2",
-    "bench --compile": "bench --frames 2 --size 64 --repeats 1",
-    "bench --dtype": "bench --frames 2 --size 64 --repeats 1 --dtype",
     "train --recipe camera-motion --out run\n": (
         "train --recipe camera-motion --out small --steps 2 --batch 4\n"
     ),

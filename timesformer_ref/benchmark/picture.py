@@ -14,36 +14,40 @@ COLOURS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1
 
 
 def draw_benchmarks(reports: list[dict[str, Any]]) -> Figure:
-    """A panel for each report: a bar for each runner, and a dot for each round."""
+    """A panel for each report: a bar for each runner, and a mark for each round."""
     rows = [len(found["timings"]) for found in reports]
     figure, axes = plt.subplots(
         len(reports),
-        figsize=(8, 0.9 * len(reports) + 0.32 * sum(rows)),
+        figsize=(6.4, 0.9 * len(reports) + 0.32 * sum(rows)),
         squeeze=False,
+        sharex=True,
         gridspec_kw={"height_ratios": [n + 1 for n in rows]},
         layout="constrained",
     )
-    for axis, found in zip(axes[:, 0], reports, strict=True):
-        draw_benchmark(axis, found)
+    furthest = max(map(draw_benchmark, axes[:, 0], reports))
+    axes[0, 0].set_xlim(0, 1.7 * furthest)  # leaves the right to the numbers
     return figure
 
 
-def draw_benchmark(axis: Axes, found: dict[str, Any]) -> None:
-    """One report."""
+def draw_benchmark(axis: Axes, found: dict[str, Any]) -> float:
+    """One report; returns its longest time, as a part of the peer's."""
     timings = found["timings"]
     peer = timings[0]
+    furthest = 0.0
     for place, timing in enumerate(reversed(timings)):
         axis.barh(place, timing["ratio"], height=0.72, color=colour(timing["name"]))
         rounds = [s / p for s, p in zip(timing["seconds"], peer["seconds"], strict=True)]
         axis.plot(rounds, [place] * len(rounds), "|", color=COLOURS["text"], alpha=0.5)
-        label = f"{timing['ratio']:.2f}   {timing['median_seconds']:.2f} s"
-        axis.text(max(*rounds, timing["ratio"]) + 0.02, place, label, va="center")
+        furthest = max(furthest, *rounds, timing["ratio"])
+        label = f"{timing['ratio']:.2f}  {timing['median_seconds']:.2f} s"
+        at_the_right = axis.get_yaxis_transform()
+        axis.text(1, place, label, va="center", ha="right", transform=at_the_right)
     axis.set_yticks(range(len(timings)), [t["name"] for t in reversed(timings)])
     axis.set_title(title(found), loc="left", weight="bold")
-    axis.set_xlim(0, 1.25 * max(t["ratio"] for t in timings))
     axis.set_xticks([])
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
+    return furthest
 
 
 def title(found: dict[str, Any]) -> str:
