@@ -948,6 +948,7 @@ def big():
     return checkpoint(num_hidden_layers=1, **wide)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".pyth", ".safetensors", ""])
 def test_reading_grows_the_process_by_at_most_2_2_times_the_file(tmp_path, big, ending):
     path = save_checkpoint(big, tmp_path / f"big{ending}")

@@ -184,6 +184,7 @@ def test_a_line_that_nobody_asked_for_is_told_at_the_next_call(program):
     assert breakdown(port) == "the program wrote 'done' without being asked"
 
 
+@pytest.mark.slow
 def test_a_program_that_reads_or_writes_no_more_is_told(program):
     port = program("os.close(1); time.sleep(60)", timeout=0.5)
     assert "the program closed its standard output" in breakdown(port)
@@ -285,6 +286,7 @@ def test_ctrl_c_ends_the_program():
     assert not is_running(pid)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_no_program_outlives_python():
     """Not even one that hangs, in a Python that ends without a word."""

@@ -99,6 +99,7 @@ def load(tmp_path, *hub_ids, **environment):
     return errors, time.monotonic() - start
 
 
+@pytest.mark.slow
 def test_a_hub_model_is_fetched_once_and_then_read_from_the_cache(tmp_path, model):
     (model / "pytorch_model.bin").write_bytes(b"not asked for")
     (model / "README.md").write_text("not asked for")
@@ -116,6 +117,7 @@ def test_a_hub_model_is_fetched_once_and_then_read_from_the_cache(tmp_path, mode
         assert (copy.labels, copy.preprocessing) == (LABELS, INPUT)
 
 
+@pytest.mark.slow
 def test_a_sharded_pickled_hub_model_is_fetched(tmp_path, model):
     import torch
 
@@ -133,6 +135,7 @@ def test_a_sharded_pickled_hub_model_is_fetched(tmp_path, model):
     assert same_weights(load_checkpoint(tmp_path / "copy.pyth").weights, start.weights)
 
 
+@pytest.mark.slow
 def test_an_unknown_model_and_one_without_weights_are_one_line(tmp_path, model):
     (model / "model.safetensors").unlink()
     with hub(model, []) as endpoint:

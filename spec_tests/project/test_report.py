@@ -272,6 +272,7 @@ def test_the_snippet_that_repeats_a_failure_does(tmp_path, monkeypatch):
     assert stops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -49,6 +49,7 @@ def stop_after(steps):
 # The loop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_resumed_run_repeats_the_losses_of_an_uninterrupted_one(tmp_path, optimizer):
     recipe = replace(RECIPE, optimizer=optimizer)
