@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -74,11 +73,6 @@ def check_target(target: Path) -> None:
         raise ValueError(f"{target}: a model is exported as {' or '.join(NEEDED)}")
     if target.is_dir():
         raise ValueError(f"{target}: is a folder, expected the name of a file")
-
-
-def missing(target: Path) -> list[str]:
-    """Which packages of the extra `export` it would take to write this file and are not there."""
-    return [name for name in NEEDED[target.suffix] if find_spec(name) is None]
 
 
 def write_model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, pairwise, repeat, takewhile
+from itertools import groupby, pairwise, repeat
 from os import PathLike
 from typing import NamedTuple
 
@@ -89,8 +89,7 @@ def classify_windows(
     seconds, predictions, pictures = [], [], []
     windows = read_windows(video, classifier.preprocessing, every=every, pixels=pixels)
     read = ahead(repeat(partial(next, windows, None)))
-    for number, window in enumerate(takewhile(bool, (outcome.result() for outcome in read))):
-        assert window
+    for number, window in enumerate(iter(lambda: next(read).result(), None)):
         seconds.append((window.start, window.end))
         predictions.append(classifier.predict(video, window.clip))
         if number in _spread(window.total):

@@ -122,7 +122,7 @@ def scale_words(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 def performance_page() -> str:
     """The last benchmarks' figures. Raises FileNotFoundError where some are missing."""
-    rows = json.loads((DATA / "scale.json").read_text("utf-8"))["rows"]
+    rows = read("scale")["rows"]
     divided = read("divided-8x224-float32")
     return (Path(__file__).with_name("performance_page.txt").read_text("utf-8")).format(
         machine=divided["machine"],

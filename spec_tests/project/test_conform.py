@@ -116,8 +116,8 @@ def test_wrong_use(room, arguments, code, words):
 
 @pytest.mark.parametrize("missing", ["pytest", "hypothesis", "spec_tests"])
 def test_what_is_missing_is_told_with_the_command_that_installs_it(monkeypatch, capsys, missing):
-    module = sys.modules["timesformer_ref.cli.conform"]
-    monkeypatch.setattr(module, "find_spec", lambda name: name != missing or None)
+    find = "timesformer_ref.cli.console.find_spec"
+    monkeypatch.setattr(find, lambda name: name != missing or None)
     monkeypatch.setattr(sys, "argv", ["timesformer-ref", "conform", "port.py"])
     with pytest.raises(SystemExit) as left:
         cli.main()

@@ -148,7 +148,7 @@ def test_frames_that_a_scheme_cannot_divide_are_refused(run, tmp_path):
 
 
 def test_a_missing_package_is_named(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("timesformer_ref.export.find_spec", lambda name: None)
+    monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
     said = run("export", "--out", tmp_path / "model.onnx", "-c", default_model.NAME)
     one_line(said, 1, "timesformer-ref[export]")
 

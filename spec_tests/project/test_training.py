@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -379,6 +378,5 @@ def test_wrong_use_of_train_is_one_line(run, videos, words, code, told):
 
 
 def test_a_missing_extra_is_named(run, monkeypatch):
-    command = sys.modules["timesformer_ref.cli.train"]  # whose name the function has, too
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
     one_line(run("train", "v", "--out", "r"), 1, "pip install 'timesformer-ref[train]'")

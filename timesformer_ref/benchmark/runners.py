@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,22 +49,27 @@ class Case:
     train: bool = False
     checkpointing: bool = False
 
+    @cached_property
     def clips(self) -> np.ndarray:
         """Random clips: b t c H W."""
         c = self.config
         shape = (self.batch, c.num_frames, c.num_channels, c.image_size, c.image_size)
         return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
+    def checkpoint(self) -> Checkpoint:
+        """Random weights, of which none is zero."""
+        weights = random_weights(self.config, seed=0)
+        return Checkpoint(self.config, {name: torch.from_numpy(w) for name, w in weights.items()})
+
 
 def runners(case: Case) -> dict[str, Run]:
-    """Everyone by name, on random weights of which none is zero; the peer first, the floor last."""
-    weights = random_weights(case.config, seed=0)
-    checkpoint = Checkpoint(case.config, {name: torch.tensor(w) for name, w in weights.items()})
+    """Everyone by name, on the same weights; the peer first, the floor last."""
+    checkpoint = case.checkpoint()
     make = training_step if case.train else forward_pass
     runs = {name: make(model, case) for name, model in models(checkpoint, case).items()}
     if case.with_numpy and not case.train and case.dtype == torch.float32 and case.device == "cpu":
-        video = case.clips()
-        runs["timesformer_ref (NumPy)"] = lambda: forward(video, weights, case.config).logits
+        weights = checkpoint.arrays()
+        runs["timesformer_ref (NumPy)"] = lambda: forward(case.clips, weights, case.config).logits
     if not case.train:
         runs[FLOOR] = products(case.config, case.dtype, case.device, case.batch)
     return runs
@@ -134,7 +140,7 @@ def logits(answer: Any) -> torch.Tensor:
 
 def forward_pass(model: nn.Module, case: Case) -> Run:
     """Classify the clips."""
-    video = torch.from_numpy(case.clips()).to(case.device, case.dtype)
+    video = torch.from_numpy(case.clips).to(case.device, case.dtype)
     model.requires_grad_(False)
 
     @torch.inference_mode()
@@ -150,7 +156,7 @@ def training_step(model: nn.Module, case: Case) -> Run:
 
     It learns by nothing, so that all steps are steps of the same model.
     """
-    video = torch.from_numpy(case.clips()).to(case.device, case.dtype)
+    video = torch.from_numpy(case.clips).to(case.device, case.dtype)
     labels = torch.zeros(case.batch, dtype=torch.long, device=case.device)
     model.train().requires_grad_(True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=0.0)

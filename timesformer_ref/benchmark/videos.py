@@ -14,7 +14,6 @@ from timesformer_ref.ahead import ahead
 from timesformer_ref.benchmark.runners import Case, Run, transformers_model
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.classify import Classifier
-from timesformer_ref.initialise import random_weights
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.sampling import frame_indices
 
@@ -27,8 +26,7 @@ def video_runners(videos: Sequence[Path], case: Case) -> dict[str, Run]:
 
     They resize in different ways, so that the answers are alike but not the same.
     """
-    weights = random_weights(case.config, seed=0)
-    checkpoint = Checkpoint(case.config, {name: torch.tensor(w) for name, w in weights.items()})
+    checkpoint = case.checkpoint()
     return {
         "PyAV, image processor, transformers": usual_loop(videos, checkpoint, case),
         "timesformer_ref": this_project(videos, checkpoint, case),

@@ -30,10 +30,7 @@ def attend(
     backend: Annotated[
         options.Implementation, typer.Option(help="Which implementation computes.")
     ] = options.Implementation.torch,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
-    ] = None,
+    labels: options.LabelsOption = None,
     variant: options.VariantOption = None,
     frames: options.FramesOption = None,
     rate: options.RateOption = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import err, out, progress_bar, wrong_use
+from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
 
 if TYPE_CHECKING:
     from timesformer_ref.benchmark.timing import Timing
@@ -78,11 +77,9 @@ def bench(
 
     if threads:
         torch.set_num_threads(threads)
-    needed = {"transformers": "peers"} | ({"matplotlib": "pictures"} if picture else {})
-    for name, extra in needed.items():
-        if find_spec(name) is None:
-            err.print(f"error: {name} is missing: pip install 'timesformer-ref[{extra}]'")
-            raise typer.Exit(1)
+    require("peers", "transformers")
+    if picture:
+        require("pictures", "matplotlib")
     with wrong_use():
         config = TimeSformerConfig(
             num_frames=frames, image_size=size, attention_type=scheme.value, drop_path_rate=0.0

@@ -92,10 +92,7 @@ def convert(
         int | None,
         typer.Option(help="Resize the positions to frames of N x N.", min=1, metavar="N"),
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
-    ] = None,
+    labels: options.StoredLabelsOption = None,
     dtype: Annotated[
         options.Dtype | None, typer.Option(help="Round the weights to it, or widen them.")
     ] = None,

@@ -56,10 +56,7 @@ def classify(
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="How many classes to show.", min=1, metavar="N")] = 5,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
-    ] = None,
+    labels: options.LabelsOption = None,
     variant: options.VariantOption = None,
     frames: options.FramesOption = None,
     rate: options.RateOption = None,

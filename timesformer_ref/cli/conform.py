@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from timesformer_ref.cli.console import err
+from timesformer_ref.cli.console import require
 
 
 def conform(
@@ -71,10 +70,7 @@ def conform(
 
 def _suite() -> str:
     """The folder of the installed suite."""
-    for name in ("pytest", "hypothesis", "spec_tests"):
-        if find_spec(name) is None:
-            err.print(f"error: {name} is missing: pip install 'timesformer-ref[test]'")
-            raise typer.Exit(1)
+    require("test", "pytest", "hypothesis", "spec_tests")
     import spec_tests
 
     return str(Path(str(spec_tests.__file__)).parent)

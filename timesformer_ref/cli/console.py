@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import typer
 from rich.console import Console
@@ -18,6 +19,14 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 def progress_bar() -> Progress:
     """A bar on standard error, where that is a terminal; gone when the work is done."""
     return Progress(console=err, transient=True, disable=not err.is_terminal)
+
+
+def require(extra: str, *packages: str) -> None:
+    """Leave with a line that says what to install, where a package of an extra is missing."""
+    for name in packages:
+        if find_spec(name) is None:
+            err.print(f"error: {name} is missing: pip install 'timesformer-ref[{extra}]'")
+            raise typer.Exit(1)
 
 
 def bars(shares: Iterable[tuple[float, str]]) -> Table:

@@ -54,10 +54,7 @@ def evaluate(
     shown: Annotated[
         Shown, typer.Option(help="Turn generated clips around, and their classes with them.")
     ] = Shown.forwards,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
-    ] = None,
+    labels: options.LabelsOption = None,
     folder: Annotated[
         Path | None,
         typer.Option(

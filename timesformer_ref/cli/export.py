@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import err, out, wrong_use
+from timesformer_ref.cli.console import err, out, require, wrong_use
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from torch import Tensor
@@ -41,10 +41,7 @@ def export(
     dtype: Annotated[
         options.Dtype, typer.Option(help="Arithmetic of the file.")
     ] = options.Dtype.float32,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
-    ] = None,
+    labels: options.StoredLabelsOption = None,
     variant: options.VariantOption = None,
     frames: options.FramesOption = None,
     rate: options.RateOption = None,
@@ -60,13 +57,11 @@ def export(
     names of the classes and how its input is made. It is run on a random clip, and compared with
     the model.
     """
-    from timesformer_ref.export import check_target, missing
+    from timesformer_ref.export import NEEDED, check_target
 
     with wrong_use():
         check_target(out_file)
-    if lacking := missing(out_file):
-        err.print(f"error: {lacking[0]} is missing: pip install 'timesformer-ref[export]'")
-        raise typer.Exit(1)
+    require("export", *NEEDED[out_file.suffix])
     import torch
 
     from timesformer_ref import TimeSformer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from math import isfinite, nan
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -136,6 +137,14 @@ ClipsOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
+]
+StoredLabelsOption = Annotated[
+    Path | None,
+    typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
 ]
 HeadsOption = Annotated[
     int | None,

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import err, out, progress_bar, wrong_use
+from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from rich.progress import Progress
@@ -175,10 +174,7 @@ def train(
 
 def require_training() -> None:
     """Leave with a line that says what to install, where the extra `train` is missing."""
-    for name in ("accelerate", "matplotlib"):
-        if find_spec(name) is None:
-            err.print(f"error: {name} is missing: pip install 'timesformer-ref[train]'")
-            raise typer.Exit(1)
+    require("train", "accelerate", "matplotlib")
 
 
 def count_workers(asked: int | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 import matplotlib as mpl
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from docs.making.figures.tour_costs import COLOURS
 from docs.making.names import NAMES
-from docs.making.performance_page import DATA, reports
+from docs.making.performance_page import read, reports
 from timesformer_ref.benchmark.picture import draw_benchmarks
 
 
@@ -27,7 +26,7 @@ draw_float32, draw_bfloat16 = (partial(draw_cases, dtype) for dtype in ("float32
 @mpl.rc_context({"font.size": 13})
 def draw_scale() -> Figure:
     """Seconds against multiply-adds, a mark for each clip; both axes logarithmic."""
-    rows = json.loads((DATA / "scale.json").read_text("utf-8"))["rows"]
+    rows = read("scale")["rows"]
     figure, axis = plt.subplots(figsize=(6.4, 4.6))
     for scheme, colour in COLOURS.items():
         mine = sorted((r for r in rows if r["scheme"] == scheme and "seconds" in r), key=operations)
