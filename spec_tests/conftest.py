@@ -46,7 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         import jaxtyping
 
-        jaxtyping.install_import_hook("timesformer_ref", "beartype.beartype")
+        from spec_tests.type_checks import of_lasting_functions as check
+
+        jaxtyping.install_import_hook("timesformer_ref", f"{check.__module__}.{check.__name__}")
 
     from spec_tests.porting import BadPort, find_port
     from spec_tests.profiles import register_profiles

@@ -91,8 +91,8 @@ BETWEEN_FLOAT32_AND_FLOAT64 = [
     (300, 50.0, 16, 3, 1, 3),
     (900, 60.0, 64, 4, 0, 1),
 ]
-"""Clips with a position so close to a whole number that float64 would take another frame; a fused
-multiply-add, which not every machine has, would not."""
+"""Clips with a position so close to a whole number that float64 would take another frame, while
+float32 takes the same one whether or not the product is rounded before the sum."""
 
 
 @requirement("FRAMES-3")

@@ -10,6 +10,9 @@ from spec_tests.judging import agree, for_cases, requirement
 LARGE = 16.0
 """Tokens so much larger than 1 that no usual epsilon shows."""
 
+FAR = 1024.0
+"""A mean so far from zero that the squares cancel in `mean(x²) - mean(x)²`."""
+
 
 def with_changes(case, changes):
     """The weights, those whose name ends so set to a number."""
@@ -26,6 +29,13 @@ def with_changes(case, changes):
 def test_each_token_by_itself(port, case):
     weights = with_changes(case, {"norm.weight": 1.0, "norm.bias": 0.0})
     agree(port, case, "classifier", weights=weights, tokens=LARGE * (1 + case.tokens))
+
+
+@requirement("NORM-1")
+@for_cases(frames="single")
+def test_variance_far_from_zero(port, case):
+    weights = with_changes(case, {"norm.weight": 1.0, "norm.bias": 0.0})
+    agree(port, case, "classifier", weights=weights, tokens=FAR + LARGE * case.tokens)
 
 
 @requirement("NORM-2")

@@ -31,9 +31,8 @@ def test_the_products_are_those_of_the_model_without_its_attention(scheme):
     assert found + attention == sum(multiply_adds(config).values())
 
 
-@pytest.mark.parametrize(
-    "dtype", [pytest.param(torch.float32, marks=pytest.mark.slow), torch.bfloat16]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_all_that_are_timed_give_the_same_answer(dtype):
     pytest.importorskip("transformers")
     case = Case(CONFIG, dtype, batch=2)

@@ -46,6 +46,7 @@ def room(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_port_is_tested_from_any_folder_and_nothing_is_left_there(room):
     before = {path.name for path in room.iterdir()}
     options = [
