@@ -23,7 +23,7 @@ Shape = tuple[int, int, int, int]
 NEEDED = {".onnx": ("onnx", "onnxscript"), ".pt2": ()}
 """The forms of a file by the ending of its name, and what has to be installed to write them."""
 ONNX_TYPES = {"float32": torch.float32, "float16": torch.float16}
-"""ONNX has no convolution of bfloat16, and onnxruntime computes none of float64 on a CPU."""
+"""On a CPU onnxruntime computes no convolution of bfloat16 or float64."""
 ONNX_BYTES = 1536 * 2**20
 """Of weights: more of them PyTorch writes to a second file, as ONNX's own format ends at 2 GB."""
 

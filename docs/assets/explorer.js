@@ -69,8 +69,10 @@ function showWords(scheme) {
   const says = chosen === CLASS_TOKEN ? "class_token_says" : "patch_says";
   const steps = scheme.steps.map((step) => `<li><b>${step.name}</b>: ${step[says]}</li>`);
   const heard = [...scheme.heard[chosen].slice(1)].filter((mark) => mark === "1").length;
+  const count = chosen === CLASS_TOKEN ? scheme.class_tokens : 1;
+  const who = count > 1 ? `each of the ${count}` : "it";
   words.innerHTML = `<p><b>${nameOf(chosen)}</b> in a block:</p><ol>${steps.join("")}</ol>
-    <p>After the block it can have heard of ${heard} of ${patches.length} patches.</p>`;
+    <p>After the block ${who} can have heard of ${heard / count} of ${patches.length} patches.</p>`;
 }
 
 function showCost(scheme) {

@@ -12,7 +12,7 @@ rng = np.random.default_rng(0)
 qkv = rng.standard_normal((3 * d, d))
 x = rng.standard_normal((1, 5, d))
 
-q, k, v = np.split(qkv, 3)  # three layers of their own, as in transformers' ViT, Keras, Flax
+q, k, v = np.split(qkv, 3)  # three layers of their own, as in transformers' ViT, MLX
 by_head = rearrange(qkv, "(three a k) i -> a k three i", three=3, a=heads)
 kernel = rearrange(qkv, "(three a k) i -> three i a k", three=3, a=heads)  # Flax, Keras: d × a × k
 megatron = rearrange(qkv, "(three a k) i -> (a three k) i", three=3, a=heads)

@@ -47,9 +47,14 @@ def explorer_data() -> dict[str, Any]:
 
 
 def scheme_data(scheme: str) -> dict[str, Any]:
-    """One scheme: its name, its steps, whom each token has heard of after them, their cost."""
+    """One scheme: its name, its steps, whom each token has heard of after them, their cost.
+
+    Where each frame has a class token of its own, the page's one stands for all of them.
+    """
+    separate_frames = TimeSformerConfig(attention_type=scheme).separate_frames
     return {
         "title": NAMES[scheme],
+        "class_tokens": GRID[0] if separate_frames else 1,
         "steps": [step_data(scheme, step) for step in SCHEMES[scheme]],
         "heard": ["".join("01"[seen] for seen in row.astype(int)) for row in heard(scheme)],
         "comparisons": {

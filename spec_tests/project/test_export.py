@@ -63,6 +63,22 @@ def test_a_file_answers_as_the_numpy_writing_does(scheme, ending, tmp_path):
     assert max(found.values()) < BOUND, found
 
 
+def bfloat16(folder):
+    """How far a program of bfloat16 is from the model, for one clip and for three."""
+    model = TimeSformer.from_checkpoint(checkpoint(), dtype=torch.bfloat16)
+    target, video = folder / "model.pt2", torch.randn(3, *SHAPE, dtype=torch.bfloat16)
+    write_model(model, SHAPE, target)
+    with torch.no_grad():
+        expected = model(video).logits
+    found = [run_file(target, video[:clips])[0] - expected[:clips] for clips in (1, 3)]
+    return [float(off.abs().max() / expected.abs().max()) for off in found]
+
+
+@pytest.mark.slow
+def test_a_program_of_bfloat16_takes_any_number_of_clips(tmp_path):
+    assert max(afresh(bfloat16, tmp_path, seconds=300)) < 0.05
+
+
 def other_sizes(folder):
     """The same for a clip that is longer than trained, of wider frames, and two at once only."""
     loaded = checkpoint()

@@ -147,6 +147,16 @@ def test_the_explorer_answers_the_mouse(explorer, find):
     assert marks == {"chosen", "seen"}
 
 
+def test_a_class_token_of_one_frame_hears_of_that_frame(explorer, find):
+    from selenium.webdriver.support.select import Select
+
+    Select(find("#scheme")).select_by_value("space_only")
+    find("[data-class-token]").click()
+    assert "each of the 4 can have heard of 16 of 64 patches" in find("#explorer-words").text
+    Select(find("#scheme")).select_by_value("divided_space_time")
+    assert "it can have heard of 64 of 64 patches" in find("#explorer-words").text
+
+
 @pytest.mark.parametrize("key", ["ENTER", "SPACE"])
 def test_the_explorer_answers_the_keyboard(explorer, find, key):
     from selenium.webdriver.common.keys import Keys

@@ -153,6 +153,14 @@ def test_a_loss_that_is_no_number_ends_the_run():
         losses(replace(RECIPE, learning_rate=1e30))
 
 
+@pytest.mark.parametrize("run", [losses, lambda: evaluate(model(), Views())])
+def test_processes_that_know_nothing_of_each_other_are_refused(run, monkeypatch):
+    monkeypatch.delenv("ACCELERATE_USE_CPU")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RunError, match=r"2 processes .* each would work alone: .*USE_CPU=true"):
+        run()
+
+
 # The recipe
 
 

@@ -1,4 +1,4 @@
-"""A model's geometry, read off its tensors: names of files and configs are known to be wrong."""
+"""A model's geometry, read off its tensors: a file's name or config may say something else."""
 
 from __future__ import annotations
 

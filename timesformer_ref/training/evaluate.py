@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from timesformer_ref.torch_blocks.model import TimeSformer
+from timesformer_ref.training.state import RunError
 
 Source = Dataset[tuple[Tensor, int]]
 """Videos and their classes by number. To train on, a video is one clip, t c H W, and the numbers
@@ -62,8 +64,11 @@ def evaluate(
 
     videos_at_once: on one device. workers: processes that read videos, for each device.
     progress: called with the number of videos just done.
+
+    Raises RunError where several processes would each classify all videos.
     """
     accelerator = accelerator or Accelerator()
+    check_together(accelerator)
     loader = accelerator.prepare(
         DataLoader(source, videos_at_once * _shares(accelerator), num_workers=workers)
     )
@@ -78,6 +83,16 @@ def evaluate(
             labels.append(gathered[1].cpu())
             progress(len(labels[-1]))
     return _evaluation(torch.cat(answers), torch.cat(labels))
+
+
+def check_together(accelerator: Accelerator) -> None:
+    """Raises RunError where the processes that were started know nothing of each other."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != started:
+        raise RunError(
+            f"{started} processes were started, but each would work alone: "
+            "where there are no GPUs, set ACCELERATE_USE_CPU=true"
+        )
 
 
 def _shares(accelerator: Accelerator) -> int:

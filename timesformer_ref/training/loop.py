@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import asdict
 from math import isfinite
@@ -20,7 +19,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.training.evaluate import Evaluation, Source, evaluate
+from timesformer_ref.training.evaluate import Evaluation, Source, check_together, evaluate
 from timesformer_ref.training.recipe import Recipe, count_steps, learning_rate
 from timesformer_ref.training.state import History, RunError, load_state, save_state
 
@@ -156,12 +155,7 @@ def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelera
     )
     if accelerator.mixed_precision != "no" and not accelerator.native_amp:
         raise ValueError(f"{accelerator.mixed_precision} needs a GPU: use bf16, or no")
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != started:
-        raise RunError(
-            f"{started} processes were started, but each would train alone: "
-            "where there are no GPUs, set ACCELERATE_USE_CPU=true"
-        )
+    check_together(accelerator)
     return accelerator
 
 
