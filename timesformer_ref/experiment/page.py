@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from timesformer_ref.config import SCHEMES
-from timesformer_ref.experiment.growth import FRAMES
 from timesformer_ref.experiment.tasks import APPEARANCES, CLASSES
 from timesformer_ref.training.recipe import RECIPES
 
@@ -144,21 +143,17 @@ def _agreement(results: Results) -> str:
 
 
 def _rise(results: Results) -> str:
-    """How much more the longest clip costs than the shortest, in words."""
-
-    def cost(scheme: str, frames: int) -> int:
-        rows = (row for row in results["growth"] if row["attention_type"] == scheme)
-        return next(row["predicted"] for row in rows if row["frames"] == frames)
-
-    least, most = min(FRAMES), max(FRAMES)
+    """How much more the clip with most frames costs than that with fewest, in words."""
+    size = results["growth"][0]["size"]
+    rows = [row for row in results["growth"] if row["size"] == size]
+    cost = {(row["attention_type"], row["frames"]): row["predicted"] for row in rows}
+    frames = [t for _, t in cost]
     joint, divided = (
-        cost(scheme, most) / cost(scheme, least)
+        cost[scheme, max(frames)] / cost[scheme, min(frames)]
         for scheme in ("joint_space_time", "divided_space_time")
     )
-    return (
-        f"{most // least} times the frames cost joint attention {joint:.1f} times as much, "
-        f"divided attention {divided:.1f} times."
-    )
+    return f"""{max(frames) // min(frames)} times the frames cost joint
+attention {joint:.1f} times as much, divided attention {divided:.1f} times."""
 
 
 def _found(results: Results, **wanted: Any) -> Results:
