@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 
 from timesformer_ref.cli import app
 
+DOCS = Path(__file__).parents[1]
+
 COMMANDS = {
     "inspect": ["inspect camera-motion"],
     "convert": [
@@ -18,6 +20,7 @@ COMMANDS = {
         "convert camera camera.safetensors",
     ],
     "export": ["export --out camera-motion.onnx"],
+    "timeline": ["classify docs/assets/example.mp4 --timeline"],
 }
 """By fragment: lines of `timesformer-ref`, one after another in a folder of their own."""
 
@@ -26,6 +29,7 @@ def write_commands(folder: Path) -> None:
     """Write `NAME.txt` for every row of the table. A command that fails raises its error."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as place, chdir(place):
+        Path("docs").symlink_to(DOCS)
         texts = {name: "".join(map(said, lines)) for name, lines in COMMANDS.items()}
     for name, text in texts.items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")

@@ -66,7 +66,7 @@ page is made from their reports.
 
 {"".join(map(failures, reports.values()))}## Run it
 
-```text
+```sh
 python -m spec_tests.matrix --json docs/data/conformance.json
 ```
 
@@ -114,7 +114,7 @@ Hypothesis found, or golden vectors of the original.
 
 See a report on one of them, or run them all:
 
-```text
+```sh
 pytest spec_tests --port mutant:gelu-tanh
 python -m spec_tests.mutants --json docs/data/mutants.json
 ```

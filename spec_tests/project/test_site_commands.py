@@ -19,14 +19,37 @@ from timesformer_ref.checkpoints import save_checkpoint
 
 ELSEWHERE = {
     "python3 -m venv .venv": ".ci/run does what the README says",
+    ".venv/bin/python -m pytest spec_tests": ".ci/run",
+    ".venv/bin/python docs/generate.py": ".ci/run, which builds where this serves",
+    ".venv/bin/python -m spec_tests.mutants": ".ci/run",
+    ".venv/bin/python -m spec_tests.matrix": ".ci/run",
+    "python -m spec_tests.matrix": ".ci/run",
+    "pytest spec_tests --port mutant:gelu-tanh": "test_report",
+    "make -C spec_tests/ports/c_port": "spec_tests.matrix, in .ci/run",
+    "pip install -e '.[test,jax]'": "spec_tests.matrix, in .ci/run",
+    "timesformer-ref conform my_port.py  ": "test_conform and test_command_port",
+    "timesformer-ref train --recipe camera-motion --out run --accumulate": (
+        "test_camera_motion_model; in full it takes an hour"
+    ),
     "timesformer-ref experiment docs": "test_experiment; in full it takes an hour",
+    "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
+    "timesformer-ref bench --device cuda": "none: it needs a GPU",
+    "accelerate launch --multi_gpu --num_machines 2": "none: it needs two machines",
 }
-"""Commands that are run by others, by how they start."""
+"""Commands that are not run here, by how they start, and what runs them."""
+
+OF_OTHER_KINDS = {
+    "py": "test_report runs it",
+    "csv": "a list of videos",
+    "bibtex": "how to cite the paper",
+    "math": "a formula",
+}
+"""Languages of blocks that are neither commands nor Python."""
 
 INSTEAD = {
     "facebook/timesformer-base-finetuned-k400": "TimeSformer_divST_8x32_224_K400.pyth",
     "-c …": "-c TimeSformer_divST_8x32_224_K400.pyth",
-    "accelerate launch --num_processes 8": "accelerate launch --cpu --num_processes 2",
+    "accelerate launch --multi_gpu --num_processes 8": "accelerate launch --cpu --num_processes 2",
     "torchrun --nproc_per_node 8": "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2",
     "train --recipe camera-motion --out run\n": (
         "train --recipe camera-motion --out small --steps 2 --batch 4\n"
@@ -80,6 +103,16 @@ def test_the_commands_of_a_page_run(page, tmp_path):
 def test_what_is_not_run_as_it_stands_is_on_a_page():
     written = "".join("".join(blocks(page, "sh")) for page in PAGES)
     assert [part for part in (*ELSEWHERE, *INSTEAD) if part not in written] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_block_is_run_or_written_by_a_command(page):
+    found = re.findall(
+        r"^ *```(\w*)\n(.*?)^ *```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    typed = {language for language, text in found if "--8<--" not in text}
+    written = {"text"} if page.name == "command-line.md" else set()
+    assert typed <= {"sh", "python", *OF_OTHER_KINDS, *written}
 
 
 def test_the_extras_that_pages_install_exist():
