@@ -64,7 +64,9 @@ page is made from their reports.
 
 {matrix(others)}
 
-{"".join(map(failures, reports.values()))}## Run it
+{"".join(map(failures, reports.values()))}Numbers in brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0.
+
+## Run it
 
 ```sh
 python -m spec_tests.matrix --json docs/data/conformance.json

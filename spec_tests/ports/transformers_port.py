@@ -22,8 +22,8 @@ from timesformer_ref.checkpoints.hugging_face import (
 
 NAME = "transformers"
 _FRAMES = "frames and columns of patches are taken from the config, not from the clip (308 to 312)"
-_SPACE_ONLY = "a space-only model does not average its frames (705, 707), and has no loss (727)"
-_START = "every linear layer and convolution starts the same: normal, its bias at zero (453 to 456)"
+_SPACE_ONLY = "a space-only model does not average its frames (704, 706), and has no loss (726)"
+_START = "every linear layer and convolution starts the same: normal, its bias at zero (452 to 455)"
 DEFECTS = {
     "DIV-1": _FRAMES,
     "DIV-6": _FRAMES,
@@ -38,7 +38,7 @@ DEFECTS = {
     "PROP-4": _SPACE_ONLY,
     "REFUSE-2": _FRAMES,
 }
-"""What the library does (version 5.23.0, lines of `modeling_timesformer.py`) where it breaks a
+"""What the library does (version 5.24.0, lines of `modeling_timesformer.py`) where it breaks a
 requirement: no more and no less than the suite finds."""
 RESIDUALS = {"temporal_dense", "attention.output", "output"}
 """The modules of a block whose results are added to the tokens: temporal step, last step, MLP."""

@@ -32,7 +32,12 @@ def page(results: Results, pictures: str = "") -> str:
     """The page about results; its pictures lie in the folder `pictures`, which ends in a slash."""
     recipe, config = results["recipe"], results["config"]
     size, clips = config["image_size"], recipe["steps"] * recipe["batch_size"]
-    return f"""# The experiment
+    return f"""---
+description: Five attention schemes of TimeSformer on appearance and motion, in an hour on a CPU.
+hide: [toc]
+---
+
+# The experiment
 
 The paper compares five attention schemes on hundreds of thousands of real videos and in hundreds of
 GPU hours. This page, which one command writes, asks the same questions in miniature, of generated
