@@ -64,7 +64,8 @@ page is made from their reports.
 
 {matrix(others)}
 
-{"".join(map(failures, reports.values()))}Numbers in brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0.
+{"".join(map(failures, reports.values()))}Numbers in
+brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0.
 
 ## Run it
 
