@@ -14,6 +14,7 @@ import sys
 import tempfile
 from importlib import import_module
 from importlib.util import find_spec
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -80,7 +81,8 @@ def judge(entry: Entry) -> dict[str, Any]:
         )
         seconds = round(perf_counter() - start)
         if not path.exists():
-            sys.exit(f"{entry.title}: no report\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            told = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise RuntimeError(f"{entry.title}: no report\n{told}")
         report = json.loads(path.read_text("utf-8"))
     report["defects"] = defects(entry)
     closing = done.stdout.strip().splitlines()[-1].strip("= ")
@@ -103,12 +105,17 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; use some of {', '.join(PORTS)}")
     known = json.loads(args.json.read_text("utf-8")) if args.json and args.json.exists() else {}
     console, wrong = Console(soft_wrap=True), []
+    there = []
     for name in args.names or PORTS:
+        if is_there(PORTS[name].needs):
+            there.append(name)
+        else:
+            console.print(f"{PORTS[name].title:20} left out: needs the {PORTS[name].needs}")
+    at_once = 1 if args.json else os.cpu_count()  # a time that is kept is of a run by itself
+    judged = ThreadPool(at_once).imap(judge, [PORTS[name] for name in there])
+    for name, report in zip(there, judged, strict=True):
         entry = PORTS[name]
-        if not is_there(entry.needs):
-            console.print(f"{entry.title:20} left out: needs the {entry.needs}")
-            continue
-        known[name] = judge(entry)
+        known[name] = report
         counts = known[name]["counts"]
         console.print(
             f"{entry.title:20} {', '.join(f'{n} {s}' for s, n in counts.items())} "

@@ -58,7 +58,11 @@ page is made from their reports.
 
 ## This project's implementations
 
+<div class="dense" markdown>
+
 {matrix(own)}
+
+</div>
 
 ## Other ports
 
