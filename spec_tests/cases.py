@@ -233,7 +233,7 @@ def drawn_cases(
         "num_hidden_layers": pick(1, 2),
         "num_attention_heads": heads,
         "intermediate_size": pick(2, 12),
-        "layer_norm_eps": (1e-6, 1e-6, 1e-4)[pick(0, 2)],
+        "layer_norm_eps": (1e-6, 1e-4, 1e-6)[pick(0, 2)],
         "qkv_bias": pick(0, 2) < 2,
         "attention_type": scheme,
         "num_labels": pick(2, 5),

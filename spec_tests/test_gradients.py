@@ -17,7 +17,14 @@ STENCIL = {-3: -1 / 60, -2: 9 / 60, -1: -45 / 60, 1: 45 / 60, 2: -9 / 60, 3: 1 /
 
 
 @requirement("GRAD-1")
-@for_cases(rather=ACROSS_FRAMES, frames="trained", patches="trained")
+@for_cases(
+    rather=ACROSS_FRAMES,
+    frames="trained",
+    patches="trained",
+    hidden_dropout_prob=0.5,
+    attention_probs_dropout_prob=0.5,
+    drop_path_rate=0.5,
+)
 def test_loss_is_the_mean_cross_entropy(port, case):
     question = Question(port, case, "gradients")
     loss = {"the loss": question.expected["the loss"]}

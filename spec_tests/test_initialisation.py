@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ COUNTS = {
 }
 DEVIATIONS = 5
 """How many standard errors a sample's mean or deviation may be off."""
+
+UNLIKE = 6
+"""The same for a correlation, of which there are hundreds."""
 
 
 def model(attention_type, **changes):
@@ -108,6 +112,19 @@ def test_normal_weights(port, attention_type):
         error = DEVIATIONS * np.sqrt(normal * (1 - normal) / w.size)
         found = f"has {beyond:.1%} beyond two deviations, expected {normal:.1%}"
         fresh.require(name, abs(beyond - normal) < error, found)
+
+
+@requirement("INIT-1")
+@every_scheme
+def test_weights_are_drawn_each_for_itself(port, attention_type):
+    fresh = Fresh(port, attention_type)
+    table = weight_table(fresh.config)
+    drawn = {n: w.ravel() for n, w in fresh.weights.items() if table[n].start == "normal"}
+    for (one, w), (other, v) in combinations(drawn.items(), 2):
+        size = min(len(w), len(v))
+        found = np.corrcoef(w[:size], v[:size])[0, 1]
+        like = f"is like {other}: their numbers correlate by {found:.2f}, expected 0"
+        fresh.require(one, abs(found) < UNLIKE / np.sqrt(size), like)
 
 
 @requirement("INIT-2")

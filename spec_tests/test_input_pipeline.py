@@ -115,6 +115,12 @@ def test_segments_of_the_original(port):
 
 
 @requirement("FRAMES-5")
+@pytest.mark.parametrize(("total", "num_frames"), [(30, 14), (43, 20)])
+def test_bounds_that_float32_would_round_otherwise(port, total, num_frames):
+    exactly(port, "segment_indices", {"total": total, "num_frames": num_frames})
+
+
+@requirement("FRAMES-5")
 def test_segments_of_every_video_of_up_to_300_frames(port):
     for total in range(1, 301, 7 if port.static_shapes else 1):
         exactly(port, "segment_indices", {"total": total, "num_frames": 8})
@@ -144,7 +150,8 @@ def test_pixels_are_normalised(port):
 
 @requirement("VIEW-2")
 @pytest.mark.parametrize(
-    ("height", "width", "scale"), [(24, 35, 17), (35, 24, 17), (22, 30, 22), (30, 22, 22)]
+    ("height", "width", "scale"),
+    [(24, 35, 17), (35, 24, 17), (22, 30, 22), (30, 22, 22), (33, 45, 11), (45, 33, 11)],
 )
 def test_sizes_after_the_resize(port, height, width, scale):
     view(port, {"frames": pixels(height, width), "scale": scale, "crop": scale})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from einops import rearrange
 
+from spec_tests.cases import SEVERAL_STEPS
 from spec_tests.judging import Question, agree, for_cases, requirement
 from timesformer_ref.config import STEPS
 
@@ -41,13 +42,20 @@ def test_softmax_over_the_keys_of_the_group(port, case):
 @requirement("ATT-4")
 @for_cases(frames="trained", patches="trained")
 def test_large_scores_do_not_overflow(port, case):
-    d = case.config.hidden_size
-    louder = np.repeat([16.0, 16.0, 1.0], d)
+    last_step(port, case, weights=louder(case))
 
-    def loud(w):
-        return w * louder.reshape(-1, *[1] * (w.ndim - 1))
 
-    last_step(port, case, weights=changed(case, "attn.qkv.weight", loud))
+@requirement("ATT-4")
+@for_cases(SEVERAL_STEPS, frames="trained", patches="trained")
+def test_nor_do_those_of_earlier_steps(port, case):
+    for step in case.config.steps[:-1]:
+        agree(port, case, "attention_step", weights=louder(case), step=step)
+
+
+def louder(case):
+    """The weights with queries and keys so large that no score's exponential fits."""
+    by = np.repeat([16.0, 16.0, 1.0], case.config.hidden_size)[:, np.newaxis]
+    return changed(case, "attn.qkv.weight", lambda w: w * by)
 
 
 @requirement("ATT-5")

@@ -265,6 +265,17 @@ after = tokens + mlp(normed, part(w, "mlp"))
     mutant("softmax-overflows", "ATT",
         "Softmax does not subtract the maximum, so that it overflows",
         Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))", "np.exp(x)")),
+    mutant("softmax-overflows-in-time", "ATT",
+        "Softmax does not subtract the maximum in a block's earlier steps (temporal)",
+        Patch(ATTENTION, "    update, attention = self_attention(normed, "
+            'part(w, f"{step}_attn"), config.num_attention_heads)\n', """\
+    qkv, heads = linear(normed, part(w, f"{step}_attn.qkv")), config.num_attention_heads
+    q, k, v = rearrange(qkv, "g s (three a k) -> three g a s k", three=3, a=heads)
+    attention = np.exp(q @ k.mT / np.sqrt(q.shape[-1]).astype(q.dtype))
+    attention /= attention.sum(axis=-1, keepdims=True)
+    mixed = rearrange(attention @ v, "g a s k -> g s (a k)")
+    update = linear(mixed, part(w, f"{step}_attn.proj"))
+""")),
     mutant("softmax-over-queries", "ATT", "Softmax runs over the queries, not over the keys",
         Patch(LAYERS,
             "softmax(q @ k.mT / sqrt(q.shape[-1]))", "softmax(k @ q.mT / sqrt(q.shape[-1])).mT")),
@@ -608,6 +619,10 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
     mutant("init-deviation", "INIT", "Matrices start with standard deviation 0.01, not 0.02",
         Patch(INITIALISE,
             "0.02 * rng.standard_normal(shape, dtype", "0.01 * rng.standard_normal(shape, dtype")),
+    mutant("init-one-key", "INIT",
+        "Every weight is drawn with the same random key: those of all blocks are equal",
+        Patch(INITIALISE, "lambda shape: _normal(rng, shape)",
+            "lambda shape: _normal(np.random.default_rng(seed), shape)")),
     mutant("init-cut-at-two-deviations", "INIT", "Matrices start within two standard deviations",
         Patch(INITIALISE, ".clip(-2, 2)", ".clip(-0.04, 0.04)")),
     mutant("init-patch-normal", "INIT",
@@ -641,6 +656,9 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
     mutant("segments-half-up", "FRAMES", "Bounds of segments are rounded half up, not half to even",
         Patch(SAMPLING, "np.round((total - 1) / num_frames * np.arange(num_frames + 1))",
             "np.floor((total - 1) / num_frames * np.arange(num_frames + 1) + 0.5)")),
+    mutant("segments-in-float32", "FRAMES", "Bounds of segments are computed in float32",
+        Patch(SAMPLING, "(total - 1) / num_frames * np.arange(num_frames + 1)",
+            "np.float32((total - 1) / num_frames) * np.arange(num_frames + 1, dtype=np.float32)")),
 
     # Views
     mutant("resize-aligns-corners", "VIEW", "Frames are resized with aligned corners",
@@ -659,6 +677,10 @@ planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h 
     mutant("resize-longer-side-rounded", "VIEW", "The longer side is rounded, not rounded down",
         Patch(VIEWS, "floor(height / width * scale)", "round(height / width * scale)"),
         Patch(VIEWS, "floor(width / height * scale)", "round(width / height * scale)")),
+    mutant("resize-longer-side-by-ratio", "VIEW",
+        "The longer side is multiplied by scale / shorter, which rounds to another pixel",
+        Patch(VIEWS, "floor(height / width * scale)", "floor(height * (scale / width))"),
+        Patch(VIEWS, "floor(width / height * scale)", "floor(width * (scale / height))")),
     mutant("resize-where-none-is-needed", "VIEW",
         "Frames of the right size are resized too, which may cost the longer side a pixel",
         Patch(VIEWS, "if min(height, width) == scale:", "if height == width == scale:")),
