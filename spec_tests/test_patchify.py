@@ -117,7 +117,7 @@ def grid_of_pixels(port, side, height, width):
 
 @requirement("POS-4")
 @pytest.mark.parametrize(
-    ("side", "height", "width"), [(26, 22, 25), (14, 13, 46), (8, 82, 3), (12, 5, 74)]
+    ("side", "height", "width"), [(26, 22, 25), (14, 13, 46), (14, 6, 46), (8, 82, 3), (12, 5, 74)]
 )
 def test_nearest_is_computed_in_float32(port, side, height, width):
     assert {f"{side}->{height}", f"{side}->{width}"} & PAIRS.keys()

@@ -79,7 +79,7 @@ def test_clips_of_a_divisor_of_the_frames(port, case):
 
 
 @requirement("TIME-6")
-@pytest.mark.parametrize(("trained", "frames"), [(26, 22), (14, 46), (2, 82), (104, 22)])
+@pytest.mark.parametrize(("trained", "frames"), [(26, 22), (14, 6), (14, 46), (2, 82), (104, 22)])
 def test_nearest_is_computed_in_float32(port, trained, frames):
     config = TimeSformerConfig(
         image_size=2, patch_size=1, num_channels=1, num_frames=trained, hidden_size=4,

@@ -118,6 +118,10 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant("positions-exact", "POS", "Positions are resized by exact integer arithmetic",
         Patch(PATCHIFY, "nearest(side, h)[:, None] + nearest(side, w)",
             "(np.arange(h) * side // h)[:, None] + np.arange(w) * side // w")),
+    mutant("nearest-product-unrounded", "POS TIME",
+        "A resized place is a float32 ratio times an integer, in float64: not rounded again",
+        Patch(LAYERS, "np.arange(new_size, dtype=np.float32) * ratio",
+            "np.arange(new_size, dtype=np.float64) * ratio")),
     mutant("positions-bilinear", "POS", "Positions are resized bilinearly, not nearest",
         Patch(PATCHIFY,
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
