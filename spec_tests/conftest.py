@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.checkpoint and config.option.markexpr != "slow":
         # the other models are tiny, and threads that share them only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if config.option.port:
+    if config.option.port is not None:
         with suppress(ValueError):  # not the main thread
             # as Ctrl-C, so that what was found is reported and the port's program ended
             before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -55,7 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     from spec_tests.report import Report
 
     register_profiles(config.getoption("--hypothesis-profile", None))
-    places = [config.option.port] if config.option.port else OURS
+    if config.option.video and not config.option.checkpoint:
+        raise pytest.UsageError("--video: is a clip for a checkpoint: give --checkpoint too")
+    places = OURS if config.option.port is None else [config.option.port]
     try:
         config.ports = [find_port(place, config.option.port_timeout) for place in places]
         report = Report(config.ports, config.option.report)
@@ -72,7 +74,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What no requirement covers is no business of a port; a checkpoint is for who gives one."""
     left_out = [] if config.option.checkpoint else [HERE / "test_real_checkpoint.py"]
-    left_out += [HERE / "project"] if config.option.port else []
+    left_out += [] if config.option.port is None else [HERE / "project"]
     return True if collection_path in left_out else None
 
 

@@ -235,7 +235,9 @@ def _found(place: str, timeout: float) -> tuple[Any, str]:
             return build_named(rest), place
         except ValueError as error:
             raise BadPort(str(error)) from error
-    is_file = place.endswith(".py") or "/" in place
+    if not place.strip():
+        raise BadPort("names no port")
+    is_file = place.endswith(".py") or "/" in place or Path(place).is_file()
     return _import(place, is_file), Path(place).stem if is_file else place
 
 

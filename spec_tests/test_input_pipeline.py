@@ -42,7 +42,7 @@ def exactly(port, function, arguments, expected=None):
         wrong = np.flatnonzero(found != right)[:3]
         worst = [(f"[{i}]", float(right[i]), float(found[i])) for i in wrong]
         raise question.failure(
-            f"{found.astype(int).tolist()}, expected {right.tolist()}", off, 0.0, worst
+            f"[{', '.join(f'{x:.9g}' for x in found)}], expected {right.tolist()}", off, 0.0, worst
         )
 
 
@@ -168,6 +168,11 @@ def test_bilinear_resize(port, scale):
 def test_landscape_views_of_the_original(port, name):
     arguments, views = golden_views(name)
     view(port, arguments, views)
+
+
+@requirement("VIEW-4")
+def test_frames_that_become_square_count_as_lying(port):
+    view(port, {"frames": pixels(25, 24), "scale": 20, "crop": 10})
 
 
 @requirement("VIEW-5")

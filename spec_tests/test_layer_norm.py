@@ -92,7 +92,7 @@ def test_epsilon_of_the_norms_of_earlier_steps(port, case):
 
 
 @requirement("NORM-5")
-@for_cases(frames="trained", patches="trained", tiny=True)
+@for_cases(frames="trained", patches="trained", tiny=True, examples=20)
 def test_epsilon_of_norm1(port, case):
     step = case.config.steps[-1]
     agree(port, case, "attention_step", weights=uniform_attention(case), step=step)

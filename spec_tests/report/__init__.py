@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spec_tests.judging import Nonconformance
-from spec_tests.porting import BadPort, Port
+from spec_tests.porting import BadPort, Breakdown, Port, Refusal
 from spec_tests.report.html import as_html
 from spec_tests.report.markdown import as_markdown
 from spec_tests.report.terminal import show_groups, show_requirements
@@ -25,6 +25,9 @@ NOT_OFFERED = "not offered: "
 """What the reason begins with for which a test is skipped that the port cannot take."""
 
 OUTCOMES = {"failed": "failed", "passed": "passed", "skipped": "not offered"}
+
+SLIPS = {"ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError"}
+"""Errors of a port that is not whole yet."""
 
 
 def as_json(found: Finding) -> str:
@@ -48,10 +51,16 @@ def verdict_of(report: pytest.TestReport, error: BaseException | None) -> Findin
     if isinstance(error, Nonconformance):
         told = {"error": error.error, "bound": error.bound, "input": error.given}
         verdict |= {"message": printable(error.message), **told, "worst": error.worst}
+        verdict["broken"] = _is_broken(error.__cause__)
     elif error is not None:
         line = next((line for line in str(error).splitlines() if line.strip()), "")
         verdict["message"] = printable(f"{type(error).__name__}: {line}")
     return json.loads(json.dumps(verdict, default=_plain))
+
+
+def _is_broken(cause: BaseException | None) -> bool:
+    """Whether the port got no further, so that no hint at a mistake in the model would help."""
+    return isinstance(cause, Breakdown) or (isinstance(cause, Refusal) and cause.kind in SLIPS)
 
 
 def _plain(value: Any) -> Any:
@@ -96,6 +105,7 @@ class Report:
         name = f"spec_tests.{Path(file).stem}"
         ids = named_by(getattr(import_module(name), test.partition("[")[0]))
         failed = {"outcome": "failed", "message": "the port ended the whole process", "input": None}
+        failed["broken"] = True
         verdict = failed | {"requirements": ids, "port": "", "test": f"{name}.{test}"}
         report.user_properties.append(("verdict", verdict))
 
@@ -168,7 +178,9 @@ def _finding(name: str, verdicts: list[Finding]) -> Finding:
         failures = [v for v in verdicts if v["outcome"] == "failed"]
         shrunk = [v for v in failures if "config" in (v.get("input") or {})]
         told = ("message", "error", "bound", "input", "worst", "test")
-        row |= {key: (shrunk or failures)[0].get(key) for key in told} | {"hint": rule.hint}
+        failure = (shrunk or failures)[0]
+        row |= {key: failure.get(key) for key in told}
+        row["hint"] = "" if failure.get("broken") else rule.hint
     return row
 
 

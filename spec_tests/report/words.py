@@ -14,10 +14,10 @@ Finding = dict[str, Any]
 
 
 def summary(found: Finding) -> str:
-    """How many requirements passed, and how many there are where not all were tested."""
+    """How many requirements passed, and how many there are where not all were selected."""
     counts = ", ".join(f"{n} {status}" for status, n in found["counts"].items())
     tested = len(found["requirements"])
-    part = f"{tested} of {found['of']} requirements were tested: "
+    part = f"{tested} of {found['of']} requirements were selected: "
     return (part if tested < found["of"] else "") + counts
 
 
