@@ -38,8 +38,8 @@ class TimeSformer(model.TimeSformer):
 
         `camera-motion` is the small model that comes with the package.
         num_frames, image_size: another clip length or frame size (pixels) than the file's, for
-        training on; a clip of any size is taken without. num_attention_heads: see
-        `load_checkpoint`, whose CheckpointError it raises.
+        training on; a clip of any size is taken without.
+        num_attention_heads: see `load_checkpoint`, whose CheckpointError it raises.
         """
         checkpoint = load_checkpoint(
             source,

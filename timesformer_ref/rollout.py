@@ -32,7 +32,8 @@ def rollout(
     """How much of the class token's answer comes from each patch of a batch of clips.
 
     attentions: for each block, the weights of each step by name, as a model returns them with
-        `output_attentions`. grid: frames, rows and columns of the clips.
+        `output_attentions`.
+    grid: frames, rows and columns of the clips.
     What a clip's shares lack to 1 is the class token's own start, which is the same for all videos.
     """
     t, h, w = grid

@@ -78,7 +78,13 @@ def weights_page() -> str:
         for scheme, steps in SCHEMES.items()
     ]
     prefixes = [
-        [NAMES[scheme], ", ".join(f"{s}: `{step_prefix(scheme, s) or 'none'}`" for s in steps)]
+        [
+            NAMES[scheme],
+            ", ".join(
+                f"{s}: " + (f"`{p}`" if (p := step_prefix(scheme, s)) else "no prefix")
+                for s in steps
+            ),
+        ]
         for scheme, steps in SCHEMES.items()
     ]
     return f"""# Weights
@@ -129,6 +135,6 @@ def command_line_page() -> str:
     return f"""# Command line
 
 `timesformer-ref`, also `python -m timesformer_ref`. Errors are one line on standard error; the exit
-code is 2 for wrong use and 1 for a failure.
+code is 2 for wrong use and 1 for a failure. `conform` ends with pytest's exit codes instead.
 
 {chr(10).join(sections)}"""

@@ -54,7 +54,8 @@ hide: [toc]
 
 Ports against the groups of the [specification](specification.md): ✓ all requirements passed, a
 number how many, – a group that the port does not offer. Every column is a run of the suite; this
-page is made from their reports.
+page is made from their reports. An input that a port may refuse, and does, does not count as
+passed.
 
 ## This project's implementations
 

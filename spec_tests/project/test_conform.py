@@ -103,6 +103,8 @@ def test_options_are_those_of_the_suite(passed_on):
     ("arguments", "code", "words"),
     [
         (["no_port.py"], 4, "--port no_port.py: there is no such file"),
+        ([""], 4, "names no port"),
+        (["my_port.py", "--video", "x.mp4"], 4, "give --checkpoint too"),
         (["my_port.py", "--report", "report.txt"], 4, "use a name that ends in .json, .md, .html"),
         (["my_port.py", "-x"], 2, "No such option: -x"),
         ([], 2, "Missing argument 'PORT'"),

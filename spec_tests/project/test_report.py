@@ -10,6 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ import pytest
 from spec_tests import test_mlp
 from spec_tests.cases import Case
 from spec_tests.judging import Nonconformance
-from spec_tests.porting import find_port
+from spec_tests.porting import Breakdown, Refusal, find_port
 from spec_tests.project.processes import afresh
-from spec_tests.report import Report, verdict_of
+from spec_tests.report import Report, finding, verdict_of
 from spec_tests.report.html import as_html
 from spec_tests.report.markdown import as_markdown
 from spec_tests.report.words import in_words
@@ -320,3 +321,20 @@ def test_an_input_of_vit_base_in_words():
         "224 × 224, patch 16, width 768, heads 12, blocks 12, MLP 3072, labels 400, "
         "epsilon 1e-06, tiny tokens, float64, seed 0"
     )
+
+
+@pytest.mark.parametrize(
+    ("cause", "broken"),
+    [
+        (None, False),
+        (Refusal("frames are too few", "ValueError"), False),
+        (Refusal("name 'np' is not defined", "NameError"), True),
+        (Breakdown("the program hung"), True),
+    ],
+)
+def test_a_hint_is_for_a_mistake_and_not_for_a_port_that_got_no_further(cause, broken):
+    failure = Nonconformance("mlp: wrong", {})
+    failure.__cause__ = cause
+    verdict = verdict_of(SimpleNamespace(outcome="failed", skipped=False), failure)
+    row = finding("MLP-1", [verdict | {"test": "test_mlp"}])
+    assert (row["hint"] == "") == broken

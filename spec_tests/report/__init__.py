@@ -144,7 +144,7 @@ class Report:
     def findings(self, port: str) -> Finding:
         """The port, and each requirement that was tested."""
         verdicts = self.verdicts[port]
-        rows = [_finding(name, verdicts[name]) for name in requirements() if name in verdicts]
+        rows = [finding(name, verdicts[name]) for name in requirements() if name in verdicts]
         return {
             "port": port,
             "dtype": self.ports[port].dtype,
@@ -164,7 +164,7 @@ def _is_told(report: pytest.TestReport) -> bool:
     return "input" in (_verdict(report) or {})
 
 
-def _finding(name: str, verdicts: list[Finding]) -> Finding:
+def finding(name: str, verdicts: list[Finding]) -> Finding:
     """A requirement, and what its tests found; of failures one, if possible on a shrunk input."""
     rule = requirements()[name]
     verdicts = sorted(verdicts, key=lambda verdict: verdict["test"])  # whoever was the first

@@ -51,7 +51,8 @@ def conform(
 
     For example: timesformer-ref conform my_port.py --report report.html
 
-    The exit code is pytest's: 0 if nothing failed, 1 if something did.
+    The exit code is pytest's: 0 if nothing failed, 1 if something did, 4 for a port that cannot be
+    tested.
     """
     suite = _suite()
     import pytest

@@ -1,6 +1,6 @@
 """A trained model with fewer operations and the same answers, by exact algebra.
 
-The one file of these blocks without a NumPy twin: what is folded is no part of the specification.
+Without a NumPy twin: what is folded is no part of the specification.
 """
 
 from __future__ import annotations

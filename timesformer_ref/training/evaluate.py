@@ -27,7 +27,8 @@ class Evaluation(NamedTuple):
     """How well the mean logits of each video's views tell its class.
 
     loss: mean cross-entropy. top1, top5: the part of the videos whose class is the first answer, or
-    among the first five. confusion: how many videos of each class (rows) got which first answer.
+    among the first five.
+    confusion: how many videos of each class (rows) got which first answer.
     """
 
     loss: float

@@ -56,14 +56,15 @@ class Recipe:
     learning_rate: the highest of the run. It does not change with `batch_size` by itself.
     momentum: of `sgd`. weight_decay: of every weight.
     batch_size: clips of one step, on all devices together.
-    epochs or steps: how long the run is; the other is None. An epoch is as many clips as there are
+    epochs, steps: how long the run is; the other is None. An epoch is as many clips as there are
         videos.
     schedule: a name from `SCHEDULES`; `milestones` belong to `steps`, `warm_up` to `one_cycle`,
         both in parts of the run.
     clip_norm: gradients together are made no longer than this.
     label_smoothing: part of the target that is spread over all classes.
     shorter_side: of video files: a frame's shorter side is resized to a random length between
-        these, in sides of the crop. flip: every second clip, by chance, is mirrored left to right.
+        these, in sides of the crop.
+    flip: every second clip, by chance, is mirrored left to right.
 
     Raises ValueError, which names the value and what would be right.
     """

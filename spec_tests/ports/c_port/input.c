@@ -3,7 +3,7 @@
 #include <math.h>
 
 /* Place i of `count` from start to end, as PyTorch's linspace computes it: in float32, from both
-   ends to the middle, with fused multiply-adds. Some indices rest on these roundings. */
+   ends to the middle, with fused multiply-adds; a few indices differ without them. */
 static float linspace(float start, float end, int64_t count, int64_t i) {
     if (count == 1)
         return start;
