@@ -27,6 +27,13 @@ ANY_GRID = tuple(s for s in SCHEMES if s != "sparse_local_global")
 
 SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
 
+DROPPING = {
+    "hidden_dropout_prob": 0.5,
+    "attention_probs_dropout_prob": 0.5,
+    "drop_path_rate": 0.5,
+}
+"""Rates that would show in any answer, were they used outside training."""
+
 TINY = 1e-3
 """Standard deviation of tiny tokens: their variance is LayerNorm's epsilon."""
 

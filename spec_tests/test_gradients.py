@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spec_tests import reference
-from spec_tests.cases import ACROSS_FRAMES
+from spec_tests.cases import ACROSS_FRAMES, DROPPING
 from spec_tests.golden_vectors import WITH_GRADIENTS, golden
 from spec_tests.judging import ROUNDINGS, Question, agree, for_cases, requirement
 from timesformer_ref.numpy_blocks.classifier import cross_entropy
@@ -21,9 +21,7 @@ STENCIL = {-3: -1 / 60, -2: 9 / 60, -1: -45 / 60, 1: 45 / 60, 2: -9 / 60, 3: 1 /
     rather=ACROSS_FRAMES,
     frames="trained",
     patches="trained",
-    hidden_dropout_prob=0.5,
-    attention_probs_dropout_prob=0.5,
-    drop_path_rate=0.5,
+    **DROPPING,
 )
 def test_loss_is_the_mean_cross_entropy(port, case):
     question = Question(port, case, "gradients")
@@ -92,11 +90,6 @@ def test_tables_that_are_shrunk(port, case):
 @requirement("GRAD-4")
 @for_cases(frames="trained", patches="trained")
 def test_gradients_pass_every_average(port, case):
-    only(port, case, ["cls_token", "pos_embed"])
-
-
-def only(port, case, names):
-    """Compare the gradients of these weights."""
     question = Question(port, case, "gradients")
     answer = question.answer()
-    question.compare(answer, {n: question.expected[n] for n in names})
+    question.compare(answer, {n: question.expected[n] for n in ("cls_token", "pos_embed")})

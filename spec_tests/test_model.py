@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from spec_tests.cases import ACROSS_FRAMES
+from spec_tests.cases import ACROSS_FRAMES, DROPPING
 from spec_tests.golden_vectors import EXACT_SIZE, MODELS, golden
 from spec_tests.judging import Question, agree, for_cases, requirement
 
@@ -76,9 +76,7 @@ def run(port, **constraints):
     patches="trained",
     examples=4,
     num_hidden_layers=2,
-    hidden_dropout_prob=0.5,
-    attention_probs_dropout_prob=0.5,
-    drop_path_rate=0.5,
+    **DROPPING,
 )
 def test_nothing_is_dropped(port, case):
     agree(port, case, "forward")
