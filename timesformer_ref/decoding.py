@@ -9,13 +9,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from jaxtyping import Float64
 
 from timesformer_ref.display import Display, read_display
+
+
+ANY_METADATA: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""Titles that are not UTF-8 are no reason to refuse a video: PyAV 19 reads them by itself."""
 
 
 class VideoError(Exception):
@@ -59,7 +65,7 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
         raise VideoError(f"{path}: is empty; get a whole copy of the video")
     try:
         # The prefix keeps FFmpeg from taking a name with a colon for a network address.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", **ANY_METADATA)
     except av.FFmpegError as error:
         raise VideoError(
             f"{path}: is no video that FFmpeg can read ({error.strerror}); "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import warnings
@@ -28,7 +30,7 @@ from spec_tests.project.tiny import (
     same_weights,
     write_video,
 )
-from timesformer_ref import read_clip
+from timesformer_ref import cli, read_clip
 from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
 from timesformer_ref.choosing import PreprocessingWarning, choose_preprocessing
 from timesformer_ref.features import (
@@ -415,6 +417,42 @@ def test_too_little_memory_is_one_line(run, monkeypatch, error):
 
     monkeypatch.setattr(classify, "read_clip", large)
     one_line(run(*CLASSIFY), 1, "Unable to allocate 1.31 TiB for an array")
+
+
+@pytest.fixture
+def broken(room, monkeypatch):
+    """A library that has changed under us."""
+    from timesformer_ref import classify
+
+    monkeypatch.chdir(room)
+
+    def changed(*_, **__):
+        raise TypeError("open() got an unexpected\nkeyword argument")
+
+    monkeypatch.setattr(classify, "read_clip", changed)
+
+
+@pytest.mark.usefixtures("broken")
+def test_an_unforeseen_error_is_a_line_with_the_versions_to_report(run):
+    place = r"TypeError: open\(\) got an unexpected keyword argument \(at classify.py:\d+\)"
+    versions = ["report this line", f"Python {platform.python_version()}", f"torch {version('torch')}"]
+    said = run(*CLASSIFY)
+    one_line(said, 1, *versions, f"av {version('av')}", "numpy ", "--debug")
+    assert re.search(place, said.err)
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("arguments", [("--debug", *CLASSIFY), (*CLASSIFY, "--debug")])
+def test_debug_shows_the_traceback(unchecked, monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", ["timesformer-ref", *arguments])
+    with pytest.raises(TypeError, match="unexpected"):
+        cli.main()
+
+
+def test_debug_after_two_dashes_is_not_ours():
+    assert cli._without_debug(["conform", "a", "--", "--debug"]) == (
+        ["conform", "a", "--", "--debug"], False
+    )  # fmt: skip
 
 
 def test_a_video_that_may_not_be_read_does_not_stop_the_rest(run, monkeypatch):

@@ -274,7 +274,16 @@ def test_a_program_ends_with_all_that_it_started(program):
     assert not folder.exists()
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """As for a command in the foreground, even where these tests are run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @needs_proc
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_ends_the_program():
     program = Program(["sleep", "60"], 30)
     main = threading.main_thread().ident

@@ -53,11 +53,13 @@ def write(
     muxer=None,
     encoder=None,
     title="",
+    stream_title="",
 ):
     """Encode frames; `stamps` are their times in ticks of 1 / rate, where they are uneven."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         container.metadata["title"] = title
         stream = container.add_stream(codec, rate=rate, options=encoder or {})
+        stream.metadata["title"] = stream_title
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
@@ -115,9 +117,12 @@ def test_frames_are_counted_in_the_order_of_display(tmp_path, name, codec):
     assert seen(clip) == clip.frames
 
 
-def test_a_title_in_another_encoding_does_no_harm(tmp_path):
-    path = write(tmp_path / "latin.avi", numbered(20), title="Caf?")
-    path.write_bytes(path.read_bytes().replace(b"Caf?", "Café".encode("latin-1")))
+@pytest.mark.parametrize(("name", "of"), [("a.avi", "file"), ("a.mkv", "file"), ("a.mkv", "stream")])
+def test_a_title_in_another_encoding_does_no_harm(tmp_path, name, of):
+    path = write(tmp_path / name, numbered(20), **{"title" if of == "file" else "stream_title": "Caf?"})
+    data = path.read_bytes()
+    assert b"Caf?" in data
+    path.write_bytes(data.replace(b"Caf?", "Café".encode("latin-1")))
     assert read_clip(path, SHORT).frames == [[0, 5, 10, 15]]
 
 

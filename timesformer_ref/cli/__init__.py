@@ -15,7 +15,7 @@ from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
 from timesformer_ref.cli.conform import conform
-from timesformer_ref.cli.console import err, one_line, out, printable
+from timesformer_ref.cli.console import err, one_line, out, printable, unexpected
 from timesformer_ref.cli.evaluate import evaluate
 from timesformer_ref.cli.experiment import experiment
 from timesformer_ref.cli.export import export
@@ -49,6 +49,9 @@ def general(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version)
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
 ) -> None:
     """Take the options that belong to no command."""
 
@@ -59,20 +62,28 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def main() -> None:
     """Run the command line; errors are one line, exit code 2 for wrong use and 1 for a failure."""
+    arguments, debug = _without_debug(sys.argv[1:])
     warnings.showwarning = _show_warning
     if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
         sys.stdout.reconfigure(errors="replace")
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(arguments or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
         err.print(one_line(error.format_message()))
         code = error.exit_code
     except Exception as error:
-        if not _is_ours(error):
+        if debug:
             raise
-        err.print(one_line(error))
+        err.print(one_line(error) if _is_ours(error) else unexpected(error))
         code = 1
     sys.exit(code)
+
+
+def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """`--debug` counts wherever it stands, before or after the name of the command."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    own = [argument for argument in arguments[:end] if argument != "--debug"]
+    return own + arguments[end:], len(own) < end
 
 
 def _is_ours(error: Exception) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import requires, version
 from importlib.util import find_spec
+from pathlib import Path
+from platform import python_version
+from traceback import extract_tb
 
 import typer
 from rich.console import Console
@@ -59,3 +64,17 @@ def one_line(error: Exception | str) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         error = f"{error.filename}: {error.strerror}"
     return f"error: {printable(' '.join(str(error).splitlines()))}"
+
+
+def unexpected(error: Exception) -> str:
+    """One line on an error that no code here foresees: where it came from, and what to report."""
+    package = Path(__file__).parents[1]
+    places = [f for f in extract_tb(error.__traceback__) if package in Path(f.filename).parents]
+    at = f"{Path(places[-1].filename).relative_to(package)}:{places[-1].lineno}" if places else "?"
+    needed = [line for line in requires("timesformer-ref") or () if "extra ==" not in line]
+    names = ("timesformer-ref", *(re.split(r"[^\w.-]", line)[0] for line in needed))
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    return (
+        f"{one_line(f'{type(error).__name__}: {error}')} (at {at}). This was not foreseen: please "
+        f"report this line (--debug shows the traceback). Python {python_version()}, {versions}"
+    )
