@@ -17,6 +17,7 @@ from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
 from docs.making.suite_runs import write_runs
+from docs.making.versions_table import write_versions
 from timesformer_ref.default_model import FILE
 
 DOCS = Path(__file__).parent
@@ -33,6 +34,7 @@ def main() -> None:
     write_commands(FRAGMENTS / "commands")
     write_explorer(FRAGMENTS / "explorer.json")
     write_citation(FRAGMENTS / "cite.bib")
+    write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")

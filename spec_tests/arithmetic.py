@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+EXPONENT = np.int64(0x7FF0000000000000)
+"""The bits of a double's exponent."""
+
 
 class Arithmetic(NamedTuple):
     """A binary floating point: digits of the significand, smallest exponent, largest number."""
@@ -23,8 +26,8 @@ class Arithmetic(NamedTuple):
 
     def spacing(self, x: np.ndarray) -> np.ndarray:
         """The distance from each number to its neighbours."""
-        exponent = np.maximum(np.frexp(x)[1] - 1, self.smallest)
-        return np.ldexp(1.0, exponent - (self.digits - 1))
+        power = (x.view(np.int64) & EXPONENT).view(np.float64)  # of two, not above |x|
+        return np.maximum(power, 2.0**self.smallest) * 2.0 ** (1 - self.digits)
 
     def round(self, x: np.ndarray) -> np.ndarray:
         """The nearest numbers of this arithmetic, ties to even, as float64."""
@@ -66,7 +69,10 @@ class Noisy(np.ndarray):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         (target,) = options.pop("out", (None,))
-        result = getattr(ufunc, method)(*self._given(ufunc, inputs), **options)
+        plain = [np.asarray(x) if isinstance(x, np.ndarray) else x for x in inputs]
+        if ufunc in PRODUCTS:
+            plain = self._moved_factors(plain)
+        result = getattr(ufunc, method)(*plain, **options)
         if result is None:  # np.add.at has changed its first argument
             return None
         result = self._like(result) if ufunc in EXACT else self._rounded(result)
@@ -77,26 +83,29 @@ class Noisy(np.ndarray):
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         options = each_array(np.asarray, options)
-        result = function(*self._given(function, args), **options)
+        args = each_array(np.asarray, args)
+        if function in PRODUCTS:
+            args = self._moved_factors(args)
+        result = function(*args, **options)
         return self._rounded(result) if function in PRODUCTS else self._like(result)
 
-    def _given(self, function: Any, inputs: Any) -> Any:
-        """Plain arrays; as every product rounds, so may one of its factors."""
-        if function not in PRODUCTS:
-            return each_array(np.asarray, inputs)
+    def _moved_factors(self, factors: Any) -> Any:
+        """As every product of a sum rounds, so may one of its factors."""
         accumulator = max(self.arithmetic, SINGLE)
-        return each_array(lambda x: self._moved(np.asarray(x), accumulator), inputs)
+        return each_array(lambda x: self._moved(np.asarray(x), accumulator), factors)
 
     def _rounded(self, result: Any) -> Any:
         x = np.asarray(result)
-        if x.dtype.kind != "f":
+        if x.dtype != np.float64:
             return result
-        moved = np.asarray(self._moved(x, self.arithmetic))
-        moved[np.abs(moved) > self.arithmetic.largest] = np.inf
+        moved = self._moved(x, self.arithmetic)
+        largest = self.arithmetic.largest
+        if moved.size and max(moved.max(), -moved.min()) > largest:
+            moved[np.abs(moved) > largest] = np.inf
         return self._like(moved)
 
     def _moved(self, x: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
-        return x + arithmetic.spacing(x) * self.rng.uniform(-1, 1, x.shape)
+        return np.asarray(x + arithmetic.spacing(x) * self.rng.uniform(-1, 1, x.shape))
 
     def _like(self, result: Any) -> Any:
         if np.ndim(result) == 0:

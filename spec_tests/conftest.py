@@ -44,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
             before = signal.signal(signal.SIGTERM, signal.default_int_handler)
             config.add_cleanup(lambda: signal.signal(signal.SIGTERM, before))
     else:
+        config.option.reportchars += "s"  # what was skipped here, and why
+    if config.option.port is None and not _only_hands_out_tests(config):
         import jaxtyping
 
         from spec_tests.type_checks import of_lasting_functions as check
@@ -64,6 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
     except BadPort as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(report, "timesformer_ref_report")
+
+
+def _only_hands_out_tests(config: pytest.Config) -> bool:
+    """Whether other processes run the tests (pytest-xdist)."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -115,6 +122,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     try:
         return (yield)
     except (NotOffered, NotJudged) as reason:
+        if not requirements_of(pyfuncitem):
+            raise
         pytest.skip(f"{NOT_OFFERED}{reason}")
 
 

@@ -8,9 +8,12 @@ port's arithmetic does.
 from __future__ import annotations
 
 import inspect
+import pickle
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
+from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
@@ -89,11 +92,19 @@ class Question:
     @cached_property
     def expected(self) -> Answer:
         """The reference's answer."""
-        return self._reference(self.arguments)
+        return _once(("expected", *self._key), lambda: self._reference(self.arguments))
 
     @cached_property
     def allowed(self) -> dict[str, float]:
         """How far off each part may be."""
+        return _once(("allowed", self.arithmetic, repr(self.look), *self._key), self._bounds)
+
+    @cached_property
+    def _key(self) -> tuple[str, bytes]:
+        """The same for the same question to another port."""
+        return self.function, blake2b(pickle.dumps(self.arguments)).digest()
+
+    def _bounds(self) -> dict[str, float]:
         arithmetic = self.arithmetic
         errors = {n: arithmetic.unit * _largest(x[self.look]) for n, x in self.expected.items()}
         rounded = each_array(arithmetic.round, self.arguments)
@@ -201,6 +212,18 @@ class Question:
         return (self.port.fixed_frames and grid[0] != config.num_frames) or (
             self.port.fixed_frame_size and other_size
         )
+
+
+MADE: OrderedDict[Any, Any] = OrderedDict()
+"""The last cases, the reference's answers to them and their bounds: the next port gets the same."""
+
+
+def _once(key: Any, make: Callable[[], Any]) -> Any:
+    if key not in MADE:
+        MADE[key] = make()
+        if len(MADE) > 1000:
+            MADE.popitem(last=False)
+    return MADE[key]
 
 
 def agree(
@@ -311,7 +334,7 @@ class Trials:
         if key not in self.failures and self.left > 0:
             self.left -= bool(self.failures)
             try:
-                self.check(case=Case(**drawn), **self.arguments)
+                self.check(case=_once(key, lambda: Case(**drawn)), **self.arguments)
                 self.judged += 1
             except (NotOffered, NotJudged) as reason:
                 self.why_not = str(reason)

@@ -17,7 +17,6 @@ from jaxtyping import Float64
 
 from timesformer_ref.display import Display, read_display
 
-
 ANY_METADATA: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )

@@ -435,7 +435,11 @@ def broken(room, monkeypatch):
 @pytest.mark.usefixtures("broken")
 def test_an_unforeseen_error_is_a_line_with_the_versions_to_report(run):
     place = r"TypeError: open\(\) got an unexpected keyword argument \(at classify.py:\d+\)"
-    versions = ["report this line", f"Python {platform.python_version()}", f"torch {version('torch')}"]
+    versions = [
+        "report this line",
+        f"Python {platform.python_version()}",
+        f"torch {version('torch')}",
+    ]
     said = run(*CLASSIFY)
     one_line(said, 1, *versions, f"av {version('av')}", "numpy ", "--debug")
     assert re.search(place, said.err)

@@ -19,7 +19,9 @@ from timesformer_ref.checkpoints import save_checkpoint
 
 ELSEWHERE = {
     "python3 -m venv .venv": ".ci/run does what the README says",
-    ".venv/bin/python -m pytest spec_tests": ".ci/run",
+    ".venv/bin/python -m pytest": ".ci/run",
+    ".venv/bin/python .ci/versions.py": ".ci/run",
+    "python .ci/versions.py": ".ci/run",
     ".venv/bin/python docs/generate.py": ".ci/run, which builds where this serves",
     ".venv/bin/python -m spec_tests.mutants": ".ci/run",
     ".venv/bin/python -m spec_tests.matrix": ".ci/run",

@@ -117,9 +117,13 @@ def test_frames_are_counted_in_the_order_of_display(tmp_path, name, codec):
     assert seen(clip) == clip.frames
 
 
-@pytest.mark.parametrize(("name", "of"), [("a.avi", "file"), ("a.mkv", "file"), ("a.mkv", "stream")])
+@pytest.mark.parametrize(
+    ("name", "of"), [("a.avi", "file"), ("a.mkv", "file"), ("a.mkv", "stream")]
+)
 def test_a_title_in_another_encoding_does_no_harm(tmp_path, name, of):
-    path = write(tmp_path / name, numbered(20), **{"title" if of == "file" else "stream_title": "Caf?"})
+    path = write(
+        tmp_path / name, numbered(20), **{"title" if of == "file" else "stream_title": "Caf?"}
+    )
     data = path.read_bytes()
     assert b"Caf?" in data
     path.write_bytes(data.replace(b"Caf?", "Café".encode("latin-1")))

@@ -110,7 +110,8 @@ def transformers_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
     model = TimesformerForVideoClassification(TimesformerConfig(**config_json(config, None)))
     model.load_state_dict(rename_to_hugging_face(checkpoint.weights, config))
     if case.train and case.checkpointing:
-        model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+        renamed = getattr(model, "activation_checkpointing_enable", None)  # since 5.2x
+        (renamed or model.gradient_checkpointing_enable)()
     prepared: nn.Module = nn.Module.to(model, case.device, case.dtype)
     return prepared.eval()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -67,7 +68,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
         sys.stdout.reconfigure(errors="replace")
     try:
-        code = app(arguments or ["--help"], standalone_mode=False)
+        code = _command()(arguments or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
         err.print(one_line(error.format_message()))
         code = error.exit_code
@@ -77,6 +78,12 @@ def main() -> None:
         err.print(one_line(error) if _is_ours(error) else unexpected(error))
         code = 1
     sys.exit(code)
+
+
+@cache
+def _command() -> Any:
+    """What typer makes of the commands; it takes as long as a small model's answer."""
+    return typer.main.get_command(app)
 
 
 def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
