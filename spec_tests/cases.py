@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from spec_tests.arithmetic import ARITHMETICS
 from spec_tests.porting import Port
-from timesformer_ref.config import SCHEMES, STEPS, Grid, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES, STEPS, Grid
 from timesformer_ref.weights import weight_table
 
 Weights = dict[str, np.ndarray]

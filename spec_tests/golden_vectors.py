@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
-from timesformer_ref.config import Grid, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import Grid
 from timesformer_ref.weights import part
 
 FOLDER = Path(__file__).parent / "golden"

@@ -26,7 +26,7 @@ from spec_tests import reference
 from spec_tests.arithmetic import SINGLE, Arithmetic, each_array, noisy
 from spec_tests.cases import Case, drawn_cases
 from spec_tests.porting import Breakdown, NotOffered, Port, Refusal
-from timesformer_ref.config import SCHEMES
+from timesformer_ref.schemes import SCHEMES
 
 ROUNDINGS = 16
 """How many times the rounding error of its arithmetic a port's answer may be off."""

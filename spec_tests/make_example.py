@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from timesformer_ref.checkpoints import Checkpoint, save_checkpoint
+from timesformer_ref.checkpoints.initialise import random_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import random_weights
 
 
 def random_checkpoint(config: TimeSformerConfig, seed: int = 0) -> Checkpoint:

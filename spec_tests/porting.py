@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from spec_tests.arithmetic import ARITHMETICS
-from timesformer_ref.config import SCHEMES
+from timesformer_ref.schemes import SCHEMES
 
 TIMEOUT = 10.0
 """Seconds for a call of a program, unless told."""

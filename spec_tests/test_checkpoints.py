@@ -23,8 +23,8 @@ from timesformer_ref.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from timesformer_ref.checkpoints.initialise import resize_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import resize_weights
 from timesformer_ref.numpy_blocks.layers import nearest
 
 HUGGING_FACE = ("space_only", "joint_space_time", "divided_space_time")

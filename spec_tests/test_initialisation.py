@@ -11,8 +11,9 @@ import pytest
 from spec_tests.cases import Case
 from spec_tests.golden_vectors import golden
 from spec_tests.judging import Nonconformance, Question, agree, for_cases, requirement
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.initialise import initial_weights, weights_from_image_vit
+from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.weights import count_parameters, part, weight_table
 
 COUNTS = {

@@ -17,10 +17,11 @@ from spec_tests import judging
 from spec_tests.judging import Answer, Question, requirement
 from spec_tests.porting import Port, find_port
 from timesformer_ref.checkpoints import CheckpointError, load_checkpoint
-from timesformer_ref.choosing import choose_preprocessing
-from timesformer_ref.config import Grid, TimeSformerConfig
-from timesformer_ref.decoding import VideoError
-from timesformer_ref.video import read_clip
+from timesformer_ref.checkpoints.choosing import choose_preprocessing
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.input.decoding import VideoError
+from timesformer_ref.input.video import read_clip
+from timesformer_ref.schemes import Grid
 
 TRANSFORMERS = ("joint_space_time", "divided_space_time")
 """The schemes that `transformers` answers as the original does, for clips of the trained size."""

@@ -7,7 +7,7 @@ from einops import rearrange
 
 from spec_tests.cases import SEVERAL_STEPS
 from spec_tests.judging import Question, agree, for_cases, requirement
-from timesformer_ref.config import STEPS
+from timesformer_ref.schemes import STEPS
 
 PATCHES = np.s_[:, 1:]
 

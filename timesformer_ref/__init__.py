@@ -22,26 +22,26 @@ if TYPE_CHECKING:
         load_checkpoint,
         save_checkpoint,
     )
-    from timesformer_ref.choosing import choose_preprocessing
+    from timesformer_ref.checkpoints.choosing import choose_preprocessing
+    from timesformer_ref.checkpoints.pretrained import TimeSformer
     from timesformer_ref.config import TimeSformerConfig
-    from timesformer_ref.decoding import VideoError
+    from timesformer_ref.input.decoding import VideoError
+    from timesformer_ref.input.preprocessing import Preprocessing
+    from timesformer_ref.input.video import Clip, read_clip
     from timesformer_ref.numpy_blocks.model import forward
-    from timesformer_ref.preprocessing import Preprocessing
-    from timesformer_ref.pretrained import TimeSformer
-    from timesformer_ref.video import Clip, read_clip
 
 _HOME = {
     "Checkpoint": "checkpoints",
     "CheckpointError": "checkpoints",
-    "Clip": "video",
-    "Preprocessing": "preprocessing",
-    "TimeSformer": "pretrained",
+    "Clip": "input.video",
+    "Preprocessing": "input.preprocessing",
+    "TimeSformer": "checkpoints.pretrained",
     "TimeSformerConfig": "config",
-    "VideoError": "decoding",
-    "choose_preprocessing": "choosing",
+    "VideoError": "input.decoding",
+    "choose_preprocessing": "checkpoints.choosing",
     "forward": "numpy_blocks.model",
     "load_checkpoint": "checkpoints",
-    "read_clip": "video",
+    "read_clip": "input.video",
     "save_checkpoint": "checkpoints",
 }
 

@@ -8,7 +8,8 @@ from functools import cache
 from math import prod
 from typing import Literal, NamedTuple, TypeVar
 
-from timesformer_ref.config import TimeSformerConfig, step_prefix
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import step_prefix
 
 Start = Literal["zeros", "ones", "normal", "fan_in"]
 """How a weight starts: `normal` has standard deviation 0.02, cut at 2 on either side; `fan_in` is

@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 
 from timesformer_ref import choose_preprocessing, load_checkpoint
+from timesformer_ref.input.video import read_windows
 from timesformer_ref.numpy_blocks.layers import softmax
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.video import read_windows
 
 checkpoint = load_checkpoint("camera-motion")
 weights = checkpoint.arrays()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from timesformer_ref import read_clip
-from timesformer_ref.sampling import frame_indices, segment_indices
-from timesformer_ref.views import crops
+from timesformer_ref.input.sampling import frame_indices, segment_indices
+from timesformer_ref.input.views import crops
 
 SPEED = {"fps": 15, "num_frames": 4, "sampling_rate": 8}
 print("20 frames, one clip:   ", *frame_indices(20, **SPEED))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.cost import comparisons
+from timesformer_ref.benchmark.cost import comparisons
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 
 CLIPS = {"8 x 224": (8, 14, 14), "16 x 448": (16, 28, 28), "96 x 224": (96, 14, 14)}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import frame_indices, segment_indices, windows
-from timesformer_ref.views import crops
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
+from timesformer_ref.input.views import crops
 
 VIDEO, KINETICS = (450, 25), {"num_frames": 8, "sampling_rate": 32}
 print("one clip       ", *frame_indices(*VIDEO, **KINETICS))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
+from timesformer_ref.benchmark.cost import multiply_adds
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.cost import multiply_adds
 from timesformer_ref.weights import weight_table
 
 PARTS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
 from timesformer_ref.numpy_blocks.classifier import classifier
 from timesformer_ref.numpy_blocks.divided_attention import block
 from timesformer_ref.numpy_blocks.patchify import patchify

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from einops import repeat
 
+from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
 from timesformer_ref.numpy_blocks.model import forward
 
 video_model = TimeSformerConfig(

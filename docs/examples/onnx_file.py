@@ -10,7 +10,7 @@ import onnxruntime
 
 from timesformer_ref import TimeSformer, choose_preprocessing, load_checkpoint, read_clip
 from timesformer_ref.checkpoints.notes import write_note
-from timesformer_ref.export import write_model
+from timesformer_ref.use.export import write_model
 
 checkpoint = load_checkpoint("camera-motion")
 model = TimeSformer.from_checkpoint(checkpoint)

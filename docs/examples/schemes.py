@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from einops import rearrange
 
-from timesformer_ref.config import STEPS
+from timesformer_ref.schemes import STEPS
 
 GRID = T, H, W = 2, 4, 4
 FRAME, ROW, COLUMN = 0, 1, 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from timesformer_ref.cost import multiply_adds
-from timesformer_ref.variants import VARIANTS
+from timesformer_ref.benchmark.cost import multiply_adds
+from timesformer_ref.checkpoints.variants import VARIANTS
 from timesformer_ref.weights import count_parameters
 
 print(f"{'':14} {'clip':>8} {'tokens':>6} {'params':>6} {'T':>4} {'top-1':>5}")

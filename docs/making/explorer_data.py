@@ -11,8 +11,9 @@ import numpy as np
 from einops import rearrange
 
 from docs.making.names import NAMES
-from timesformer_ref.config import SCHEMES, STEPS, Grid, TimeSformerConfig
-from timesformer_ref.cost import group_shape
+from timesformer_ref.benchmark.cost import group_shape
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES, STEPS, Grid
 
 GRID: Grid = (4, 4, 4)
 """The clip of the page: frames, rows and columns of patches."""

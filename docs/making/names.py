@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from timesformer_ref.config import SCHEMES
+from timesformer_ref.schemes import SCHEMES
 
 NAMES = {scheme: scheme.replace("_", " ") for scheme in SCHEMES}

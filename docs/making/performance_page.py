@@ -10,7 +10,8 @@ from docs.making.names import NAMES
 from docs.making.tables import table
 from timesformer_ref.benchmark.picture import title
 from timesformer_ref.benchmark.runners import FLOOR
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 
 DATA = Path(__file__).parents[1] / "data" / "bench"
 TARGETS = {

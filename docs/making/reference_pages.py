@@ -8,9 +8,10 @@ import sys
 
 from docs.making.names import NAMES
 from docs.making.tables import table
+from timesformer_ref.checkpoints.variants import VARIANTS
 from timesformer_ref.cli import COMMANDS
-from timesformer_ref.config import SCHEMES, TimeSformerConfig, step_prefix
-from timesformer_ref.variants import VARIANTS
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES, step_prefix
 from timesformer_ref.weights import (
     CLASSIFIER,
     EARLIER_STEP,

@@ -13,6 +13,7 @@ from spec_tests.mutants.table import Mutant
 
 ROOT = Path(__file__).parents[2]
 FILES = (
+    table.SCHEMES,
     table.CONFIG,
     table.WEIGHTS,
     "timesformer_ref/numpy_blocks/__init__.py",
@@ -30,7 +31,10 @@ FILES = (
 )
 """What is copied, in the order of imports, the port last; all other modules are shared."""
 
-COPIED = r"\btimesformer_ref\.(?=(config|weights|numpy_blocks|initialise|sampling|views)\b)"
+COPIED = (
+    r"\btimesformer_ref\."
+    r"(?=(schemes|config|weights|numpy_blocks|checkpoints\.initialise|input\.(sampling|views))\b)"
+)
 """Where a source names a module that is copied."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 CONFIG = "timesformer_ref/config.py"
+SCHEMES = "timesformer_ref/schemes.py"
 WEIGHTS = "timesformer_ref/weights.py"
 LAYERS = "timesformer_ref/numpy_blocks/layers.py"
 PATCHIFY = "timesformer_ref/numpy_blocks/patchify.py"
@@ -17,9 +18,9 @@ ATTENTION = "timesformer_ref/numpy_blocks/divided_attention.py"
 CLASSIFIER = "timesformer_ref/numpy_blocks/classifier.py"
 MODEL = "timesformer_ref/numpy_blocks/model.py"
 GRADIENTS = "timesformer_ref/numpy_blocks/gradients.py"
-INITIALISE = "timesformer_ref/initialise.py"
-SAMPLING = "timesformer_ref/sampling.py"
-VIEWS = "timesformer_ref/views.py"
+INITIALISE = "timesformer_ref/checkpoints/initialise.py"
+SAMPLING = "timesformer_ref/input/sampling.py"
+VIEWS = "timesformer_ref/input/views.py"
 PORT = "spec_tests/ports/numpy_port.py"
 
 
@@ -175,7 +176,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "Tokens between blocks lie frame by frame, time slowest; the logits are right",
         Patch(TIME, "b n t d -> b (n t) d", "b n t d -> b (t n) d"),
         Patch(GRADIENTS, "b (n t) d -> b t n d", "b (t n) d -> b t n d"),
-        Patch(CONFIG, '"""Every attention step by name', r'''STEPS = {
+        Patch(SCHEMES, '"""Every attention step by name', r'''STEPS = {
     name: Step(re.sub(r"^b \((.*?) (t|t st)\)", r"b (\2 \1)", step.group), step.splits)
     for name, step in STEPS.items()
 }
@@ -493,12 +494,12 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         frames = np.broadcast_to(frames.mean(axis=1, keepdims=True), frames.shape)
 """)),
     mutant("joint-within-frames", "JOINT", "Joint attention looks at one frame only",
-        Patch(CONFIG, '"b (h w t) d -> (b) (h w t) d"', '"b (h w t) d -> (b t) (h w) d"')),
+        Patch(SCHEMES, '"b (h w t) d -> (b) (h w t) d"', '"b (h w t) d -> (b t) (h w) d"')),
     mutant("local-strided", "LG", "A local group is every second row and column, not a quarter",
-        Patch(CONFIG, '"b (wh h ww w t) d ->', '"b (h wh w ww t) d ->')),
+        Patch(SCHEMES, '"b (wh h ww w t) d ->', '"b (h wh w ww t) d ->')),
     mutant("global-contiguous", "LG",
         "A global group is an eighth of the clip, not a stride through it",
-        Patch(CONFIG, '"b (h sh w sw t st) d ->', '"b (sh h sw w st t) d ->')),
+        Patch(SCHEMES, '"b (h sh w sw t st) d ->', '"b (sh h sw w st t) d ->')),
     mutant("global-before-local", "LG", "The global step runs before the local one",
         Patch(ATTENTION, "for step in config.steps:",
             'for step in config.steps[::-1] if "local" in config.steps else config.steps:')),
@@ -511,7 +512,7 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
             'part(w, f"{step}_attn")', 'part(w, "attn" if step == "width" else f"{step}_attn")')),
     mutant("grid-transposed", "LG AXIAL",
         "Rows and columns of the grid are swapped in the groupings",
-        Patch(CONFIG,
+        Patch(SCHEMES,
             '"h": grid[1] // cut_h, "w": grid[2] // cut_w',
             '"h": grid[2] // cut_w, "w": grid[1] // cut_h')),
 

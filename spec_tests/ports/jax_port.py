@@ -31,8 +31,8 @@ import numpy as np
 from einops import rearrange, reduce, repeat
 from jaxtyping import Array, Float, Int, UInt8
 
-from timesformer_ref.config import SCHEMES, STEPS, Grid, step_prefix
 from timesformer_ref.config import TimeSformerConfig as Config
+from timesformer_ref.schemes import SCHEMES, STEPS, Grid, step_prefix
 from timesformer_ref.weights import Start, weight_table
 
 NAME = "JAX"

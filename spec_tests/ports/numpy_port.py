@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.checkpoints.initialise import initial_weights
+from timesformer_ref.input.sampling import frame_indices, segment_indices
+from timesformer_ref.input.views import crops
 from timesformer_ref.numpy_blocks import classifier as head
 from timesformer_ref.numpy_blocks import divided_attention, model
 from timesformer_ref.numpy_blocks import gradients as backward
 from timesformer_ref.numpy_blocks.patchify import patchify
 from timesformer_ref.numpy_blocks.time_embedding import time_embedding
-from timesformer_ref.sampling import frame_indices, segment_indices
-from timesformer_ref.views import crops
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.weights import part
 
 __all__ = [

@@ -2,13 +2,13 @@
 
 import torch
 
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.sampling import frame_indices, segment_indices
+from timesformer_ref.input.sampling import frame_indices, segment_indices
+from timesformer_ref.input.views import crops
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks import classifier as head
 from timesformer_ref.torch_blocks import patchify as blocks
 from timesformer_ref.torch_blocks.model import TimeSformer
 from timesformer_ref.torch_blocks.time_embedding import time_embedding as embed
-from timesformer_ref.views import crops
 
 __all__ = [
     "attention_step",

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from timesformer_ref.ahead import ahead
+from timesformer_ref.use.prefetch import ahead
 
 
 def test_outcomes_come_in_the_order_of_the_jobs():

@@ -12,18 +12,18 @@ from einops import rearrange, reduce
 from spec_tests.make_example import write_video
 from spec_tests.project.tiny import INPUT, LABELS, checkpoint, clip, one_line
 from spec_tests.project.tiny import write_video as write_stripes
-from timesformer_ref.attend import (
+from timesformer_ref.checkpoints import save_checkpoint
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.video import read_clip
+from timesformer_ref.numpy_blocks.model import forward
+from timesformer_ref.use.attend import (
     Look,
     attend,
     numpy_attentions,
     read_shown_frames,
     torch_attentions,
 )
-from timesformer_ref.checkpoints import save_checkpoint
-from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.rollout import rollout
-from timesformer_ref.video import read_clip
+from timesformer_ref.use.rollout import rollout
 
 ATTEND = ("attend", "a.mp4", "-c", "divided.pyth", "--out")
 
@@ -80,7 +80,7 @@ def pictures():
 
 def test_heat_lies_on_the_patch_that_is_looked_at(tmp_path):
     pillow = pictures()
-    from timesformer_ref.attention_pictures import draw_attention
+    from timesformer_ref.use.attention_pictures import draw_attention
 
     patches = np.full((2, 3, 3), 0.1)
     patches[1, 0, 2] = 0.8
@@ -136,5 +136,5 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(run, room):
 
 def test_attend_without_matplotlib_names_what_to_install(run, room, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.animation", None)
-    monkeypatch.delitem(sys.modules, "timesformer_ref.attention_pictures", raising=False)
+    monkeypatch.delitem(sys.modules, "timesformer_ref.use.attention_pictures", raising=False)
     one_line(run(*ATTEND, "x.png"), 1, "matplotlib", "pip install 'timesformer-ref[pictures]'")

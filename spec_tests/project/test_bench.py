@@ -9,14 +9,15 @@ import torch
 from spec_tests.make_example import write_video
 from spec_tests.project.tiny import CONFIG
 from timesformer_ref.benchmark import scale
+from timesformer_ref.benchmark.cost import group_shape, multiply_adds
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
 from timesformer_ref.benchmark.products import linear_layers
 from timesformer_ref.benchmark.report import report
 from timesformer_ref.benchmark.runners import FLOOR, PEER, Case, runners
 from timesformer_ref.benchmark.timing import Timing, time_runners
 from timesformer_ref.benchmark.videos import video_runners
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.cost import group_shape, multiply_adds
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -24,8 +24,8 @@ from timesformer_ref.camera_motion.clips import (
 from timesformer_ref.camera_motion.model import CONFIG, PREPROCESSING
 from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.evaluate import evaluate
 
 CARD = Path(default_model.FILE).with_name("README.md").read_text(encoding="utf-8")

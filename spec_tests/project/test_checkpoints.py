@@ -41,9 +41,9 @@ from timesformer_ref.checkpoints import (
     writing,
 )
 from timesformer_ref.checkpoints.hugging_face import rename_to_hugging_face
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.initialise import initial_weights
-from timesformer_ref.variants import VARIANTS
+from timesformer_ref.checkpoints.initialise import initial_weights
+from timesformer_ref.checkpoints.variants import VARIANTS
+from timesformer_ref.schemes import SCHEMES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

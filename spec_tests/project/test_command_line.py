@@ -32,15 +32,15 @@ from spec_tests.project.tiny import (
 )
 from timesformer_ref import cli, read_clip
 from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
-from timesformer_ref.choosing import PreprocessingWarning, choose_preprocessing
-from timesformer_ref.features import (
+from timesformer_ref.checkpoints.choosing import PreprocessingWarning, choose_preprocessing
+from timesformer_ref.checkpoints.variants import find_variant
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.numpy_blocks.model import forward
+from timesformer_ref.use.features import (
     extract_features,
     numpy_hidden_states,
     torch_hidden_states,
 )
-from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.variants import find_variant
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -399,7 +399,7 @@ def test_a_failure_is_one_line_and_exit_code_1(run, arguments, words):
 
 
 def test_interrupting_is_no_traceback(run, monkeypatch):
-    from timesformer_ref import classify
+    from timesformer_ref.use import classify
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -410,7 +410,7 @@ def test_interrupting_is_no_traceback(run, monkeypatch):
 
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
 def test_too_little_memory_is_one_line(run, monkeypatch, error):
-    from timesformer_ref import classify
+    from timesformer_ref.use import classify
 
     def large(*_, **__):
         raise error("Unable to allocate 1.31 TiB\nfor an array")
@@ -422,7 +422,7 @@ def test_too_little_memory_is_one_line(run, monkeypatch, error):
 @pytest.fixture
 def broken(room, monkeypatch):
     """A library that has changed under us."""
-    from timesformer_ref import classify
+    from timesformer_ref.use import classify
 
     monkeypatch.chdir(room)
 
@@ -434,7 +434,7 @@ def broken(room, monkeypatch):
 
 @pytest.mark.usefixtures("broken")
 def test_an_unforeseen_error_is_a_line_with_the_versions_to_report(run):
-    place = r"TypeError: open\(\) got an unexpected keyword argument \(at classify.py:\d+\)"
+    place = r"TypeError: open\(\) got an unexpected keyword argument \(at use/classify.py:\d+\)"
     versions = [
         "report this line",
         f"Python {platform.python_version()}",
@@ -460,7 +460,7 @@ def test_debug_after_two_dashes_is_not_ours():
 
 
 def test_a_video_that_may_not_be_read_does_not_stop_the_rest(run, monkeypatch):
-    from timesformer_ref import classify
+    from timesformer_ref.use import classify
 
     def locked(path, *_, **__):
         raise PermissionError(13, "Permission denied", str(path))

@@ -9,8 +9,9 @@ import pytest
 from einops import rearrange
 
 from spec_tests.project.tiny import CONFIG
-from timesformer_ref.config import SCHEMES, STEPS, TimeSformerConfig, step_prefix
-from timesformer_ref.initialise import initial_weights, weights_from_image_vit
+from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES, STEPS, step_prefix
 from timesformer_ref.torch_blocks.model import TimeSformer
 from timesformer_ref.weights import count_parameters, part, weight_table
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.cost import comparisons, multiply_adds
+from timesformer_ref.benchmark.cost import comparisons, multiply_adds
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 VIT_BASE = TimeSformerConfig()

@@ -13,8 +13,8 @@ from spec_tests.project.closeness import assert_close
 from spec_tests.project.tiny import INPUT, checkpoint, same_weights, write_video
 from timesformer_ref import TimeSformer, default_model, forward, load_checkpoint
 from timesformer_ref.checkpoints import save_checkpoint
-from timesformer_ref.choosing import choose_preprocessing
-from timesformer_ref.video import read_clip
+from timesformer_ref.checkpoints.choosing import choose_preprocessing
+from timesformer_ref.input.video import read_clip
 
 
 @pytest.fixture

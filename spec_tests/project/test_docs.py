@@ -64,7 +64,7 @@ def test_the_performance_page_is_that_of_its_data():
 
 def test_the_experiment_page_is_that_of_its_data():
     pytest.importorskip("accelerate")
-    from timesformer_ref.experiment.page import page
+    from timesformer_ref.camera_motion.ablation.page import page
 
     results = json.loads((ROOT / "docs" / "experiment" / "results.json").read_text("utf-8"))
     assert (ROOT / "docs" / "experiment.md").read_text("utf-8") == page(results, "experiment/")

@@ -10,10 +10,9 @@ import torch
 pytest.importorskip("accelerate")
 pytest.importorskip("matplotlib")
 
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.experiment import conduct
-from timesformer_ref.experiment.page import what_was_learnt
-from timesformer_ref.experiment.runs import (
+from timesformer_ref.camera_motion.ablation import conduct
+from timesformer_ref.camera_motion.ablation.page import what_was_learnt
+from timesformer_ref.camera_motion.ablation.runs import (
     QUICK,
     RUNS,
     Run,
@@ -21,7 +20,8 @@ from timesformer_ref.experiment.runs import (
     directions,
     start,
 )
-from timesformer_ref.experiment.tasks import APPEARANCES, TaskClips, make_clips
+from timesformer_ref.camera_motion.ablation.tasks import APPEARANCES, TaskClips, make_clips
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.training.evaluate import Evaluation
 
 TINY = QUICK._replace(recipe=replace(QUICK.recipe, steps=2, batch_size=4), fresh=16)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from einops import rearrange, reduce, repeat
 
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.checkpoints.initialise import initial_weights
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.divided_attention import attention_step, block
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.weights import part
 
 ROOT = Path(__file__).parents[2]

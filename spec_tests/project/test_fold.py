@@ -6,7 +6,7 @@ import torch
 from spec_tests.project.closeness import assert_close
 from spec_tests.project.tiny import checkpoint, clip
 from timesformer_ref import TimeSformer
-from timesformer_ref.config import SCHEMES
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.fold import fold
 from timesformer_ref.weights import count_parameters
 

@@ -5,7 +5,7 @@ import torch
 
 from spec_tests.project.tiny import checkpoint, clip
 from timesformer_ref import TimeSformer
-from timesformer_ref.config import SCHEMES
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.fold import fold
 from timesformer_ref.torch_blocks.pack import can_pack, pack
 

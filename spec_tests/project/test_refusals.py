@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from spec_tests.project.tiny import CONFIG
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.numpy_blocks.model import forward
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 pytestmark = pytest.mark.usefixtures("unchecked")

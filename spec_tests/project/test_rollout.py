@@ -10,9 +10,9 @@ import pytest
 
 from spec_tests.project.closeness import assert_close
 from spec_tests.project.tiny import checkpoint
-from timesformer_ref.config import SCHEMES
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.rollout import frame_attention, rollout
+from timesformer_ref.schemes import SCHEMES
+from timesformer_ref.use.rollout import frame_attention, rollout
 
 CLIPS, GRID = 2, (4, 2, 6)
 T, H, W = GRID

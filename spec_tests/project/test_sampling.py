@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from timesformer_ref.sampling import frame_indices, segment_indices
+from timesformer_ref.input.sampling import frame_indices, segment_indices
 
 counts = st.integers(1, 200)
 

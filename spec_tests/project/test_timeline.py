@@ -12,14 +12,14 @@ import pytest
 
 from spec_tests.project.tiny import INPUT, LABELS, checkpoint, count_decoded, one_line, write_video
 from timesformer_ref.checkpoints import save_checkpoint
-from timesformer_ref.classify import Classifier, Prediction
-from timesformer_ref.decoding import VideoWarning
+from timesformer_ref.input.decoding import VideoWarning
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import windows
+from timesformer_ref.input.video import read_clip, read_windows
+from timesformer_ref.input.views import crops
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import windows
-from timesformer_ref.timeline import Timeline, classify_windows, clock
-from timesformer_ref.video import read_clip, read_windows
-from timesformer_ref.views import crops
+from timesformer_ref.use.classify import Classifier, Prediction
+from timesformer_ref.use.timeline import Timeline, classify_windows, clock
 
 SHORT = Preprocessing(num_frames=4, sampling_rate=5, crop=16, num_crops=1, antialias=True)
 """Windows of 20 frames of a video at 30 a second."""
@@ -212,7 +212,7 @@ def test_for_people_a_timeline_is_a_table_of_stretches(run, tmp_path):
 
 def test_a_picture_has_frames_and_a_row_for_each_class(run, tmp_path):
     pytest.importorskip("matplotlib")
-    from timesformer_ref.timeline_picture import picture, shown_classes
+    from timesformer_ref.use.timeline_picture import picture, shown_classes
 
     target = tmp_path / "new" / "x.png"
     assert run(*TIMELINE, "--every", 0.1, "--picture", target).code == 0
@@ -250,7 +250,7 @@ def test_options_of_a_timeline_without_one_are_wrong_use(run, option):
 
 def test_a_picture_without_matplotlib_names_what_to_install(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    monkeypatch.delitem(sys.modules, "timesformer_ref.timeline_picture", raising=False)
+    monkeypatch.delitem(sys.modules, "timesformer_ref.use.timeline_picture", raising=False)
     said = run(*TIMELINE, "--picture", "x.png")
     one_line(said, 1, "matplotlib", "pip install 'timesformer-ref[pictures]'")
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from spec_tests.project.processes import afresh
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.layers import StochasticDepth
 from timesformer_ref.torch_blocks.model import TimeSformer
 

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from spec_tests.project.tiny import INPUT, checkpoint, one_line, same_weights, write_video
 from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
 from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from timesformer_ref.decoding import VideoError
-from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.input.decoding import VideoError
+from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.clips import TrainingClips, random_segment_indices
 from timesformer_ref.training.evaluate import evaluate
 from timesformer_ref.training.folder import VideosError, check_videos, find_videos

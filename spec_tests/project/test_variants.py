@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from spec_tests.project.tiny import checkpoint
-from timesformer_ref.choosing import choose_preprocessing
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.variants import VARIANTS, find_variant, matching_variant
+from timesformer_ref.checkpoints.choosing import choose_preprocessing
+from timesformer_ref.checkpoints.variants import VARIANTS, find_variant, matching_variant
+from timesformer_ref.input.preprocessing import Preprocessing
 
 ZOO = """
 TimeSformer    K400      400  8  32 224 77.9 93.2 TimeSformer_divST_8x32_224_K400.pyth

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from spec_tests.project.tiny import count_decoded
-from timesformer_ref import video as video_module
-from timesformer_ref.decoding import VideoError, VideoWarning
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import frame_indices, segment_indices
-from timesformer_ref.video import read_clip
-from timesformer_ref.views import crops
+from timesformer_ref.input import video as video_module
+from timesformer_ref.input.decoding import VideoError, VideoWarning
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import frame_indices, segment_indices
+from timesformer_ref.input.video import read_clip
+from timesformer_ref.input.views import crops
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VIDEOS = Path(__file__).parents[2] / "../shared/videos"
@@ -443,7 +443,7 @@ def test_arguments_that_make_no_sense_are_refused(movie, preprocessing, argument
 # Real files
 
 
-@pytest.mark.filterwarnings("ignore::timesformer_ref.video.VideoWarning")  # 64:51 pixels
+@pytest.mark.filterwarnings("ignore::timesformer_ref.input.video.VideoWarning")  # 64:51 pixels
 @pytest.mark.parametrize(
     ("name", "total", "fps"), [("demo.mp4", 280, 28.0), ("example.avi", 131, 25.0)]
 )

@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 
 from spec_tests.golden_vectors import FOLDER
-from timesformer_ref.views import crops
+from timesformer_ref.input.views import crops
 
 
 def golden_views(name):

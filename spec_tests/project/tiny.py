@@ -11,10 +11,10 @@ import av
 import numpy as np
 import torch
 
-from timesformer_ref import decoding, video
 from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.input import decoding, video
 
 CONFIG = TimeSformerConfig(
     image_size=32,

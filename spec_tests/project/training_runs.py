@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from spec_tests.project.tiny import checkpoint
-from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.training.loop import train
 from timesformer_ref.training.recipe import Recipe
 

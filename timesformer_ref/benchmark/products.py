@@ -7,8 +7,8 @@ from math import prod
 
 import torch
 
+from timesformer_ref.benchmark.cost import group_shape
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.cost import group_shape
 
 
 def linear_layers(config: TimeSformerConfig) -> list[tuple[int, int, int]]:

@@ -15,10 +15,10 @@ from torch import nn
 from timesformer_ref.benchmark.products import products
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.hugging_face import config_json, rename_to_hugging_face
+from timesformer_ref.checkpoints.initialise import random_weights
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import random_weights
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.pretrained import TimeSformer
 from timesformer_ref.torch_blocks.fold import fold
 from timesformer_ref.torch_blocks.pack import can_pack, pack
 

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from rich.progress import track
 
+from timesformer_ref.benchmark.cost import multiply_adds
 from timesformer_ref.benchmark.memory import peak_memory
 from timesformer_ref.benchmark.report import machine
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.cost import multiply_adds
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.model import TimeSformer
 from timesformer_ref.torch_blocks.pack import fastest
 

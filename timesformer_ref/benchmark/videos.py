@@ -10,12 +10,12 @@ import av
 import numpy as np
 import torch
 
-from timesformer_ref.ahead import ahead
 from timesformer_ref.benchmark.runners import Case, Run, transformers_model
 from timesformer_ref.checkpoints import Checkpoint
-from timesformer_ref.classify import Classifier
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import frame_indices
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import frame_indices
+from timesformer_ref.use.classify import Classifier
+from timesformer_ref.use.prefetch import ahead
 
 RATE = 32
 """Frames are sampled as the smallest published checkpoint expects."""

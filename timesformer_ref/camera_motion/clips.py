@@ -15,8 +15,8 @@ from timesformer_ref.camera_motion.moves import LABELS, MIRRORED, OPPOSITE
 from timesformer_ref.camera_motion.photographs import photograph_scenes
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import TARGET_FPS
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import TARGET_FPS
 
 AT_ONCE = 16
 """Scenes rendered together: few enough for a processor's cache."""

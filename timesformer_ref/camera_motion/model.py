@@ -10,9 +10,9 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from timesformer_ref.camera_motion.moves import LABELS
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.input.preprocessing import Preprocessing
 
 CONFIG = TimeSformerConfig(
     image_size=24,

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError
-from timesformer_ref.config import SCHEMES, STEPS, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES, STEPS
 from timesformer_ref.weights import weight_table
 
 HEAD_WIDTH = 64

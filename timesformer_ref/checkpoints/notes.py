@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
-from timesformer_ref.preprocessing import RULES
+from timesformer_ref.input.preprocessing import RULES
 
 KEY = "timesformer_ref"
 """Where our note lies: beside `model_state`, in safetensors' metadata, in a processor's config."""

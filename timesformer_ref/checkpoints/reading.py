@@ -22,9 +22,9 @@ from timesformer_ref.checkpoints.checkpoint import (
     Form,
 )
 from timesformer_ref.checkpoints.geometry import check, infer_config
+from timesformer_ref.checkpoints.initialise import resize_weights
 from timesformer_ref.checkpoints.notes import KEY, Metadata, read_note
 from timesformer_ref.checkpoints.tensors import read_tensors
-from timesformer_ref.initialise import resize_weights
 
 
 def load_checkpoint(

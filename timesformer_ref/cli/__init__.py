@@ -98,8 +98,8 @@ def _is_ours(error: Exception) -> bool:
     from torch import OutOfMemoryError
 
     from timesformer_ref.checkpoints import CheckpointError
-    from timesformer_ref.decoding import VideoError
-    from timesformer_ref.labels import LabelError
+    from timesformer_ref.checkpoints.labels import LabelError
+    from timesformer_ref.input.decoding import VideoError
     from timesformer_ref.training.folder import VideosError
     from timesformer_ref.training.state import RunError
 

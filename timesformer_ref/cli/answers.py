@@ -9,15 +9,15 @@ from rich.table import Table
 from timesformer_ref.cli.console import bars, out, printable
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
-    from timesformer_ref.classify import Prediction
-    from timesformer_ref.timeline import Timeline
+    from timesformer_ref.use.classify import Prediction
+    from timesformer_ref.use.timeline import Timeline
 
 Names = tuple[str, ...] | None
 
 
 def answer_json(answer: Prediction | Timeline, names: Names, top: int) -> dict[str, Any]:
     """All but the video: a prediction, or a timeline's windows from `start` to `end` in seconds."""
-    from timesformer_ref.classify import Prediction
+    from timesformer_ref.use.classify import Prediction
 
     if isinstance(answer, Prediction):
         return _prediction_json(answer, names, top)
@@ -71,7 +71,7 @@ def show_line(prediction: Prediction, names: Names, top: int) -> None:
 
 def show_timeline(timeline: Timeline, names: Names, with_video: bool) -> None:
     """A table of what is seen from when to when."""
-    from timesformer_ref.timeline import clock
+    from timesformer_ref.use.timeline import clock
 
     if with_video:
         out.print(f"{printable(timeline.video)}:")

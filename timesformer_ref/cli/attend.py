@@ -51,23 +51,23 @@ def attend(
     import numpy as np
     from scipy.special import softmax
 
-    from timesformer_ref.attend import (
+    from timesformer_ref.checkpoints.labels import read_labels
+    from timesformer_ref.input.video import read_clip
+    from timesformer_ref.use.attend import (
         attend,
         check_target,
         numpy_attentions,
         read_shown_frames,
         torch_attentions,
     )
-    from timesformer_ref.classify import Prediction
-    from timesformer_ref.labels import read_labels
-    from timesformer_ref.video import read_clip
+    from timesformer_ref.use.classify import Prediction
 
     with wrong_use():
         check_target(out_file)
     if out_file.resolve() == video.resolve():
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
     try:
-        from timesformer_ref.attention_pictures import draw_attention
+        from timesformer_ref.use.attention_pictures import draw_attention
     except ModuleNotFoundError:
         err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
         raise typer.Exit(1) from None

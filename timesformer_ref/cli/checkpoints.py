@@ -28,7 +28,7 @@ def inspect(
     """
     from timesformer_ref.checkpoints.geometry import find_problems
     from timesformer_ref.checkpoints.reading import read_unchecked
-    from timesformer_ref.variants import matching_variant
+    from timesformer_ref.checkpoints.variants import matching_variant
     from timesformer_ref.weights import count_parameters
 
     loaded = read_unchecked(checkpoint, heads)
@@ -106,9 +106,9 @@ def convert(
     from dataclasses import asdict, replace
 
     from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
+    from timesformer_ref.checkpoints.labels import read_labels
+    from timesformer_ref.checkpoints.variants import matching_variant
     from timesformer_ref.checkpoints.writing import ENDINGS
-    from timesformer_ref.labels import read_labels
-    from timesformer_ref.variants import matching_variant
 
     if target.suffix not in ENDINGS:
         raise typer.BadParameter(

@@ -18,9 +18,9 @@ from timesformer_ref.cli.answers import answer_json, show_line, show_prediction,
 from timesformer_ref.cli.console import err, one_line, out, progress_bar, wrong_use
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
-    from timesformer_ref.classify import Classifier, Prediction, Progress
-    from timesformer_ref.timeline import Timeline
-    from timesformer_ref.video import Clip
+    from timesformer_ref.input.video import Clip
+    from timesformer_ref.use.classify import Classifier, Prediction, Progress
+    from timesformer_ref.use.timeline import Timeline
 
 Answer = TypeVar("Answer")
 
@@ -91,10 +91,10 @@ def classify(
         raise typer.BadParameter("--every and --picture belong to --timeline: give that too")
     import torch
 
-    from timesformer_ref.ahead import ahead
-    from timesformer_ref.classify import Classifier
-    from timesformer_ref.labels import read_labels
-    from timesformer_ref.timeline import Timeline, classify_windows
+    from timesformer_ref.checkpoints.labels import read_labels
+    from timesformer_ref.use.classify import Classifier
+    from timesformer_ref.use.prefetch import ahead
+    from timesformer_ref.use.timeline import Timeline, classify_windows
 
     asked = options.asked_for(frames, rate, crop, mean, std, channel_order, crops)
     loaded = options.read_checkpoint(checkpoint, heads)
@@ -139,7 +139,7 @@ def classify(
             else:
                 show_line(answer, names, top)
             if picture and isinstance(answer, Timeline):
-                from timesformer_ref.timeline_picture import draw_timeline
+                from timesformer_ref.use.timeline_picture import draw_timeline
 
                 draw_timeline(answer, names, picture)
     if failed:
@@ -166,7 +166,7 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
     if picture.resolve() == files[0].resolve():
         raise typer.BadParameter(f"--picture {picture} would replace the video: name another file")
     try:
-        from timesformer_ref.timeline_picture import check_target
+        from timesformer_ref.use.timeline_picture import check_target
     except ModuleNotFoundError:
         err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
         raise typer.Exit(1) from None
@@ -176,7 +176,7 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
 
 def _expand(videos: list[Path]) -> list[Path]:
     """The files themselves, and for a folder the videos in it by name."""
-    from timesformer_ref.decoding import is_video
+    from timesformer_ref.input.decoding import is_video
 
     files: list[Path] = []
     for video in videos:
@@ -192,8 +192,8 @@ def _expand(videos: list[Path]) -> list[Path]:
 
 def _try(work: Callable[[], Answer]) -> Answer | None:
     """The answer, or nothing after a line that says what is wrong with the video."""
-    from timesformer_ref.classify import LogitsError
-    from timesformer_ref.decoding import VideoError
+    from timesformer_ref.input.decoding import VideoError
+    from timesformer_ref.use.classify import LogitsError
 
     try:
         with wrong_use():

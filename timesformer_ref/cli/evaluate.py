@@ -21,7 +21,7 @@ from timesformer_ref.cli.train import (
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.camera_motion.clips import EvaluationClips
-    from timesformer_ref.preprocessing import Preprocessing
+    from timesformer_ref.input.preprocessing import Preprocessing
 
 
 class Generated(StrEnum):
@@ -84,8 +84,8 @@ def evaluate(
         raise typer.BadParameter("give VIDEOS or --generated: what to evaluate on")
     from accelerate import PartialState
 
-    from timesformer_ref.labels import read_labels
-    from timesformer_ref.pretrained import TimeSformer
+    from timesformer_ref.checkpoints.labels import read_labels
+    from timesformer_ref.checkpoints.pretrained import TimeSformer
     from timesformer_ref.training import evaluate as evaluation
     from timesformer_ref.training.clips import EvaluationViews
     from timesformer_ref.training.folder import find_videos

@@ -28,7 +28,7 @@ def experiment(
     again, it goes on after the last model that was trained to its end.
     """
     require_training()
-    from timesformer_ref.experiment.conduct import conduct
+    from timesformer_ref.camera_motion.ablation.conduct import conduct
 
     with progress_bar() as bar:
         task = bar.add_task("the first step", total=1.0)

@@ -57,7 +57,7 @@ def export(
     names of the classes and how its input is made. It is run on a random clip, and compared with
     the model.
     """
-    from timesformer_ref.export import NEEDED, check_target
+    from timesformer_ref.use.export import NEEDED, check_target
 
     with wrong_use():
         check_target(out_file)
@@ -65,9 +65,9 @@ def export(
     import torch
 
     from timesformer_ref import TimeSformer
-    from timesformer_ref.export import example, write_model
-    from timesformer_ref.labels import read_labels
+    from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.torch_blocks.fold import fold as folded
+    from timesformer_ref.use.export import example, write_model
 
     asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
     loaded = options.read_checkpoint(checkpoint, heads)
@@ -106,7 +106,7 @@ def _compare(target: Path, model: TimeSformer, video: Tensor, preprocessing: Pre
     """Run the file on a clip, and tell how far its answer is from the model's."""
     import torch
 
-    from timesformer_ref.export import run_file
+    from timesformer_ref.use.export import run_file
 
     try:
         found, runner = run_file(target, video)

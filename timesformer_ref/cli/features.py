@@ -51,14 +51,14 @@ def features(
     each clip) and, of the last block, `class_feature`, the normed class token that the classifier
     sees.
     """
-    from timesformer_ref.features import (
+    from timesformer_ref.input.video import read_clip
+    from timesformer_ref.use.features import (
         check_target,
         extract_features,
         numpy_hidden_states,
         save_features,
         torch_hidden_states,
     )
-    from timesformer_ref.video import read_clip
 
     with wrong_use():
         check_target(out_file)

@@ -14,7 +14,7 @@ from timesformer_ref.cli.console import err, wrong_use
 
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.checkpoints import Checkpoint
-    from timesformer_ref.preprocessing import Preprocessing
+    from timesformer_ref.input.preprocessing import Preprocessing
 
 
 class Implementation(StrEnum):
@@ -206,8 +206,8 @@ def choose_input(
     checkpoint: Checkpoint, variant: str | None, asked: dict[str, Any]
 ) -> Preprocessing:
     """The input that the flags, the named variant or the checkpoint itself ask for."""
-    from timesformer_ref.choosing import choose_preprocessing
-    from timesformer_ref.variants import find_variant
+    from timesformer_ref.checkpoints.choosing import choose_preprocessing
+    from timesformer_ref.checkpoints.variants import find_variant
 
     channels = checkpoint.config.num_channels
     for name in ("mean", "std"):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from rich.progress import Progress
 
     from timesformer_ref.checkpoints import Checkpoint
-    from timesformer_ref.preprocessing import Preprocessing
+    from timesformer_ref.input.preprocessing import Preprocessing
     from timesformer_ref.training.folder import Videos
     from timesformer_ref.training.loop import Report
     from timesformer_ref.training.recipe import Recipe
@@ -301,7 +301,7 @@ def finish(run: Path) -> None:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Tell what was wrong with a video as it is told where no other process reads it."""
-    from timesformer_ref.decoding import VideoError
+    from timesformer_ref.input.decoding import VideoError
 
     try:
         yield

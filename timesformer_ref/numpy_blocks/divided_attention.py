@@ -6,7 +6,7 @@ import numpy as np
 from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.layers import (
     Array,
     Weights,
@@ -15,6 +15,7 @@ from timesformer_ref.numpy_blocks.layers import (
     mlp,
     self_attention,
 )
+from timesformer_ref.schemes import STEPS, Grid
 from timesformer_ref.weights import part
 
 

@@ -16,10 +16,11 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float, Int
 from scipy.special import erf
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks import layers, patchify, time_embedding
 from timesformer_ref.numpy_blocks.classifier import cross_entropy
 from timesformer_ref.numpy_blocks.layers import Array, Weights, nearest
+from timesformer_ref.schemes import STEPS, Grid
 from timesformer_ref.weights import part
 
 Gradients = defaultdict[str, Array | float]

@@ -7,7 +7,8 @@ from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig, step_prefix
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import STEPS, Grid, step_prefix
 from timesformer_ref.torch_blocks.layers import Mlp, SelfAttention, StochasticDepth
 
 

@@ -14,7 +14,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from timesformer_ref.config import step_prefix
+from timesformer_ref.schemes import step_prefix
 from timesformer_ref.torch_blocks.divided_attention import Block
 from timesformer_ref.torch_blocks.layers import SelfAttention
 from timesformer_ref.torch_blocks.model import TimeSformer

@@ -14,13 +14,13 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from timesformer_ref.display import Pixels
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import frame_indices
+from timesformer_ref.input.display import Pixels
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import frame_indices
+from timesformer_ref.input.video import read_clip, read_frames
+from timesformer_ref.input.views import crops
 from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
-from timesformer_ref.video import read_clip, read_frames
-from timesformer_ref.views import crops
 
 STARTS = 1 << 16
 """At how many places, evenly over the video, a clip may start."""

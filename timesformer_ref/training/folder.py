@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from timesformer_ref.decoding import VideoError, check_video, is_video
+from timesformer_ref.input.decoding import VideoError, check_video, is_video
 
 HEADER = ["path", "label"]
 

@@ -9,9 +9,9 @@ from timesformer_ref.camera_motion import clips as generated
 from timesformer_ref.camera_motion.model import EASY, PREPROCESSING, untrained
 from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.checkpoints import Checkpoint
-from timesformer_ref.display import Pixels
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.input.display import Pixels
+from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.clips import EvaluationViews, TrainingClips
 from timesformer_ref.training.evaluate import Source
 from timesformer_ref.training.folder import Videos

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.training.evaluate import Evaluation, Source, check_together, evaluate
 from timesformer_ref.training.recipe import Recipe, count_steps, learning_rate
 from timesformer_ref.training.state import History, RunError, load_state, save_state

@@ -8,7 +8,7 @@ from math import cos, isfinite, pi
 from typing import Literal
 
 from timesformer_ref.config import COUNT, PROBABILITY, Rule
-from timesformer_ref.preprocessing import COUNT_OR_NONE
+from timesformer_ref.input.preprocessing import COUNT_OR_NONE
 
 Optimizer = Literal["sgd", "adamw"]
 

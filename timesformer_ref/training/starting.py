@@ -10,8 +10,8 @@ import torch
 
 from timesformer_ref.checkpoints import Checkpoint, CheckpointError
 from timesformer_ref.checkpoints.geometry import infer_config
+from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
 from timesformer_ref.checkpoints.tensors import read_tensors
-from timesformer_ref.initialise import initial_weights, weights_from_image_vit
 
 
 def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> Checkpoint:

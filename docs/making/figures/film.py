@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from timesformer_ref.video import read_frames
+from timesformer_ref.input.video import read_frames
 
 EXAMPLE = Path(__file__).parents[2] / "assets" / "example.mp4"
 GREY, ORANGE, BLUE = "#7c858f", "#f59e0b", "#2563eb"

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from timesformer_ref.sampling import frame_indices, segment_indices, windows
-from timesformer_ref.views import _corners, _resized
+from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
+from timesformer_ref.input.views import _corners, _resized
 
 DARK, ORANGE, BLUE, PALE = "#1f2328", "#c2410c", "#2563eb", "#94a3b855"
 TOTAL, FPS = 450, 25

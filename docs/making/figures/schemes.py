@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 
 from docs.making.names import NAMES
-from timesformer_ref.config import SCHEMES, STEPS, Step
+from timesformer_ref.schemes import SCHEMES, STEPS, Step
 
 FRAMES, SIDE, GAP = 4, 4, 0.8
 QUERY = (1, 1, 2)

@@ -21,8 +21,8 @@ from docs.making.figures.film import (
     write,
 )
 from timesformer_ref import choose_preprocessing, load_checkpoint
+from timesformer_ref.input.video import read_windows
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.video import read_windows
 
 WINDOW, BLOCK, PLACE = 1, 0, 4
 """The second of the video from 1.1 s on, in which the camera pans; the middle of 3 x 3 patches."""

@@ -19,10 +19,10 @@ from docs.making.figures.film import (
     paste,
     write,
 )
-from timesformer_ref.decoding import survey
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import frame_indices
-from timesformer_ref.views import crops
+from timesformer_ref.input.decoding import survey
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import frame_indices
+from timesformer_ref.input.views import crops
 
 COLUMNS = 8
 WIDE_ROWS = slice(52, 187)  # of the square frames: 240 x 135, as a film's

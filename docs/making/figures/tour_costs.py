@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from docs.making.names import NAMES
-from timesformer_ref.config import SCHEMES, Grid, TimeSformerConfig
-from timesformer_ref.cost import comparisons
+from timesformer_ref.benchmark.cost import comparisons
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES, Grid
 
 FRAMES = (8, 16, 32, 64)
 SIDES = (224, 320, 448, 640, 896)

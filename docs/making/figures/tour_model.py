@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
+from timesformer_ref.benchmark.cost import group_shape
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.cost import group_shape
 
 TEXT, LINE, PAPER = "#1f2328", "#57606a", "#f6f8fa"
 CLASS, PATCH, STEPS_COLOUR, MLP_COLOUR = "#2563eb", "#f59e0b", "#fde4b8", "#d7ece3"

@@ -19,11 +19,11 @@ from docs.making.figures.film import (
     paste,
     write,
 )
+from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.initialise import initial_weights
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.views import crops
 from timesformer_ref.numpy_blocks.patchify import patchify
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.views import crops
 
 CONFIG = TimeSformerConfig(num_hidden_layers=1)
 FRAME = 151

@@ -19,7 +19,8 @@ import numpy as np
 from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import STEPS, Grid
 
 Array = np.ndarray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.preprocessing import ChannelOrder, Preprocessing
+from timesformer_ref.input.preprocessing import ChannelOrder, Preprocessing
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from safetensors.numpy import save_file
 
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.numpy_blocks.classifier import final_norm
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.pretrained import TimeSformer
 
 HiddenStates = Callable[[Float[np.ndarray, "t c H W"]], Sequence[np.ndarray]]
 """One implementation, ready to turn a view into the tokens before and after every block."""

@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from timesformer_ref.atomic import whole_file
-from timesformer_ref.attend import Look, check_target
+from timesformer_ref.use.attend import Look, check_target
 
 Array = np.ndarray
 

@@ -17,7 +17,7 @@ from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import SHAPES, clouds, shapes
-from timesformer_ref.preprocessing import Preprocessing
+from timesformer_ref.input.preprocessing import Preprocessing
 
 Task = Literal["motion", "appearance"]
 

@@ -15,14 +15,14 @@ from einops import rearrange
 from jaxtyping import Float
 
 from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.decoding import VideoWarning
-from timesformer_ref.display import Pixels
+from timesformer_ref.input.decoding import VideoWarning
+from timesformer_ref.input.display import Pixels
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.video import read_clip
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.rollout import frame_attention, rollout
-from timesformer_ref.video import read_clip
+from timesformer_ref.use.rollout import frame_attention, rollout
 
 Attentions = Sequence[Mapping[str, Float[np.ndarray, "g a m m"]]]
 Run = Callable[[Float[np.ndarray, "t c H W"]], tuple[Float[np.ndarray, " labels"], Attentions]]

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from timesformer_ref.ahead import ahead
-from timesformer_ref.classify import Classifier, Prediction, Progress
-from timesformer_ref.display import Pixels
-from timesformer_ref.video import read_windows
+from timesformer_ref.input.display import Pixels
+from timesformer_ref.input.video import read_windows
+from timesformer_ref.use.classify import Classifier, Prediction, Progress
+from timesformer_ref.use.prefetch import ahead
 
 PICTURES = 8
 """Of how many windows a timeline keeps a picture, at most."""

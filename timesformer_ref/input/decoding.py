@@ -15,7 +15,7 @@ import av
 import numpy as np
 from jaxtyping import Float64
 
-from timesformer_ref.display import Display, read_display
+from timesformer_ref.input.display import Display, read_display
 
 ANY_METADATA: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}

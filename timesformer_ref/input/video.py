@@ -15,7 +15,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32, Int64, UInt8
 
-from timesformer_ref.decoding import (
+from timesformer_ref.input.decoding import (
     Footage,
     VideoError,
     VideoWarning,
@@ -24,10 +24,10 @@ from timesformer_ref.decoding import (
     survey,
     warn_of_display,
 )
-from timesformer_ref.display import PIXEL_FORMATS, Display, Pixels, frame_pixels, thumbnail
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.sampling import Windows, frame_indices, segment_indices, windows
-from timesformer_ref.views import crops
+from timesformer_ref.input.display import PIXEL_FORMATS, Display, Pixels, frame_pixels, thumbnail
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.sampling import Windows, frame_indices, segment_indices, windows
+from timesformer_ref.input.views import crops
 
 KINETICS = Preprocessing()
 """What the smallest published checkpoint expects, 8 frames at rate 32 and 224 pixels."""

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
 from timesformer_ref.atomic import whole_file
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.experiment.tasks import CLASSES
+from timesformer_ref.camera_motion.ablation.tasks import CLASSES
+from timesformer_ref.schemes import SCHEMES
 
 STYLES = dict(
     zip(

@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
-from timesformer_ref.config import TimeSformerConfig, step_prefix
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.layers import nearest
+from timesformer_ref.schemes import step_prefix
 from timesformer_ref.weights import weight_table
 
 Array = np.ndarray

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from timesformer_ref.atomic import whole_file
-from timesformer_ref.experiment.growth import grow
-from timesformer_ref.experiment.page import page, plain_runs
-from timesformer_ref.experiment.pictures import draw_growth, draw_learning
-from timesformer_ref.experiment.runs import (
+from timesformer_ref.camera_motion.ablation.growth import grow
+from timesformer_ref.camera_motion.ablation.page import page, plain_runs
+from timesformer_ref.camera_motion.ablation.pictures import draw_growth, draw_learning
+from timesformer_ref.camera_motion.ablation.runs import (
     FRESH_SEED,
     FULL,
     QUICK,
@@ -29,7 +29,7 @@ from timesformer_ref.experiment.runs import (
     carry_out,
     time_steps,
 )
-from timesformer_ref.experiment.tasks import make_clips
+from timesformer_ref.camera_motion.ablation.tasks import make_clips
 from timesformer_ref.training.loop import Report
 
 PAGE, FOLDER, DATA = "experiment.md", "experiment", "results.json"

@@ -7,7 +7,8 @@ from math import prod
 import numpy as np
 from einops import rearrange
 
-from timesformer_ref.config import STEPS, Grid, TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import STEPS, Grid
 
 
 def group_shape(step: str, grid: Grid) -> tuple[int, int]:

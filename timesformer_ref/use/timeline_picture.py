@@ -11,7 +11,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import MultipleLocator
 
 from timesformer_ref.atomic import whole_file
-from timesformer_ref.timeline import Timeline, clock
+from timesformer_ref.use.timeline import Timeline, clock
 
 ENDINGS = (".png", ".svg", ".pdf")
 """As what a timeline is drawn."""

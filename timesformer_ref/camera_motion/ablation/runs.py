@@ -13,12 +13,13 @@ import torch
 from einops import rearrange
 from torch.nn import functional as F
 
+from timesformer_ref.benchmark.cost import multiply_adds
+from timesformer_ref.camera_motion.ablation.tasks import CLASSES, Clips, Task, TaskClips
 from timesformer_ref.camera_motion.model import CONFIG, untrained
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.cost import multiply_adds
-from timesformer_ref.experiment.tasks import CLASSES, Clips, Task, TaskClips
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.pretrained import TimeSformer
+from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.training.evaluate import Evaluation, evaluate
 from timesformer_ref.training.loop import Report, train
 from timesformer_ref.training.recipe import RECIPES, Recipe

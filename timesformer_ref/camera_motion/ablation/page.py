@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from timesformer_ref.config import SCHEMES
-from timesformer_ref.experiment.tasks import APPEARANCES, CLASSES
+from timesformer_ref.camera_motion.ablation.tasks import APPEARANCES, CLASSES
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.training.recipe import RECIPES
 
 Results = Mapping[str, Any]
@@ -79,7 +79,7 @@ and on Something-Something-V2, where movement does.
 ## What it costs
 
 The paper's figure 3, with all five schemes: ViT-Base, lines predicted from the step table
-(`timesformer_ref.cost.multiply_adds`), points counted by PyTorch while the model runs.
+(`timesformer_ref.benchmark.cost.multiply_adds`), points counted by PyTorch while the model runs.
 {_agreement(results)} Joint attention compares every patch with every other, so its comparisons rise
 with the square of the clip, and in long clips they are most of its cost. Divided attention's cost
 rises almost in proportion. {_rise(results)}

@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Float32, UInt8
 from torch.nn.functional import interpolate
 
-from timesformer_ref.preprocessing import ChannelOrder
+from timesformer_ref.input.preprocessing import ChannelOrder
 
 
 def crops(

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from timesformer_ref.config import SCHEMES, TimeSformerConfig
-from timesformer_ref.cost import multiply_adds
+from timesformer_ref.benchmark.cost import multiply_adds
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 FRAMES = (8, 16, 32, 64, 96)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.checkpoints.variants import Variant, matching_variant
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.preprocessing import Preprocessing
-from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.variants import Variant, matching_variant
+from timesformer_ref.input.preprocessing import Preprocessing
 
 ASSUMED = {"sampling_rate": "rate 32", "mean": "mean 0.45", "std": "std 0.225"}
 """The original's numbers, for a checkpoint that neither tells its own nor is a published one."""

@@ -1,0 +1,1 @@
+"""A video file to clips: decoding, what a viewer sees, sampling, views, preprocessing."""

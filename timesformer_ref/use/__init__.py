@@ -1,0 +1,1 @@
+"""What people do with a model: classify, features, attention, timelines, export."""
