@@ -16,6 +16,7 @@ TOP_CLASSES, TOP_FRAMES = 3, 16
 """How many are told, at most."""
 
 
+@options.takes_input
 def attend(
     video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
     out_file: Annotated[
@@ -29,18 +30,11 @@ def attend(
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
         options.Implementation, typer.Option(help="Which implementation computes.")
-    ] = options.Implementation.torch,
+    ] = "torch",
     labels: options.LabelsOption = None,
-    variant: options.VariantOption = None,
-    frames: options.FramesOption = None,
-    rate: options.RateOption = None,
-    crop: options.CropOption = None,
-    mean: options.MeanOption = None,
-    std: options.StdOption = None,
-    channel_order: options.OrderOption = None,
-    pixels: options.PixelsOption = options.Pixels.stored,
     device: options.DeviceOption = "cpu",
-    heads: options.HeadsOption = None,
+    *,
+    given: options.VideoInput,
 ) -> None:
     """Draw what the class token looks at in a video.
 
@@ -71,22 +65,21 @@ def attend(
     except ModuleNotFoundError:
         err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
         raise typer.Exit(1) from None
-    loaded = options.read_checkpoint(checkpoint, heads)
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
-    preprocessing = options.choose_input(loaded, variant, asked)
+    loaded = options.read_checkpoint(checkpoint, given.heads)
+    preprocessing = given.choose(loaded)
     names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
     run = (
         torch_attentions(loaded, options.check_device(device))
-        if backend == options.Implementation.torch
+        if backend == "torch"
         else numpy_attentions(loaded)
     )
     with wrong_use(), progress_bar() as progress:
         progress.add_task(escape(video.name), total=None)
-        clip = read_clip(video, preprocessing, num_crops=1, pixels=pixels.value)
+        clip = read_clip(video, preprocessing, num_crops=1, pixels=given.pixels)
         look = attend(loaded.config, clip.video[0], run)
-        shown = read_shown_frames(video, preprocessing, loaded.config.patch_size, pixels.value)
+        shown = read_shown_frames(video, preprocessing, loaded.config.patch_size, given.pixels)
     probabilities = softmax(look.logits)
-    answer = Prediction(str(video), clip.frames, 1, backend.value, look.logits, probabilities)
+    answer = Prediction(str(video), clip.frames, 1, backend, look.logits, probabilities)
     best = answer.top(1)[0]
     title = f"{names[best] if names else f'class {best}'}, {100 * probabilities[best]:.1f} %"
     draw_attention(look, shown, clip.frames[0], printable(title), out_file)

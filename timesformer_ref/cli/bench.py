@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -26,8 +26,9 @@ def bench(
     frames: Annotated[int, typer.Option(help="Frames of the clip.", min=1, metavar="N")] = 8,
     size: Annotated[int, typer.Option(help="Side of a frame, pixels.", min=1, metavar="N")] = 224,
     scheme: Annotated[
-        options.PeerScheme, typer.Option(help="Attention scheme; the peer has three.")
-    ] = options.PeerScheme.divided,
+        Literal["divided_space_time", "joint_space_time", "space_only"],
+        typer.Option(help="Attention scheme; the peer has three."),
+    ] = "divided_space_time",
     repeats: Annotated[int, typer.Option(help="Measured rounds.", min=1, metavar="N")] = 7,
     threads: Annotated[
         int | None,
@@ -35,7 +36,7 @@ def bench(
     ] = None,
     dtype: Annotated[
         options.Dtype, typer.Option(help="Arithmetic; NumPy takes part in float32 alone.")
-    ] = options.Dtype.float32,
+    ] = "float32",
     batch: Annotated[int, typer.Option(help="Clips at once.", min=1, metavar="N")] = 1,
     device: options.DeviceOption = "cpu",
     compiled: Annotated[
@@ -82,10 +83,10 @@ def bench(
         require("pictures", "matplotlib")
     with wrong_use():
         config = TimeSformerConfig(
-            num_frames=frames, image_size=size, attention_type=scheme.value, drop_path_rate=0.0
+            num_frames=frames, image_size=size, attention_type=scheme, drop_path_rate=0.0
         )
         case = Case(
-            config, getattr(torch, dtype.value), options.check_device(device), batch, compiled,
+            config, getattr(torch, dtype), options.check_device(device), batch, compiled,
             with_numpy, train, checkpointing,
         )  # fmt: skip
         runs = video_runners(videos, case) if videos else runners(case)

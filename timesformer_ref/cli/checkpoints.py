@@ -133,8 +133,8 @@ def _rounded(weights: Mapping[str, Tensor], dtype: options.Dtype) -> dict[str, T
 
     from timesformer_ref.checkpoints import CheckpointError
 
-    rounded = {name: weight.to(getattr(torch, dtype.value)) for name, weight in weights.items()}
+    rounded = {name: weight.to(getattr(torch, dtype)) for name, weight in weights.items()}
     for name, weight in rounded.items():
         if weights[name].isfinite().all() and not weight.isfinite().all():
-            raise CheckpointError(f"{name}: has values beyond {dtype.value}: use a wider type")
+            raise CheckpointError(f"{name}: has values beyond {dtype}: use a wider type")
     return rounded

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from rich.markup import escape
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
 Answer = TypeVar("Answer")
 
 
+@options.takes_input
 def classify(
     videos: Annotated[
         list[Path],
@@ -33,7 +34,7 @@ def classify(
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
         options.Backend, typer.Option(help="Which implementation computes; 'both' compares them.")
-    ] = options.Backend.torch,
+    ] = "torch",
     clips: options.ClipsOption = 1,
     crops: options.CropsOption = None,
     timeline: Annotated[
@@ -57,26 +58,19 @@ def classify(
     ] = None,
     top: Annotated[int, typer.Option(help="How many classes to show.", min=1, metavar="N")] = 5,
     labels: options.LabelsOption = None,
-    variant: options.VariantOption = None,
-    frames: options.FramesOption = None,
-    rate: options.RateOption = None,
-    crop: options.CropOption = None,
-    mean: options.MeanOption = None,
-    std: options.StdOption = None,
-    channel_order: options.OrderOption = None,
-    pixels: options.PixelsOption = options.Pixels.stored,
     average: Annotated[
-        options.Average,
+        Literal["logits", "softmax"],
         typer.Option(help="Average the views' logits (original) or their softmax (paper)."),
-    ] = options.Average.logits,
+    ] = "logits",
     device: options.DeviceOption = "cpu",
     dtype: Annotated[
         options.Dtype, typer.Option(help="Arithmetic of the PyTorch implementation.")
-    ] = options.Dtype.float32,
-    heads: options.HeadsOption = None,
+    ] = "float32",
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line for each video.")
     ] = False,
+    *,
+    given: options.VideoInput,
 ) -> None:
     """Tell the most probable classes of videos.
 
@@ -96,26 +90,26 @@ def classify(
     from timesformer_ref.use.prefetch import ahead
     from timesformer_ref.use.timeline import Timeline, classify_windows
 
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order, crops)
-    loaded = options.read_checkpoint(checkpoint, heads)
-    preprocessing = options.choose_input(loaded, variant, asked)
+    given.asked(crops)  # before anything is read
+    loaded = options.read_checkpoint(checkpoint, given.heads)
+    preprocessing = given.choose(loaded, crops)
     names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
     classifier = Classifier(
         loaded,
         preprocessing,
-        backend=backend.value,
+        backend=backend,
         device=options.check_device(device),
-        dtype=getattr(torch, dtype.value),
-        average=average.value,
+        dtype=getattr(torch, dtype),
+        average=average,
     )
     answers: Iterable[Callable[..., Prediction | Timeline]]
     if timeline:
         answers = (
-            partial(classify_windows, classifier, file, every=every, pixels=pixels.value)
+            partial(classify_windows, classifier, file, every=every, pixels=given.pixels)
             for file in files
         )
     else:
-        reads = ahead(partial(classifier.read, file, clips, pixels.value) for file in files)
+        reads = ahead(partial(classifier.read, file, clips, given.pixels) for file in files)
         answers = (
             partial(_predict, classifier, file, read)
             for file, read in zip(files, reads, strict=True)

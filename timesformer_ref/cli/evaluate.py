@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,21 +23,14 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.input.preprocessing import Preprocessing
 
 
-class Generated(StrEnum):
-    """Clips of known camera moves: over generated pictures, or over photographs."""
+Generated = Literal["fresh", "photographs"]
+"""Clips of known camera moves: over generated pictures, or over photographs."""
 
-    fresh = "fresh"
-    photographs = "photographs"
-
-
-class Shown(StrEnum):
-    """How generated clips are shown; their classes change along."""
-
-    forwards = "forwards"
-    backwards = "backwards"
-    mirrored = "mirrored"
+Shown = Literal["forwards", "backwards", "mirrored"]
+"""How generated clips are shown; their classes change along."""
 
 
+@options.takes_input
 def evaluate(
     videos: VideosArgument = None,
     checkpoint: options.CheckpointOption = None,
@@ -53,7 +45,7 @@ def evaluate(
     ] = None,
     shown: Annotated[
         Shown, typer.Option(help="Turn generated clips around, and their classes with them.")
-    ] = Shown.forwards,
+    ] = "forwards",
     labels: options.LabelsOption = None,
     folder: Annotated[
         Path | None,
@@ -63,15 +55,8 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     workers: WorkersOption = None,
-    variant: options.VariantOption = None,
-    frames: options.FramesOption = None,
-    rate: options.RateOption = None,
-    crop: options.CropOption = None,
-    mean: options.MeanOption = None,
-    std: options.StdOption = None,
-    channel_order: options.OrderOption = None,
-    pixels: options.PixelsOption = options.Pixels.stored,
-    heads: options.HeadsOption = None,
+    *,
+    given: options.VideoInput,
 ) -> None:
     """Tell how often a checkpoint is right on videos whose classes are known.
 
@@ -91,9 +76,9 @@ def evaluate(
     from timesformer_ref.training.folder import find_videos
     from timesformer_ref.training.pictures import draw_confusion, write_confusion
 
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order, crops)
-    loaded = options.read_checkpoint(checkpoint, heads)
-    preprocessing = options.choose_input(loaded, variant, asked)
+    given.asked(crops)  # before anything is read
+    loaded = options.read_checkpoint(checkpoint, given.heads)
+    preprocessing = given.choose(loaded, crops)
     count = loaded.config.num_labels
     names = read_labels(labels, count) if labels else loaded.labels
     classes = names or tuple(map(str, range(count)))
@@ -101,7 +86,7 @@ def evaluate(
         source: EvaluationClips | EvaluationViews
         if videos:
             source = EvaluationViews(
-                find_videos(videos, classes), preprocessing, clips, pixels.value
+                find_videos(videos, classes), preprocessing, clips, given.pixels
             )
         elif generated:
             source = generated_clips(generated, shown, preprocessing, classes)
@@ -134,8 +119,8 @@ def generated_clips(
 
     if classes != LABELS:
         raise ValueError(
-            f"--generated {generated.value}: shows {', '.join(LABELS)}, and the checkpoint knows "
+            f"--generated {generated}: shows {', '.join(LABELS)}, and the checkpoint knows "
             f"{', '.join(classes[:3])}, …: use one that was trained on camera moves"
         )
-    make = fresh_clips if generated is Generated.fresh else photograph_clips
-    return make(preprocessing, shown=shown.value)
+    make = fresh_clips if generated == "fresh" else photograph_clips
+    return make(preprocessing, shown=shown)

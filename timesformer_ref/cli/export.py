@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref import Checkpoint, Preprocessing, TimeSformer
 
 
+@options.takes_input
 def export(
     out_file: Annotated[
         Path,
@@ -38,18 +39,10 @@ def export(
         int | None,
         typer.Option(help="Clips that go in at once; else any number.", min=1, metavar="N"),
     ] = None,
-    dtype: Annotated[
-        options.Dtype, typer.Option(help="Arithmetic of the file.")
-    ] = options.Dtype.float32,
+    dtype: Annotated[options.Dtype, typer.Option(help="Arithmetic of the file.")] = "float32",
     labels: options.StoredLabelsOption = None,
-    variant: options.VariantOption = None,
-    frames: options.FramesOption = None,
-    rate: options.RateOption = None,
-    crop: options.CropOption = None,
-    mean: options.MeanOption = None,
-    std: options.StdOption = None,
-    channel_order: options.OrderOption = None,
-    heads: options.HeadsOption = None,
+    *,
+    given: options.Input,
 ) -> None:
     """Write a model as one file for other runtimes, and check it.
 
@@ -69,9 +62,9 @@ def export(
     from timesformer_ref.torch_blocks.fold import fold as folded
     from timesformer_ref.use.export import example, write_model
 
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
-    loaded = options.read_checkpoint(checkpoint, heads)
-    preprocessing = options.choose_input(loaded, variant, asked)
+    given.asked()  # before anything is read
+    loaded = options.read_checkpoint(checkpoint, given.heads)
+    preprocessing = given.choose(loaded)
     if labels:
         loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
     model = TimeSformer.from_checkpoint(loaded)
@@ -80,7 +73,7 @@ def export(
         ready = folded(ready, preprocessing.mean, preprocessing.std)
     elif fold:
         ready = folded(ready)
-    ready.to(getattr(torch, dtype.value))
+    ready.to(getattr(torch, dtype))
     size = preprocessing.crop
     shape = preprocessing.num_frames, loaded.config.num_channels, size, size
     with wrong_use():

@@ -12,6 +12,7 @@ from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, wrong_use
 
 
+@options.takes_input
 def features(
     video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
     out_file: Annotated[
@@ -28,21 +29,14 @@ def features(
     ] = None,
     backend: Annotated[
         options.Implementation, typer.Option(help="Which implementation computes.")
-    ] = options.Implementation.torch,
+    ] = "torch",
     clips: options.ClipsOption = 1,
     crops: Annotated[
         str, typer.Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
     ] = "1",
-    variant: options.VariantOption = None,
-    frames: options.FramesOption = None,
-    rate: options.RateOption = None,
-    crop: options.CropOption = None,
-    mean: options.MeanOption = None,
-    std: options.StdOption = None,
-    channel_order: options.OrderOption = None,
-    pixels: options.PixelsOption = options.Pixels.stored,
     device: options.DeviceOption = "cpu",
-    heads: options.HeadsOption = None,
+    *,
+    given: options.VideoInput,
 ) -> None:
     """Write what a block knows of a video to a file.
 
@@ -64,19 +58,19 @@ def features(
         check_target(out_file)
     if out_file.resolve() in (video.resolve(), Path(checkpoint or default_model.FILE).resolve()):
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order, crops)
-    loaded = options.read_checkpoint(checkpoint, heads)
+    options.count_crops(crops)
+    loaded = options.read_checkpoint(checkpoint, given.heads)
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
-    preprocessing = options.choose_input(loaded, variant, asked)
+    preprocessing = given.choose(loaded, crops)
     run = (
         torch_hidden_states(loaded, options.check_device(device))
-        if backend == options.Implementation.torch
+        if backend == "torch"
         else numpy_hidden_states(loaded)
     )
     with wrong_use():
-        clip = read_clip(video, preprocessing, num_clips=clips, pixels=pixels.value)
+        clip = read_clip(video, preprocessing, num_clips=clips, pixels=given.pixels)
         found = extract_features(loaded, clip.video, depth if block is None else block, run)
     save_features(found, clip.frames, out_file)
     shapes = {name: a.shape for name, a in found._asdict().items() if a is not None}

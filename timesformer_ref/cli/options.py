@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from math import isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,58 +20,10 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from timesformer_ref.input.preprocessing import Preprocessing
 
 
-class Implementation(StrEnum):
-    """Which implementation computes."""
-
-    torch = "torch"
-    numpy = "numpy"
-
-
-class Backend(StrEnum):
-    """Which implementation computes, or both."""
-
-    torch = "torch"
-    numpy = "numpy"
-    both = "both"
-
-
-class Dtype(StrEnum):
-    """The arithmetic of the PyTorch implementation."""
-
-    float32 = "float32"
-    float64 = "float64"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class ChannelOrder(StrEnum):
-    """The order of colours that the checkpoint was trained on."""
-
-    rgb = "rgb"
-    bgr = "bgr"
-
-
-class Pixels(StrEnum):
-    """Frames as the file stores them, or as a viewer sees them."""
-
-    stored = "stored"
-    display = "display"
-
-
-class PeerScheme(StrEnum):
-    """The attention schemes that `transformers` has."""
-
-    divided = "divided_space_time"
-    joint = "joint_space_time"
-    space = "space_only"
-
-
-class Average(StrEnum):
-    """What is averaged over the views."""
-
-    logits = "logits"
-    softmax = "softmax"
-
+Implementation = Literal["torch", "numpy"]
+Backend = Literal["torch", "numpy", "both"]
+Dtype = Literal["float32", "float64", "bfloat16", "float16"]
+Pixels = Literal["stored", "display"]
 
 CheckpointOption = Annotated[
     str | None,
@@ -80,48 +35,6 @@ CheckpointOption = Annotated[
         "model of camera motions that comes with the package.",
         metavar="PATH_OR_HUB_ID",
         show_default=False,
-    ),
-]
-VariantOption = Annotated[
-    str | None,
-    typer.Option(
-        help="A published variant whose sampling and normalisation to use, such as "
-        "'K400 HR' or a file's name; else what the checkpoint says or matches.",
-        metavar="NAME",
-    ),
-]
-FramesOption = Annotated[int | None, typer.Option(help="Frames of a clip.", min=1, metavar="N")]
-RateOption = Annotated[
-    str | None,
-    typer.Option(
-        help="A clip spans its frames times N of a video at 30 a second; or 'segments', a frame "
-        "from each of equal parts of the video.",
-        metavar="N|segments",
-    ),
-]
-CropOption = Annotated[
-    int | None, typer.Option(help="Side of a crop, in pixels.", min=1, metavar="N")
-]
-MeanOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Subtracted from pixels of 0 to 1: a number, or one a channel.", metavar="A|A,B,C"
-    ),
-]
-StdOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Pixels are divided by it after that: a number, or one a channel.", metavar="A|A,B,C"
-    ),
-]
-OrderOption = Annotated[
-    ChannelOrder | None, typer.Option(help="Colour order that the checkpoint was trained on.")
-]
-PixelsOption = Annotated[
-    Pixels,
-    typer.Option(
-        help="'stored' frames as the original reads them; 'display' honours pixel aspect, "
-        "rotation and timestamps."
     ),
 ]
 CropsOption = Annotated[
@@ -154,6 +67,111 @@ HeadsOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Input:
+    """The options that say what a checkpoint's input is, where it does not say so itself."""
+
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="A published variant whose sampling and normalisation to use, such as "
+            "'K400 HR' or a file's name; else what the checkpoint says or matches.",
+            metavar="NAME",
+        ),
+    ] = None
+    frames: Annotated[int | None, typer.Option(help="Frames of a clip.", min=1, metavar="N")] = None
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            help="A clip spans its frames times N of a video at 30 a second; or 'segments', a "
+            "frame from each of equal parts of the video.",
+            metavar="N|segments",
+        ),
+    ] = None
+    crop: Annotated[
+        int | None, typer.Option(help="Side of a crop, in pixels.", min=1, metavar="N")
+    ] = None
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            help="Subtracted from pixels of 0 to 1: a number, or one per channel.",
+            metavar="A|A,B,C",
+        ),
+    ] = None
+    std: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixels are divided by it after that: a number, or one per channel.",
+            metavar="A|A,B,C",
+        ),
+    ] = None
+    channel_order: Annotated[
+        Literal["rgb", "bgr"] | None,
+        typer.Option(help="Colour order that the checkpoint was trained on."),
+    ] = None
+    heads: HeadsOption = None
+
+    def asked(self, crops: str | None = None) -> dict[str, Any]:
+        """The fields of `Preprocessing` that the user gave."""
+        asked: dict[str, Any] = {"num_frames": self.frames, "crop": self.crop}
+        asked["num_crops"] = None if crops is None else count_crops(crops)
+        asked |= {"mean": _numbers("--mean", self.mean), "std": _numbers("--std", self.std)}
+        asked["channel_order"] = self.channel_order
+        given = {name: value for name, value in asked.items() if value is not None}
+        if self.rate == "segments":
+            return given | {"sampling_rate": None}
+        if self.rate is not None:
+            if not self.rate.isdecimal() or int(self.rate) < 1:
+                raise typer.BadParameter(
+                    f"--rate {self.rate}: use a whole number above 0, or segments"
+                )
+            given["sampling_rate"] = int(self.rate)
+        return given
+
+    def choose(self, checkpoint: Checkpoint, crops: str | None = None) -> Preprocessing:
+        """The input that the flags, the named variant or the checkpoint itself ask for."""
+        from timesformer_ref.checkpoints.choosing import choose_preprocessing
+        from timesformer_ref.checkpoints.variants import find_variant
+
+        asked, channels = self.asked(crops), checkpoint.config.num_channels
+        for name in ("mean", "std"):
+            if len(asked.get(name, ())) == 1:
+                asked[name] = asked[name] * channels
+        with wrong_use():
+            named = None if self.variant is None else find_variant(self.variant)
+            return choose_preprocessing(checkpoint, named, asked)
+
+
+@dataclass(frozen=True)
+class VideoInput(Input):
+    """The same, and how a video is read."""
+
+    pixels: Annotated[
+        Pixels,
+        typer.Option(
+            help="'stored' frames as the original reads them; 'display' honours pixel aspect, "
+            "rotation and timestamps."
+        ),
+    ] = "stored"
+
+
+def takes_input(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of its argument `given`, an `Input` or a `VideoInput`."""
+    own = signature(command, eval_str=True)
+    kind = own.parameters["given"].annotation
+    shared = signature(kind, eval_str=True).parameters
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        given = kind(**{name: arguments.pop(name) for name in shared})
+        command(**arguments, given=given)
+
+    kept = [parameter for name, parameter in own.parameters.items() if name != "given"]
+    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*kept, *shared.values())]
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
 def read_checkpoint(name: str | None, heads: int | None) -> Checkpoint:
     """The checkpoint that is named, or else the package's own, with a line that says so."""
     from timesformer_ref.checkpoints import load_checkpoint
@@ -166,30 +184,6 @@ def read_checkpoint(name: str | None, heads: int | None) -> Checkpoint:
     return load_checkpoint(default_model.FILE, num_attention_heads=heads)
 
 
-def asked_for(
-    frames: int | None,
-    rate: str | None,
-    crop: int | None,
-    mean: str | None,
-    std: str | None,
-    channel_order: ChannelOrder | None,
-    crops: str | None = None,
-) -> dict[str, Any]:
-    """The fields of `Preprocessing` that the user gave."""
-    asked: dict[str, Any] = {"num_frames": frames, "crop": crop}
-    asked["num_crops"] = None if crops is None else count_crops(crops)
-    asked |= {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)}
-    asked["channel_order"] = channel_order and channel_order.value
-    given = {name: value for name, value in asked.items() if value is not None}
-    if rate == "segments":
-        return given | {"sampling_rate": None}
-    if rate is not None:
-        if not rate.isdecimal() or int(rate) < 1:
-            raise typer.BadParameter(f"--rate {rate}: use a whole number above 0, or segments")
-        given["sampling_rate"] = int(rate)
-    return given
-
-
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
@@ -200,22 +194,6 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if not all(map(isfinite, numbers)):
         raise typer.BadParameter(f"{option} {text}: use a number, or one a channel (a,b,c)")
     return numbers
-
-
-def choose_input(
-    checkpoint: Checkpoint, variant: str | None, asked: dict[str, Any]
-) -> Preprocessing:
-    """The input that the flags, the named variant or the checkpoint itself ask for."""
-    from timesformer_ref.checkpoints.choosing import choose_preprocessing
-    from timesformer_ref.checkpoints.variants import find_variant
-
-    channels = checkpoint.config.num_channels
-    for name in ("mean", "std"):
-        if len(asked.get(name, ())) == 1:
-            asked[name] = asked[name] * channels
-    with wrong_use():
-        named = None if variant is None else find_variant(variant)
-        return choose_preprocessing(checkpoint, named, asked)
 
 
 def count_crops(crops: str) -> int:

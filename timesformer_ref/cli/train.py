@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,13 +29,8 @@ EVALUATIONS = 10
 """How often a run without epochs is evaluated."""
 
 
-class MixedPrecision(StrEnum):
-    """The arithmetic of most products in training; weights stay float32."""
-
-    no = "no"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
+MixedPrecision = Literal["no", "bf16", "fp16"]
+"""The arithmetic of most products in training; weights stay float32."""
 
 VideosArgument = Annotated[
     Path | None,
@@ -55,6 +49,7 @@ WorkersOption = Annotated[
 ]
 
 
+@options.takes_input
 def train(
     run: Annotated[
         Path, typer.Option("--out", help="The run's folder, for all that it writes.", metavar="RUN")
@@ -114,15 +109,8 @@ def train(
         int, typer.Option(help="Save the run every N steps.", min=1, metavar="N")
     ] = 200,
     workers: WorkersOption = None,
-    variant: options.VariantOption = None,
-    frames: options.FramesOption = None,
-    rate: options.RateOption = None,
-    crop: options.CropOption = None,
-    mean: options.MeanOption = None,
-    std: options.StdOption = None,
-    channel_order: options.OrderOption = None,
-    pixels: options.PixelsOption = options.Pixels.stored,
-    heads: options.HeadsOption = None,
+    *,
+    given: options.VideoInput,
 ) -> None:
     """Fine-tune a checkpoint, or an image ViT's weights, on your own videos.
 
@@ -132,16 +120,25 @@ def train(
     last.safetensors and best.safetensors, which the other commands read, the log and pictures.
     """
     require_training()
+    from timesformer_ref.camera_motion.job import CAMERA_MOTION, camera_motion_job
     from timesformer_ref.training import jobs
     from timesformer_ref.training.folder import find_videos
     from timesformer_ref.training.loop import train as run_training
 
-    asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
+    asked = given.asked()
     with progress_bar() as progress, wrong_use(), plain_errors():
         chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
-        if recipe == jobs.CAMERA_MOTION:
-            _refuse(videos, checkpoint, image_vit, validation, variant, heads, *asked.values())
-            job = jobs.camera_motion(chosen, seed)
+        if recipe == CAMERA_MOTION:
+            _refuse(
+                videos,
+                checkpoint,
+                image_vit,
+                validation,
+                given.variant,
+                given.heads,
+                *asked.values(),
+            )
+            job = camera_motion_job(chosen, seed)
         else:
             if videos is None:
                 raise typer.BadParameter("give VIDEOS: a folder with one a class, or a CSV file")
@@ -149,9 +146,9 @@ def train(
                 raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
             found = find_videos(videos)
             held_out = find_videos(validation, found.classes) if validation else None
-            start = _start(found, checkpoint, image_vit, scheme, variant, asked, heads, seed)
+            start = _start(found, checkpoint, image_vit, scheme, given, seed)
             _check(progress, found, held_out)
-            job = jobs.fine_tuning(*start, found, held_out, chosen, seed, pixels.value)
+            job = jobs.fine_tuning(*start, found, held_out, chosen, seed, given.pixels)
         job.model.gradient_checkpointing = recompute
         run_training(
             job.model,
@@ -165,7 +162,7 @@ def train(
             save_every=save_every,
             settings=job.settings,
             accumulate=accumulate,
-            mixed_precision=mixed_precision.value if mixed_precision else None,
+            mixed_precision=mixed_precision,
             workers=count_workers(workers),
             report=reporter(progress, run, job.model.labels or ()),
         )
@@ -215,31 +212,31 @@ def _start(
     checkpoint: str | None,
     image_vit: Path | None,
     scheme: str,
-    variant: str | None,
-    asked: dict[str, Any],
-    heads: int | None,
+    given: options.Input,
     seed: int,
 ) -> tuple[Checkpoint, Preprocessing]:
     """The weights to start from, with the videos' classes, and what their input is to be."""
     from timesformer_ref.checkpoints import load_checkpoint
     from timesformer_ref.training.starting import from_image_vit, with_classes
 
-    frames, crop = asked.get("num_frames"), asked.get("crop")
     if image_vit:
         start = from_image_vit(
             image_vit,
             videos.classes,
             seed,
             attention_type=scheme,
-            num_frames=frames or 8,
-            image_size=crop,
-            num_attention_heads=heads,
+            num_frames=given.frames or 8,
+            image_size=given.crop,
+            num_attention_heads=given.heads,
         )
-        return start, options.choose_input(start, variant, asked)
+        return start, given.choose(start)
     start = load_checkpoint(
-        checkpoint or "", num_frames=frames, image_size=crop, num_attention_heads=heads
+        checkpoint or "",
+        num_frames=given.frames,
+        image_size=given.crop,
+        num_attention_heads=given.heads,
     )
-    return with_classes(start, videos.classes, seed), options.choose_input(start, variant, asked)
+    return with_classes(start, videos.classes, seed), given.choose(start)
 
 
 def _check(progress: Progress, *lists: Videos | None) -> None:

@@ -1,13 +1,10 @@
-"""What can be trained: a checkpoint on videos, and the small model of camera moves."""
+"""What is trained on what: a checkpoint on videos."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from timesformer_ref.camera_motion import clips as generated
-from timesformer_ref.camera_motion.model import EASY, PREPROCESSING, untrained
-from timesformer_ref.camera_motion.moves import LABELS
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.input.display import Pixels
@@ -16,9 +13,6 @@ from timesformer_ref.training.clips import EvaluationViews, TrainingClips
 from timesformer_ref.training.evaluate import Source
 from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
-
-CAMERA_MOTION = "camera-motion"
-"""The recipe that makes its own clips and starts from nothing."""
 
 
 class Job(NamedTuple):
@@ -46,17 +40,4 @@ def fine_tuning(
         TrainingClips(videos, preprocessing, recipe, seed, pixels),
         held_out and EvaluationViews(held_out, preprocessing, pixels=pixels),
         {"videos": videos.fingerprint, "preprocessing": told, "pixels": pixels},
-    )
-
-
-def camera_motion(recipe: Recipe, seed: int) -> Job:
-    """The small model of camera moves from nothing, on generated clips that grow harder."""
-    easy = round(EASY * (recipe.steps or 0) * recipe.batch_size)
-    model = untrained(seed=seed)
-    model.labels, model.preprocessing = LABELS, asdict(PREPROCESSING)
-    return Job(
-        model,
-        generated.TrainingClips(PREPROCESSING, seed, easy),
-        generated.fresh_clips(PREPROCESSING, 500),
-        {"clips": CAMERA_MOTION, "easy": easy},
     )

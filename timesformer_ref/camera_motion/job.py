@@ -1,0 +1,27 @@
+"""Training the small model of camera moves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from timesformer_ref.camera_motion import clips
+from timesformer_ref.camera_motion.model import EASY, PREPROCESSING, untrained
+from timesformer_ref.camera_motion.moves import LABELS
+from timesformer_ref.training.jobs import Job
+from timesformer_ref.training.recipe import Recipe
+
+CAMERA_MOTION = "camera-motion"
+"""The recipe that makes its own clips and starts from nothing."""
+
+
+def camera_motion_job(recipe: Recipe, seed: int) -> Job:
+    """The small model of camera moves from nothing, on generated clips that grow harder."""
+    easy = round(EASY * (recipe.steps or 0) * recipe.batch_size)
+    model = untrained(seed=seed)
+    model.labels, model.preprocessing = LABELS, asdict(PREPROCESSING)
+    return Job(
+        model,
+        clips.TrainingClips(PREPROCESSING, seed, easy),
+        clips.fresh_clips(PREPROCESSING, 500),
+        {"clips": CAMERA_MOTION, "easy": easy},
+    )
