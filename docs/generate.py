@@ -9,8 +9,10 @@ from docs.making.citation import write_citation
 from docs.making.code import write_code
 from docs.making.commands import write_commands
 from docs.making.examples import write_outputs
+from docs.making.experiment_page import experiment_page
 from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
+from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
 from docs.making.performance_page import performance_page
 from docs.making.port_figures import write_port_figures
@@ -39,11 +41,13 @@ def main() -> None:
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
     write_figures(DOCS / "assets" / "figures")
+    draw_experiment(DOCS / "experiment" / "results.json")
     pages = {
         "reference/variants": variants_page(),
         "reference/weights": weights_page(),
         "reference/command-line": command_line_page(),
         "reference/camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),
+        "experiment": experiment_page(DOCS / "experiment" / "results.json"),
         "performance": performance_page(),
         "conformance": conformance_page(DOCS / "data" / "conformance.json"),
         "mutants": mutants_page(DOCS / "data" / "mutants.json"),

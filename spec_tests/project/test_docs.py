@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -64,10 +63,9 @@ def test_the_performance_page_is_that_of_its_data():
 
 def test_the_experiment_page_is_that_of_its_data():
     pytest.importorskip("accelerate")
-    from timesformer_ref.camera_motion.ablation.page import page
-
-    results = json.loads((ROOT / "docs" / "experiment" / "results.json").read_text("utf-8"))
-    assert (ROOT / "docs" / "experiment.md").read_text("utf-8") == page(results, "experiment/")
+    page = import_module("docs.making.experiment_page").experiment_page
+    data = ROOT / "docs" / "experiment" / "results.json"
+    assert (ROOT / "docs" / "experiment.md").read_text("utf-8") == page(data)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

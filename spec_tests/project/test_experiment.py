@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ pytest.importorskip("accelerate")
 pytest.importorskip("matplotlib")
 
 from timesformer_ref.camera_motion.ablation import conduct
-from timesformer_ref.camera_motion.ablation.page import what_was_learnt
 from timesformer_ref.camera_motion.ablation.runs import (
     QUICK,
     RUNS,
@@ -85,6 +85,7 @@ def test_directions_of_a_confusion_matrix():
     [(0.9, 0.9, "direction"), (0.9, 0.52, "axis"), (0.1, 0.9, "nothing"), (0.0, 0.0, "nothing")],
 )
 def test_what_a_model_has_learnt_is_told_from_chance(axis, direction, learnt):
+    what_was_learnt = import_module("docs.making.experiment_page").what_was_learnt
     assert what_was_learnt({"axis": axis, "direction": direction}, clips=2000) == learnt
 
 
@@ -114,12 +115,13 @@ def test_a_broken_experiment_goes_on(tmp_path, monkeypatch):
         conduct, "grow", lambda: [row | {"attention_type": scheme} for scheme in SCHEMES]
     )
     with pytest.raises(KeyboardInterrupt):
-        conduct.conduct(tmp_path, quick=True)
+        conduct.conduct(tmp_path / "ablation" / "results.json", quick=True)
     carried_out.append(None)  # now it is not the third any more
-    page = conduct.conduct(tmp_path, quick=True).read_text()
+    results = conduct.conduct(tmp_path / "ablation" / "results.json", quick=True)
     assert [run for run in carried_out if run] == list(RUNS)
-    assert "![" in page
-    assert (tmp_path / "experiment" / "learning.svg").stat().st_size > 1000
-    assert len(json.loads((tmp_path / "experiment" / "results.json").read_text())["runs"]) == len(
-        RUNS
-    )
+    assert len(results["runs"]) == len(RUNS)
+    data = tmp_path / "ablation" / "results.json"
+    assert json.loads(data.read_text()) == results
+    import_module("docs.making.figures.experiment").draw_experiment(data)
+    assert data.with_name("learning.svg").stat().st_size > 1000
+    assert "![" in import_module("docs.making.experiment_page").experiment_page(data)

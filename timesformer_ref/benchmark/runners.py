@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -79,8 +78,6 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
     """The PyTorch models that take part."""
     ours = TimeSformer.from_checkpoint(checkpoint, dtype=case.dtype, device=case.device)
     found: dict[str, nn.Module] = {PEER: transformers_model(checkpoint, case)}
-    if "TIMESFORMER_ORIGINAL" in os.environ:
-        found["the original"] = original_model(checkpoint, case)
     if case.compiled:
         found["transformers (compiled)"] = compiled(transformers_model(checkpoint, case), case)
     found["timesformer_ref (PyTorch)"] = ours
@@ -116,29 +113,6 @@ def transformers_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
     return prepared.eval()
 
 
-def original_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
-    """The original's, from the checkout of its repository that TIMESFORMER_ORIGINAL names."""
-    from spec_tests.ports import original_port
-
-    class ChannelsFirst(nn.Module):
-        def __init__(self, model: nn.Module) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, video: torch.Tensor) -> Any:
-            return self.model(video.transpose(1, 2))
-
-    weights = {name: w.numpy() for name, w in checkpoint.weights.items()}
-    model: nn.Module = original_port.load(weights, checkpoint.config)  # type: ignore[no-untyped-call]
-    return ChannelsFirst(model).to(case.device, case.dtype)
-
-
-def logits(answer: Any) -> torch.Tensor:
-    """The original returns logits themselves, the others something that holds them."""
-    found: torch.Tensor = answer if isinstance(answer, torch.Tensor) else answer.logits
-    return found
-
-
 def forward_pass(model: nn.Module, case: Case) -> Run:
     """Classify the clips."""
     video = torch.from_numpy(case.clips).to(case.device, case.dtype)
@@ -146,7 +120,7 @@ def forward_pass(model: nn.Module, case: Case) -> Run:
 
     @torch.inference_mode()
     def run() -> np.ndarray:
-        answer: np.ndarray = logits(model(video)).float().cpu().numpy()
+        answer: np.ndarray = model(video).logits.float().cpu().numpy()
         return answer
 
     return run
@@ -164,7 +138,7 @@ def training_step(model: nn.Module, case: Case) -> Run:
 
     def run() -> np.ndarray:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(logits(model(video)).float(), labels)
+        loss = nn.functional.cross_entropy(model(video).logits.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return np.array(loss.item())

@@ -11,7 +11,20 @@ from timesformer_ref.training.jobs import Job
 from timesformer_ref.training.recipe import Recipe
 
 CAMERA_MOTION = "camera-motion"
-"""The recipe that makes its own clips and starts from nothing."""
+"""The name of the recipe that makes its own clips and starts from nothing."""
+
+RECIPE = Recipe(
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    batch_size=256,
+    epochs=None,
+    steps=3000,
+    schedule="one_cycle",
+    warm_up=0.15,
+    clip_norm=1.0,
+)
+"""For clips that are generated without end."""
 
 
 def camera_motion_job(recipe: Recipe, seed: int) -> Job:

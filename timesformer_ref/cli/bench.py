@@ -62,8 +62,7 @@ def bench(
 
     All run in turn, round by round, on the same random weights of ViT-Base and the same clips, so
     that a slow moment of the machine strikes all alike. The products are the original's linear
-    layers with nothing between them. The original takes part where TIMESFORMER_ORIGINAL names a
-    checkout of its repository.
+    layers with nothing between them.
 
     With videos, from file to answer: as `classify` does it, beside the loop of PyAV, an image
     processor and transformers, on the same frames and one crop of each video.

@@ -14,7 +14,9 @@ from timesformer_ref.cli.console import err, out, require, wrong_use
 if TYPE_CHECKING:  # what is slow to import waits until a command needs it
     from torch import Tensor
 
-    from timesformer_ref import Checkpoint, Preprocessing, TimeSformer
+    from timesformer_ref.checkpoints import Checkpoint
+    from timesformer_ref.checkpoints.pretrained import TimeSformer
+    from timesformer_ref.input.preprocessing import Preprocessing
 
 
 @options.takes_input
@@ -57,8 +59,8 @@ def export(
     require("export", *NEEDED[out_file.suffix])
     import torch
 
-    from timesformer_ref import TimeSformer
     from timesformer_ref.checkpoints.labels import read_labels
+    from timesformer_ref.checkpoints.pretrained import TimeSformer
     from timesformer_ref.torch_blocks.fold import fold as folded
     from timesformer_ref.use.export import example, write_model
 

@@ -187,15 +187,17 @@ def choose_recipe(
     learning_rate: float | None,
 ) -> Recipe:
     """The named recipe with what the user gave in place of its own. Raises ValueError."""
+    from timesformer_ref.camera_motion.job import CAMERA_MOTION, RECIPE
     from timesformer_ref.training.recipe import RECIPES
 
-    if name not in RECIPES:
-        raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(RECIPES)}")
+    recipes = RECIPES | {CAMERA_MOTION: RECIPE}
+    if name not in recipes:
+        raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(recipes)}")
     given: dict[str, Any] = {"batch_size": batch, "learning_rate": learning_rate}
     asked = {name: value for name, value in given.items() if value is not None}
     if epochs or steps:
         asked |= {"epochs": epochs, "steps": steps}
-    return replace(RECIPES[name], **asked)
+    return replace(recipes[name], **asked)
 
 
 def _refuse(*given: object) -> None:

@@ -118,21 +118,10 @@ SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(),
     "paper-ssv2": Recipe(flip=False),
-    "camera-motion": Recipe(
-        optimizer="adamw",
-        learning_rate=2e-3,
-        weight_decay=0.05,
-        batch_size=256,
-        epochs=None,
-        steps=3000,
-        schedule="one_cycle",
-        warm_up=0.15,
-        clip_norm=1.0,
-    ),
 }
 """`paper` and `paper-ssv2` are the original's configs for Kinetics and for Something-Something,
-whose labels tell left from right. A step is 64 clips there: 8 at a time, gradients added up.
-`camera-motion` is for clips that are generated without end (`timesformer_ref.camera_motion`)."""
+whose labels distinguish left from right. A step is 64 clips there: 8 at a time, gradients added
+up."""
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -1,4 +1,4 @@
-"""The whole experiment, from nothing or from where it was broken off, to a page."""
+"""The whole ablation, from nothing or from where it was broken off."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ import torch
 
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.camera_motion.ablation.growth import grow
-from timesformer_ref.camera_motion.ablation.page import page, plain_runs
-from timesformer_ref.camera_motion.ablation.pictures import draw_growth, draw_learning
 from timesformer_ref.camera_motion.ablation.runs import (
     FRESH_SEED,
     FULL,
@@ -32,20 +30,17 @@ from timesformer_ref.camera_motion.ablation.runs import (
 from timesformer_ref.camera_motion.ablation.tasks import make_clips
 from timesformer_ref.training.loop import Report
 
-PAGE, FOLDER, DATA = "experiment.md", "experiment", "results.json"
-
 
 def conduct(
-    folder: Path, quick: bool, progress: Callable[[str, float], None] = lambda what, part: None
-) -> Path:
-    """Carry out what is not done yet, and write data, pictures and page; returns the page.
+    data: Path, quick: bool, progress: Callable[[str, float], None] = lambda what, part: None
+) -> dict[str, Any]:
+    """Train what is not trained yet; returns all results, which the file `data` keeps as JSON.
 
     quick: smaller models, fewer and smaller clips. progress: called with what is being done, and
     which part of it lies behind.
-    Raises OSError where `folder` cannot be written.
+    Raises OSError where `data` cannot be written.
     """
     scale = QUICK if quick else FULL
-    data = folder / FOLDER / DATA
     results = _begun(data, _settings(scale))
     done, steps = len(results["runs"]), scale.recipe.steps or 1
     if done < len(RUNS):
@@ -68,10 +63,7 @@ def conduct(
         progress("time and cost", 1.0)
         results |= {"step_seconds": time_steps(scale, 15), "growth": grow()}
         _write(data, json.dumps(results) + "\n")
-    draw_learning(plain_runs(results["runs"]), data.parent / "learning.svg")
-    draw_growth(results["growth"], data.parent / "growth.svg")
-    _write(folder / PAGE, page(results, f"{FOLDER}/"))
-    return folder / PAGE
+    return results
 
 
 def _settings(scale: Scale) -> dict[str, Any]:

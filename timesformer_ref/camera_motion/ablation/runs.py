@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from timesformer_ref.benchmark.cost import multiply_adds
 from timesformer_ref.camera_motion.ablation.tasks import CLASSES, Clips, Task, TaskClips
+from timesformer_ref.camera_motion.job import RECIPE
 from timesformer_ref.camera_motion.model import CONFIG, untrained
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
@@ -22,7 +23,7 @@ from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.training.evaluate import Evaluation, evaluate
 from timesformer_ref.training.loop import Report, train
-from timesformer_ref.training.recipe import RECIPES, Recipe
+from timesformer_ref.training.recipe import Recipe
 from timesformer_ref.weights import count_parameters
 
 
@@ -38,7 +39,7 @@ class Scale(NamedTuple):
 FULL = Scale(
     replace(CONFIG, image_size=32, num_frames=4),
     Preprocessing(num_frames=4, sampling_rate=6, crop=32),
-    replace(RECIPES["camera-motion"], batch_size=128, steps=600),
+    replace(RECIPE, batch_size=128, steps=600),
     fresh=2000,
 )
 QUICK = Scale(

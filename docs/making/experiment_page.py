@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from timesformer_ref.camera_motion.ablation.tasks import APPEARANCES, CLASSES
+from timesformer_ref.camera_motion.job import RECIPE
 from timesformer_ref.schemes import SCHEMES
-from timesformer_ref.training.recipe import RECIPES
 
 Results = Mapping[str, Any]
 PAPER = {
@@ -28,6 +30,11 @@ def plain_runs(runs: Iterable[Results]) -> list[Results]:
     return [run for run in runs if run["positions"] == "space-time" and run["time_start"] == 1]
 
 
+def experiment_page(data: Path) -> str:
+    """The page about the results of an ablation; its pictures lie beside the data."""
+    return page(json.loads(data.read_text("utf-8")), f"{data.parent.name}/")
+
+
 def page(results: Results, pictures: str = "") -> str:
     """The page about results; its pictures lie in the folder `pictures`, which ends in a slash."""
     recipe, config = results["recipe"], results["config"]
@@ -40,11 +47,11 @@ hide: [toc]
 # The experiment
 
 The paper compares five attention schemes on hundreds of thousands of real videos and in hundreds of
-GPU hours. This page, which one command writes, asks the same questions in miniature, of generated
-clips and on a processor:
+GPU hours. This page, made from what one command writes, asks the same questions in miniature, of
+generated clips and on a processor:
 
 ```sh
-timesformer-ref experiment docs
+timesformer-ref experiment docs/experiment/results.json
 ```
 
 **Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine moves is it?
@@ -114,7 +121,7 @@ def _what_came_out(results: Results) -> str:
             )
     told = {kind: ", ".join(names) or "none" for kind, names in learnt.items()}
     space_only = _found(results, task="motion", attention_type="space_only")
-    recipe = RECIPES["camera-motion"]
+    recipe = RECIPE
     shipped = (recipe.steps or 0) * recipe.batch_size
     return f"""**Space-only** averages its frames and cannot know their order: a movement and its
 reverse look the same to it. It tells {_percent(space_only["top1"])} of the moves, and chance is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
+from docs.making.experiment_page import plain_runs
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.camera_motion.ablation.tasks import CLASSES
 from timesformer_ref.schemes import SCHEMES
@@ -30,6 +32,13 @@ STYLES = dict(
 )
 """Line and points of each scheme."""
 STABLE: dict[Any, Any] = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "none"}
+
+
+def draw_experiment(data: Path) -> None:
+    """Write the curves beside the data of an ablation."""
+    results = json.loads(data.read_text("utf-8"))
+    draw_learning(plain_runs(results["runs"]), data.with_name("learning.svg"))
+    draw_growth(results["growth"], data.with_name("growth.svg"))
 
 
 def draw_learning(runs: Sequence[Mapping[str, Any]], target: Path) -> None:
