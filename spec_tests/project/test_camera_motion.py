@@ -1,5 +1,7 @@
 """Generated clips show the camera move that their label names, and are the same for a seed."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,18 @@ from scipy.ndimage import map_coordinates
 pytest.importorskip("PIL")
 pytest.importorskip("accelerate")
 
-from timesformer_ref.camera_motion.clips import TrainingClips, frame_seconds, make_clips
+from timesformer_ref.camera_motion.clips import (
+    TrainingClips,
+    frame_seconds,
+    fresh_clips,
+    make_clips,
+)
 from timesformer_ref.camera_motion.model import PREPROCESSING
 from timesformer_ref.camera_motion.moves import LABELS, MOVES, MOVING, camera_path
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import texture
+from timesformer_ref.training.chance import FRESH, PHOTOGRAPHS, generator
 
 SIDE = 64
 SECONDS = np.array([-0.1, 0.1])
@@ -128,6 +136,28 @@ def test_a_clip_rests_on_seed_and_number_alone():
     assert label == same_label
     assert torch.allclose(video, alone, atol=1e-5)
     assert not torch.allclose(TrainingClips(PREPROCESSING, seed=6)[9][0], alone, atol=0.1)
+
+
+def test_no_training_meets_a_fresh_clip():
+    """As it once did: NumPy cuts the seed 2**32 into the words 0 and 1."""
+    seconds = frame_seconds(PREPROCESSING)
+    fresh = {scene.path.tobytes() for scene in fresh_clips(PREPROCESSING, 100).scenes}
+    for seed in (0, 1, 2**32 - 1):
+        assert not {draw_scene(seed, k, seconds).path.tobytes() for k in range(100)} & fresh
+    with pytest.raises(ValueError, match=r"seed \(4294967296, 0\) is impossible"):
+        TrainingClips(PREPROCESSING, 2**32)[0]
+
+
+def test_no_two_streams_of_chance_have_a_draw_in_common():
+    numbers, words = (0, 1, 2, 2**32 - 1), set()
+    for stream in ((), FRESH, PHOTOGRAPHS):
+        words |= {generator(*pair, stream=stream).bytes(16) for pair in product(numbers, repeat=2)}
+    assert len(words) == 3 * len(numbers) ** 2
+
+
+def test_training_draws_from_its_seed_and_the_number_of_the_clip():
+    """The stream that the model in the package was trained on."""
+    assert generator(5, 9).bytes(16) == np.random.default_rng([5, 9]).bytes(16)
 
 
 def test_every_label_is_drawn_as_often():

@@ -17,6 +17,7 @@ from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import TARGET_FPS
+from timesformer_ref.training.chance import FRESH
 
 AT_ONCE = 16
 """Scenes rendered together: few enough for a processor's cache."""
@@ -102,8 +103,6 @@ SHOWN: dict[str, tuple[tuple[int, ...], Mapping[str, str]]] = {
     "mirrored": ((3,), MIRRORED),
 }
 """Along which axes a clip is turned around, and what becomes of its move."""
-FRESH_SEED = 1 << 32
-"""Seeds of training are below it, so clips from here on are ones that no training saw."""
 
 
 def fresh_clips(
@@ -111,7 +110,7 @@ def fresh_clips(
 ) -> EvaluationClips:
     """Generated clips that no model was trained on."""
     seconds = frame_seconds(preprocessing)
-    scenes = [draw_scene(FRESH_SEED, number, seconds) for number in range(count)]
+    scenes = [draw_scene(0, number, seconds, stream=FRESH) for number in range(count)]
     return EvaluationClips(scenes, preprocessing, shown)
 
 

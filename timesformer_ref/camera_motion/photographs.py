@@ -11,6 +11,8 @@ from PIL import Image
 
 from timesformer_ref.camera_motion.moves import LABELS, SPEEDS, camera_path
 from timesformer_ref.camera_motion.scenes import Scene, Seconds
+from timesformer_ref.training.chance import PHOTOGRAPHS as STREAM
+from timesformer_ref.training.chance import generator
 
 PHOTOGRAPHS = (
     "astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel",
@@ -30,7 +32,7 @@ def photograph_scenes(seconds: Seconds, speeds: int, seed: int = 0) -> list[Scen
     """
     steps = np.geomspace(*SPEEDS, speeds).tolist()
     return [
-        _scene(name, move, speed, seconds, np.random.default_rng([seed, number]))
+        _scene(name, move, speed, seconds, generator(seed, number, stream=STREAM))
         for number, (name, move, speed) in enumerate(product(PHOTOGRAPHS, LABELS, steps))
     ]
 

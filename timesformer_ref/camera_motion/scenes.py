@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32
 
 from timesformer_ref.camera_motion.moves import LABELS, SPEEDS, camera_path
 from timesformer_ref.camera_motion.textures import texture
+from timesformer_ref.training.chance import generator
 
 Seconds = Float[np.ndarray, " t"]
 
@@ -38,14 +39,17 @@ class Scene:
     noise_seed: int = 0
 
 
-def draw_scene(seed: int, number: int, seconds: Seconds, ease: float = 0.0) -> Scene:
+def draw_scene(
+    seed: int, number: int, seconds: Seconds, ease: float = 0.0, stream: tuple[int, ...] = ()
+) -> Scene:
     """Scene number `number` of a seed, whichever others are drawn.
 
     seconds: when the frames are taken; second 0 is the middle.
     ease: from 0, all that may occur, to 1, which has coarse pictures and fast steady cameras only,
         and nothing that disturbs: what a model learns from first.
+    stream: what the scene is for, as for `seed_sequence`; by default training.
     """
-    rng = np.random.default_rng([seed, number])
+    rng = generator(seed, number, stream=stream)
     label = int(rng.integers(len(LABELS)))
     side = float(np.exp(rng.uniform(np.log(1.2), np.log(3.0))))
     return Scene(

@@ -101,7 +101,9 @@ def train(
         bool,
         typer.Option("--recompute", help="Compute each block twice, to spare memory."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of all chance.", min=0, metavar="N")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of all chance.", min=0, max=2**32 - 1, metavar="N")
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last save in RUN, if there is one.")
     ] = False,

@@ -19,6 +19,7 @@ from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
 from timesformer_ref.input.video import read_clip, read_frames
 from timesformer_ref.input.views import crops
+from timesformer_ref.training.chance import generator
 from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
 
@@ -49,7 +50,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, k: int) -> tuple[Float32[Tensor, "t c H W"], int]:
         epoch, place = divmod(k, len(self))
         number = _order(self.seed, epoch, len(self))[place]
-        rng = np.random.default_rng([self.seed, 1, k])
+        rng = generator(self.seed, 1, k)
         path = self.videos.paths[number]
         clip = random_clip(path, self.preprocessing, self.recipe, rng, self.pixels)
         return torch.from_numpy(clip), self.videos.labels[number]
@@ -79,7 +80,7 @@ class EvaluationViews(Dataset[tuple[Tensor, int]]):
 
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, videos: int) -> list[int]:
-    return np.random.default_rng([seed, 0, epoch]).permutation(videos).tolist()
+    return generator(seed, 0, epoch).permutation(videos).tolist()
 
 
 def random_clip(

@@ -9,7 +9,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.optimizer import AcceleratedOptimizer
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.training.chance import seed_sequence
 from timesformer_ref.training.evaluate import Evaluation, Source, check_together, evaluate
 from timesformer_ref.training.recipe import Recipe, count_steps, learning_rate
 from timesformer_ref.training.state import History, RunError, load_state, save_state
@@ -197,7 +197,7 @@ def _loader(source: Source, clips: range, size: int, workers: int) -> DataLoader
 
 def _seed(seed: int, step: int, process: int) -> None:
     """Let chance in the model depend on the step, so that a resumed run repeats it."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step, process]).generate_state(1)[0]))
+    torch.manual_seed(int(seed_sequence(seed, step, process).generate_state(1)[0]))
 
 
 def _step(

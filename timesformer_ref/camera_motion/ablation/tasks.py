@@ -18,6 +18,7 @@ from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import SHAPES, clouds, shapes
 from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.training.chance import generator
 
 Task = Literal["motion", "appearance"]
 
@@ -81,7 +82,7 @@ class _Shots(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return frames, torch.tensor([scene.label for scene in scenes]), torch.tensor(seen)
 
     def _draw(self, k: int) -> tuple[Scene, int]:
-        rng = np.random.default_rng([self.seed, k, 1])
+        rng = generator(self.seed, k, 1)
         seen = int(rng.integers(len(APPEARANCES)))
         scene = draw_scene(self.seed, k, self.seconds, EASE)
         return replace(scene, picture=_picture(rng, APPEARANCES[seen])), seen
