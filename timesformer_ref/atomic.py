@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 def whole_file(path: Path) -> Iterator[Path]:
     """A name beside the path to write to, which takes the path's place once all is written.
 
-    Folders on the way to the path are made. Raises OSError where it cannot be written.
+    Folders on the way to the path are made. Raises OSError where it cannot be written; all other
+    errors of the body pass, so PyTorch, whose error is another, writes to an open file.
     """
     with _place_beside(path) as aside:
         unfinished = aside / path.name
@@ -54,8 +55,7 @@ def _place_beside(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
             yield Path(aside)
-    # torch and safetensors have errors of their own for a disk that is full
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:  # safetensors' own, for a disk that is full
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise OSError(f"{path}: cannot be written ({reason})") from error
 

@@ -34,6 +34,7 @@ from spec_tests.project.tiny import (
     same_weights,
 )
 from timesformer_ref import TimeSformer, load_checkpoint, save_checkpoint
+from timesformer_ref.atomic import whole_file, whole_folder
 from timesformer_ref.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -500,8 +501,8 @@ def test_an_exception_in_mid_write_leaves_the_old_file_or_none(
     if old:
         save_checkpoint(checkpoint(), tmp_path / name)
 
-    def half(_, path, *more):
-        Path(path).write_bytes(b"half")
+    def half(_, target, *more):
+        begin(target)
         raise error
 
     monkeypatch.setattr(torch, "save", half)
@@ -514,11 +515,19 @@ def test_an_exception_in_mid_write_leaves_the_old_file_or_none(
         assert same_weights(load_checkpoint(tmp_path / name).weights, checkpoint().weights)
 
 
+def begin(target):
+    """Write a few bytes to a path or an open file."""
+    if isinstance(target, Path):
+        target.write_bytes(b"half")
+    else:
+        target.write(b"half")
+
+
 def write_half(target, writing_now):
     """Begin to write a checkpoint, and get no further."""
 
-    def half(_, path, *more):
-        Path(path).write_bytes(b"half")
+    def half(_, target, *more):
+        begin(target)
         writing_now.set()
         time.sleep(60)
 
@@ -550,6 +559,15 @@ def write_to_a_full_disk(targets):
             save_checkpoint(checkpoint(), target)
         errors.append(str(caught.value))
     return errors
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_an_error_that_is_none_of_writing_stays_what_it_is(tmp_path, whole):
+    error = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(torch.OutOfMemoryError) as caught, whole(tmp_path / "x"):
+        raise error
+    assert caught.value is error
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
@@ -971,6 +989,16 @@ def test_numpy_weights_make_a_checkpoint(tmp_path):
     save_checkpoint(Checkpoint(CONFIG, weights), tmp_path / "x.safetensors")
     found = load_checkpoint(tmp_path / "x.safetensors").arrays()
     assert all(np.array_equal(found[name], weights[name]) for name in weights)
+
+
+def test_parameters_of_a_model_in_training_are_weights_too(tmp_path):
+    model = TimeSformer(CONFIG)
+    held = Checkpoint(CONFIG, dict(model.named_parameters()))
+    for name, array in held.arrays().items():
+        assert np.array_equal(array, model.get_parameter(name).detach().numpy())
+    for name in ("x.pyth", "x.safetensors", "x"):
+        saved = load_checkpoint(save_checkpoint(held, tmp_path / name), num_attention_heads=4)
+        assert same_weights(saved.weights, model.state_dict())
 
 
 def test_a_missing_temporal_weight_is_named_and_the_scheme_stays(tmp_path):

@@ -1,6 +1,8 @@
 """Exported files answer as the NumPy writing does; what cannot be exported says why."""
 
 import json
+import resource
+import signal
 
 import numpy as np
 import pytest
@@ -167,6 +169,23 @@ def test_a_missing_package_is_named(run, tmp_path, monkeypatch):
     monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
     said = run("export", "--out", tmp_path / "model.onnx", "-c", default_model.NAME)
     one_line(said, 1, "timesformer-ref[export]")
+
+
+def write_to_a_full_disk(target):
+    """The error of writing a program where no file may grow beyond 50 kB."""
+    model = TimeSformer.from_checkpoint(checkpoint())
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        write_model(model, SHAPE, target)
+    return str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    error = afresh(write_to_a_full_disk, tmp_path / "model.pt2", seconds=300)
+    assert error.startswith(f"{tmp_path}/model.pt2: cannot be written (")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -49,9 +49,10 @@ class Checkpoint:
 
     def arrays(self, dtype: type[np.floating[Any]] = np.float32) -> dict[str, np.ndarray]:
         """The weights as NumPy arrays; those already of that type share the tensors' memory."""
+        plain = {name: weight.detach().cpu() for name, weight in self.weights.items()}
         return {
             name: weight.double().numpy().astype(dtype)
             if weight.dtype == torch.bfloat16
             else weight.numpy().astype(dtype, copy=False)
-            for name, weight in self.weights.items()
+            for name, weight in plain.items()
         }

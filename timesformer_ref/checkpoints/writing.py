@@ -58,8 +58,8 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
 
 
 def _write_original(checkpoint: Checkpoint, path: Path) -> None:
-    with whole_file(path) as unfinished:
-        torch.save(original.content(checkpoint), unfinished)
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(original.content(checkpoint), file)
 
 
 def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -88,8 +89,10 @@ def write_model(
     check_target(target)
     if target.suffix == ".pt2":
         program = export_program(model, shape, clips)
+        content = BytesIO()  # PyTorch ends the process where it cannot write to an open file
+        torch.export.save(program, content, extra_files={KEY: note})
         with whole_file(target) as unfinished:
-            torch.export.save(program, unfinished, extra_files={KEY: note})
+            unfinished.write_bytes(content.getbuffer())
     else:
         _check_onnx(model, target)
         _write_onnx(export_program(model, shape, clips), target, note, fixed=clips is not None)
