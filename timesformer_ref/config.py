@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from timesformer_ref.schemes import SCHEMES, STEPS, Grid
@@ -40,6 +41,27 @@ RULES: dict[str, Rule] = {
     "drop_path_rate": PROBABILITY,
 }
 """For each field of `TimeSformerConfig`, what is possible."""
+
+
+def check_fields(record: object, rules: Mapping[str, Rule]) -> None:
+    """Check the fields of a frozen dataclass, and store numbers of any type (NumPy's) as Python's.
+
+    Raises ValueError, which names the value and what would be right.
+    """
+    for name, (possible, expected) in rules.items():
+        given = getattr(record, name)
+        value = _plain(given)
+        if not possible(value):
+            raise ValueError(f"{name} {given!r} is impossible: use {expected}")
+        object.__setattr__(record, name, value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 @dataclass(frozen=True)
@@ -86,10 +108,7 @@ class TimeSformerConfig:
     drop_path_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, (possible, expected) in RULES.items():
-            value = getattr(self, name)
-            if not possible(value):
-                raise ValueError(f"{name} {value!r} is impossible: use {expected}")
+        check_fields(self, RULES)
         _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
         _check_multiple(
             "hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from spec_tests.project.tiny import checkpoint
@@ -97,6 +98,17 @@ def test_the_input_is_what_the_weights_expect(variant):
     assert expected.scale(3) == expected.crop == variant.crop
     if variant.dataset == "K400" and variant.crop == 224:
         assert expected.scale(1) == 256
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_numpy_make_an_input():
+    quarter = np.float32(0.25)
+    found = Preprocessing(
+        num_frames=np.int64(4), sampling_rate=np.int32(2), mean=(quarter,), std=(quarter,)
+    )
+    assert found == Preprocessing(num_frames=4, sampling_rate=2, mean=(0.25,), std=(0.25,))
+    assert {type(n) for n in (found.num_frames, found.sampling_rate)} == {int}
+    assert {type(n) for n in found.mean + found.std} == {float}
 
 
 @pytest.mark.parametrize(

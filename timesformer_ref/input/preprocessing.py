@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from timesformer_ref.config import COUNT, Rule
+from timesformer_ref.config import COUNT, Rule, check_fields
 
 ChannelOrder = Literal["rgb", "bgr"]
 
@@ -63,10 +63,7 @@ class Preprocessing:
     antialias: bool = False
 
     def __post_init__(self) -> None:
-        for name, (possible, expected) in RULES.items():
-            value = getattr(self, name)
-            if not possible(value):
-                raise ValueError(f"{name} {value!r} is impossible: use {expected}")
+        check_fields(self, RULES)
         if self.single_crop_scale is not None and self.single_crop_scale < self.crop:
             raise ValueError(
                 f"single_crop_scale {self.single_crop_scale} is smaller than the crop {self.crop}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import cos, isfinite, pi
 from typing import Literal
 
-from timesformer_ref.config import COUNT, PROBABILITY, Rule
+from timesformer_ref.config import COUNT, PROBABILITY, Rule, check_fields
 from timesformer_ref.input.preprocessing import COUNT_OR_NONE
 
 Optimizer = Literal["sgd", "adamw"]
@@ -85,10 +85,7 @@ class Recipe:
     flip: bool = True
 
     def __post_init__(self) -> None:
-        for name, (possible, expected) in RULES.items():
-            value = getattr(self, name)
-            if not possible(value):
-                raise ValueError(f"{name} {value!r} is impossible: use {expected}")
+        check_fields(self, RULES)
         if (self.epochs is None) == (self.steps is None):
             raise ValueError(
                 f"epochs {self.epochs} and steps {self.steps}: give one of the two, None the other"
