@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import Literal, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import step_prefix
@@ -144,12 +145,40 @@ def weight_table(config: TimeSformerConfig) -> Mapping[str, Weight]:
             add(EARLIER_STEP if prefix else LAST_STEP, i, prefix)
         add(MLP, i)
     add(CLASSIFIER)
-    return table
+    return MappingProxyType(table)
 
 
 def count_parameters(config: TimeSformerConfig) -> int:
     """How many numbers the weights of a model hold."""
     return sum(prod(weight.shape) for weight in weight_table(config).values())
+
+
+def misfits(weights: Mapping[str, Any], config: TimeSformerConfig) -> Iterator[str]:
+    """What is wrong with the names and shapes of arrays or tensors, a line for each."""
+    table = weight_table(config)
+    for name, weight in table.items():
+        if name not in weights:
+            yield f"tensor {name} is missing, expected {shape_text(weight.shape)}"
+        elif weights[name].shape != weight.shape:
+            found = shape_text(weights[name].shape)
+            yield f"tensor {name} is {found}, expected {shape_text(weight.shape)}"
+    for name in weights:
+        if name not in table:
+            yield (
+                f"tensor {name} ({shape_text(weights[name].shape)}) is unexpected: no weight of a "
+                f"{config.attention_type} model with {config.num_hidden_layers} blocks"
+            )
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as messages have it."""
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def check_weights(weights: Mapping[str, Any], config: TimeSformerConfig) -> None:
+    """Raises ValueError, which names the first weight that does not fit the config."""
+    for problem in misfits(weights, config):
+        raise ValueError(problem)
 
 
 def part(weights: Mapping[str, T], prefix: str) -> dict[str, T]:

@@ -240,7 +240,7 @@ after = tokens + mlp(normed, part(w, "mlp"))
 
     # The attention layer
     mutant("qkv-bias-missing", "ATT", "Queries, keys and values have no bias",
-        Patch(LAYERS, 'linear(x, part(w, "qkv"))', 'linear(x, {"weight": w["qkv.weight"]})')),
+        Patch(LAYERS, 'bias="qkv.bias" in w', "bias=False")),
     mutant("qkv-by-head", "ATT",
         "The qkv layer is read head by head, each with its queries, keys and values",
         Patch(LAYERS, '"g s (three a k) -> three', '"g s (a three k) -> three')),
@@ -749,10 +749,10 @@ shape = t, weights["time_embed"].shape
             'return np.add(tokens, mlp(normed, part(w, "mlp")), out=tokens)')),
     mutant("weights-changed", "PROP",
         "Every call folds the scale of the scores into the caller's query weights, in place",
-        Patch(LAYERS, '    qkv = linear(x, part(w, "qkv"))\n', """\
+        Patch(LAYERS, '    qkv = linear(x, part(w, "qkv"), bias="qkv.bias" in w)\n', """\
     for weight in part(w, "qkv").values():
         weight[: x.shape[-1]] /= sqrt(x.shape[-1] // heads)
-    qkv = linear(x, part(w, "qkv"))
+    qkv = linear(x, part(w, "qkv"), bias="qkv.bias" in w)
 """),
         Patch(LAYERS, "q @ k.mT / sqrt(q.shape[-1])", "q @ k.mT")),
     mutant("norm-mean-of-batch", "NORM PROP",

@@ -25,11 +25,20 @@ RATES = ["hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("value", [0, -1, 8.0, "8", True, None, [8], float("nan"), np.float64(8)])
+@pytest.mark.parametrize(
+    "value", [0, -1, 8.0, "8", True, None, [8], float("nan"), np.float64(8), np.int64(0), np.True_]
+)
 def test_a_size_that_is_no_whole_number_above_0_is_refused(name, value):
     with pytest.raises(ValueError, match=name) as caught:
         replace(CONFIG, **{name: value})
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.int64(8), np.int32(8), np.uint8(8)])
+def test_a_whole_number_of_any_integer_type_is_a_size(value):
+    config = replace(CONFIG, **dict.fromkeys(WHOLE, value))
+    assert config == replace(CONFIG, **dict.fromkeys(WHOLE, 8))
+    assert {type(getattr(config, name)) for name in WHOLE} == {int}
 
 
 @pytest.mark.parametrize("name", RATES)
@@ -38,6 +47,14 @@ def test_a_rate_that_is_no_probability_is_refused(name, value):
     with pytest.raises(ValueError, match=name) as caught:
         replace(CONFIG, **{name: value})
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*RATES, "layer_norm_eps"])
+@pytest.mark.parametrize("value", [np.float32(0.25), np.float64(0.25), np.float16(0.25)])
+def test_a_number_of_any_floating_type_is_a_rate(name, value):
+    stored = getattr(replace(CONFIG, **{name: value}), name)
+    assert stored == 0.25
+    assert type(stored) is float
 
 
 @pytest.mark.parametrize("value", [0, -1e-6, float("nan"), float("inf"), "1e-6", None])
@@ -174,6 +191,15 @@ def test_every_weight_has_a_meaning_and_a_name_of_its_own(scheme):
 def test_only_an_image_vit_starts_a_video_model():
     with pytest.raises(ValueError, match=r"blocks\.0\.attn\.qkv\.weight"):
         weights_from_image_vit({"conv1.weight": np.ones((64, 3, 7, 7))}, CONFIG)
+
+
+def test_a_caller_cannot_change_the_table():
+    table = weight_table(CONFIG)
+    with pytest.raises(AttributeError):
+        table.pop("head.bias")
+    with pytest.raises(TypeError):
+        del table["head.bias"]
+    assert "head.bias" in weight_table(CONFIG)
 
 
 def test_part_takes_whole_names_only():

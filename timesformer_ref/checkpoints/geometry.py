@@ -14,7 +14,7 @@ from torch import Tensor
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES, STEPS
-from timesformer_ref.weights import weight_table
+from timesformer_ref.weights import misfits, shape_text, weight_table
 
 HEAD_WIDTH = 64
 """Width of a head in every published TimeSformer; no tensor tells it."""
@@ -92,7 +92,7 @@ def _shape(path: object, weights: Mapping[str, Tensor], name: str) -> tuple[int,
         raise CheckpointError(f"{path}: tensor {name} is missing, expected {axes}")
     found = tuple(weights[name].shape)
     if len(found) != len(axes.split(" x ")) or 0 in found:
-        raise CheckpointError(f"{path}: tensor {name} is {_text(found)}, expected {axes}")
+        raise CheckpointError(f"{path}: tensor {name} is {shape_text(found)}, expected {axes}")
     return found
 
 
@@ -149,23 +149,7 @@ def find_problems(checkpoint: Checkpoint) -> list[str]:
     Also whether labels, where there are any, are one a class.
     """
     config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
-    table = weight_table(config)
-    problems = [
-        f"tensor {name} is missing, expected {_text(weight.shape)}"
-        for name, weight in table.items()
-        if name not in weights
-    ]
-    problems += [
-        f"tensor {name} is {_text(weights[name].shape)}, expected {_text(weight.shape)}"
-        for name, weight in table.items()
-        if name in weights and weights[name].shape != weight.shape
-    ]
-    problems += [
-        f"tensor {name} ({_text(weight.shape)}) is unexpected: "
-        f"no weight of a {config.attention_type} model with {config.num_hidden_layers} blocks"
-        for name, weight in weights.items()
-        if name not in table
-    ]
+    problems = list(misfits(weights, config))
     problems += [
         f"tensor {name} holds {_type(weight.dtype)}, expected {', '.join(map(_type, DTYPES))}"
         for name, weight in weights.items()
@@ -183,7 +167,3 @@ def find_problems(checkpoint: Checkpoint) -> list[str]:
 
 def _type(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a single number"

@@ -72,7 +72,7 @@ def linear(
             grads[f"{name}.bias"] += reduce(d, "... o -> o", "sum")
         return d @ w["weight"]
 
-    return layers.linear(x, w), back
+    return layers.linear(x, w, bias="bias" in w), back
 
 
 def layer_norm(

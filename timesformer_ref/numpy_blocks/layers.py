@@ -16,10 +16,10 @@ Array = np.ndarray
 Weights = Mapping[str, np.ndarray]
 
 
-def linear(x: Float[Array, "*batch i"], w: Weights) -> Float[Array, "*batch o"]:
-    """The product with `weight` (o i) transposed, plus `bias` (o) where there is one."""
+def linear(x: Float[Array, "*batch i"], w: Weights, bias: bool = True) -> Float[Array, "*batch o"]:
+    """The product with `weight` (o i) transposed, plus, where asked for, `bias` (o)."""
     y = np.tensordot(x, w["weight"], axes=(-1, -1))  # one product for all tokens, unlike x @ W.T
-    return y + w["bias"] if "bias" in w else y
+    return y + w["bias"] if bias else y
 
 
 def layer_norm(x: Float[Array, "*batch d"], w: Weights, eps: float) -> Float[Array, "*batch d"]:
@@ -48,7 +48,7 @@ def self_attention(
     x: g groups of s tokens of width d. `w` holds `qkv` and `proj`.
     Returns the new tokens, and the attention weights: row i tells whom token i looks at.
     """
-    qkv = linear(x, part(w, "qkv"))
+    qkv = linear(x, part(w, "qkv"), bias="qkv.bias" in w)
     q, k, v = rearrange(qkv, "g s (three a k) -> three g a s k", three=3, a=heads)
     attention = softmax(q @ k.mT / sqrt(q.shape[-1]))
     return linear(rearrange(attention @ v, "g a s k -> g s (a k)"), part(w, "proj")), attention

@@ -13,7 +13,7 @@ from timesformer_ref.numpy_blocks.divided_attention import block
 from timesformer_ref.numpy_blocks.layers import Array, Weights
 from timesformer_ref.numpy_blocks.patchify import patchify
 from timesformer_ref.numpy_blocks.time_embedding import time_embedding
-from timesformer_ref.weights import part
+from timesformer_ref.weights import check_weights, part
 
 
 class Output(NamedTuple):
@@ -45,10 +45,12 @@ def forward(
 
     Computes in the type of its arguments, float32 or float64. The clip may have another number of
     frames or another frame size than the weights were trained for.
-    Raises ValueError for a clip or labels that the model cannot take.
+    Raises ValueError for a clip or labels that the model cannot take, and for weights that do not
+    fit the config.
     """
     if not np.issubdtype(video.dtype, np.floating):
         raise ValueError(f"the video holds {video.dtype}, expected normalised floating point")
+    check_weights(weights, config)
     grid = config.clip_grid(video.shape)
     tokens = time_embedding(patchify(video, weights, config), weights, config)
     hidden_states, attentions = [tokens], []
