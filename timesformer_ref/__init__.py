@@ -16,6 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from timesformer_ref.checkpoints import (
         Checkpoint,
         CheckpointError,
@@ -62,6 +64,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # so that reading the NumPy blocks does not import PyTorch
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("timesformer-ref")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -19,6 +19,7 @@ from rich.console import Console
 from safetensors.numpy import load_file
 from scipy.special import softmax
 
+import timesformer_ref
 from spec_tests.project.tiny import (
     INPUT,
     LABELS,
@@ -689,3 +690,4 @@ def test_no_help_text_shows_names_of_the_code(run):
 
 def test_the_version_is_the_packages(run):
     assert run("--version").out == f"timesformer-ref {version('timesformer-ref')}\n"
+    assert timesformer_ref.__version__ == version("timesformer-ref")
