@@ -30,10 +30,11 @@ GROUPS = {
 """For each step, which group a patch is in, and what patches are sorted by in their group."""
 
 
-@pytest.fixture(scope="module", params=SCHEMES)
+@pytest.fixture(scope="module", params=product(SCHEMES, (1, 2)), ids="{0[0]}-{0[1]}".format)
 def looked(request):
-    """The attention weights of two clips, and the model they are of."""
-    start = checkpoint(attention_type=request.param)
+    """The attention weights of two clips, and the model they are of: of one block, or of two."""
+    scheme, depth = request.param
+    start = checkpoint(attention_type=scheme, num_hidden_layers=depth)
     video = np.random.default_rng(0).normal(0, 1, (CLIPS, 4, 3, 16, 48))
     weights = start.arrays(np.float64)
     return forward(video, weights, start.config, output_attentions=True).attentions, start.config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -25,6 +26,20 @@ def test_sampled_frames_exist_and_are_in_order(total, fps, num_frames, rate, num
         assert (np.diff(chosen) >= 0).all()
         assert chosen[0] >= 0
         assert chosen[-1] < total
+
+
+@pytest.fixture
+def double():
+    """PyTorch makes float64 tensors where no type is given."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_the_default_type_of_pytorch_moves_no_frame(double):
+    """In float64 frame 125 of this clip would be 126."""
+    expected = [24, 32, 41, 49, 58, 66, 75, 83, 92, 100, 109, 117, 125, 134, 142, 151]
+    assert frame_indices(250, 30.0, 16, 8, 2, 10).tolist() == expected
 
 
 @pytest.mark.parametrize(
