@@ -48,13 +48,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.port is None and not _only_hands_out_tests(config):
         import jaxtyping
 
-        from spec_tests.type_checks import of_lasting_functions as check
+        from spec_tests.harness.type_checks import of_lasting_functions as check
 
         jaxtyping.install_import_hook("timesformer_ref", f"{check.__module__}.{check.__name__}")
 
-    from spec_tests.porting import BadPort, find_port
-    from spec_tests.profiles import register_profiles
-    from spec_tests.report import Report
+    from spec_tests.harness.porting import BadPort, find_port
+    from spec_tests.harness.profiles import register_profiles
+    from spec_tests.harness.report import Report
 
     register_profiles(config.getoption("--hypothesis-profile", None))
     if config.option.video and not config.option.checkpoint:
@@ -96,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Raises UsageError where a test names no requirement, or one that does not exist.
     """
-    from spec_tests.requirements import requirements
+    from spec_tests.harness.requirements import requirements
 
     order = {name: place for place, name in enumerate(requirements())}
     for item in items:
@@ -115,9 +115,9 @@ def requirements_of(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    from spec_tests.judging import NotJudged
-    from spec_tests.porting import NotOffered
-    from spec_tests.report import NOT_OFFERED
+    from spec_tests.harness.judging import NotJudged
+    from spec_tests.harness.porting import NotOffered
+    from spec_tests.harness.report import NOT_OFFERED
 
     try:
         return (yield)
@@ -130,7 +130,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Hand the requirements, and what broke them, to whoever reports (another process, maybe)."""
-    from spec_tests.report import text_of, verdict_of
+    from spec_tests.harness.report import text_of, verdict_of
 
     report = yield
     ids = requirements_of(item)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spec_tests import reference
-from spec_tests.cases import ACROSS_FRAMES, DROPPING
-from spec_tests.golden_vectors import WITH_GRADIENTS, golden
-from spec_tests.judging import ROUNDINGS, Question, agree, for_cases, requirement
+from spec_tests.harness import reference
+from spec_tests.harness.cases import ACROSS_FRAMES, DROPPING
+from spec_tests.harness.golden_vectors import WITH_GRADIENTS, golden
+from spec_tests.harness.judging import ROUNDINGS, Question, agree, for_cases, requirement
 from timesformer_ref.numpy_blocks.classifier import cross_entropy
 from timesformer_ref.weights import part
 

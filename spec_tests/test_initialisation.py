@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from spec_tests.cases import Case
-from spec_tests.golden_vectors import golden
-from spec_tests.judging import Nonconformance, Question, agree, for_cases, requirement
+from spec_tests.harness.cases import Case
+from spec_tests.harness.golden_vectors import golden
+from spec_tests.harness.judging import Nonconformance, Question, agree, for_cases, requirement
 from timesformer_ref.config import SCHEMES, TimeSformerConfig
 from timesformer_ref.initialise import initial_weights, weights_from_image_vit
 from timesformer_ref.weights import count_parameters, part, weight_table

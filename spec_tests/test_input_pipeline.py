@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from spec_tests.judging import Question, agree, requirement
+from spec_tests.harness.judging import Question, agree, requirement
 
 GOLDEN = Path(__file__).parent / "golden"
 LANDSCAPE = ("views_landscape", "views_scale_larger_than_crop", "views_upscaled")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spec_tests.cases import SEVERAL_STEPS
-from spec_tests.judging import agree, for_cases, requirement
+from spec_tests.harness.cases import SEVERAL_STEPS
+from spec_tests.harness.judging import agree, for_cases, requirement
 
 LARGE = 16.0
 """Tokens so much larger than 1 that no usual epsilon shows."""

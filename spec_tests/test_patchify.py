@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from einops import rearrange
 
-from spec_tests.cases import ANY_GRID, Case
-from spec_tests.golden_vectors import FOLDER, MODELS, golden
-from spec_tests.judging import Question, agree, for_cases, may_refuse, requirement
+from spec_tests.harness.cases import ANY_GRID, Case
+from spec_tests.harness.golden_vectors import FOLDER, MODELS, golden
+from spec_tests.harness.judging import Question, agree, for_cases, may_refuse, requirement
 from timesformer_ref.config import TimeSformerConfig
 
 CLASS_TOKEN, PATCHES = np.s_[:, :, :1], np.s_[:, :, 1:]

@@ -10,9 +10,16 @@ import pytest
 import torch
 from einops import rearrange
 
-from spec_tests.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
-from spec_tests.judging import Nonconformance, NotJudged, Question, agree, for_cases, requirement
-from spec_tests.porting import Refusal
+from spec_tests.harness.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
+from spec_tests.harness.judging import (
+    Nonconformance,
+    NotJudged,
+    Question,
+    agree,
+    for_cases,
+    requirement,
+)
+from spec_tests.harness.porting import Refusal
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.weights import part
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spec_tests import judging
-from spec_tests.judging import Answer, Question, requirement
-from spec_tests.porting import Port, find_port
+from spec_tests.harness import judging
+from spec_tests.harness.judging import Answer, Question, requirement
+from spec_tests.harness.porting import Port, find_port
 from timesformer_ref.checkpoints import CheckpointError, load_checkpoint
 from timesformer_ref.choosing import choose_preprocessing
 from timesformer_ref.config import Grid, TimeSformerConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spec_tests.golden_vectors import EXACT_SIZE, MODELS, golden
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.golden_vectors import EXACT_SIZE, MODELS, golden
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 
 CLASS_TOKEN, PATCHES = np.s_[:, :1], np.s_[:, 1:]
 SPACE = ("space_only",)

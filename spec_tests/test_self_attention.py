@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from einops import rearrange
 
-from spec_tests.cases import SEVERAL_STEPS
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.cases import SEVERAL_STEPS
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 from timesformer_ref.config import STEPS
 
 PATCHES = np.s_[:, 1:]

@@ -22,8 +22,8 @@ import torch  # noqa: F401  # here, once, and not in every process
 from rich.console import Console
 from rich.progress import Progress
 
-from spec_tests import judging  # noqa: F401
 from spec_tests.conftest import requirements_of
+from spec_tests.harness import judging  # noqa: F401
 from spec_tests.mutants.table import MUTANTS, Mutant
 
 SUITE = str(Path(__file__).parents[1])

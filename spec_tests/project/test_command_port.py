@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spec_tests.cases import Case
-from spec_tests.command_port import PATIENCE
-from spec_tests.judging import Nonconformance, agree
-from spec_tests.porting import BadPort, Breakdown, NotOffered, Refusal, find_port
-from spec_tests.program import Program
+from spec_tests.harness.cases import Case
+from spec_tests.harness.command_port import PATIENCE
+from spec_tests.harness.judging import Nonconformance, agree
+from spec_tests.harness.porting import BadPort, Breakdown, NotOffered, Refusal, find_port
+from spec_tests.harness.program import Program
 from timesformer_ref.config import TimeSformerConfig
 
 LIBRARY = '''
@@ -300,7 +300,7 @@ def test_ctrl_c_ends_the_program():
 def test_no_program_outlives_python():
     """Not even one that hangs, in a Python that ends without a word."""
     script = (
-        "from spec_tests.program import Program; program = Program(['sleep', '60'], 1); "
+        "from spec_tests.harness.program import Program; program = Program(['sleep', '60'], 1); "
         "program._start(); print(program._process.pid)"
     )
     done = subprocess.run(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from einops import rearrange
 
-from spec_tests.golden_vectors import MODELS, golden
+from spec_tests.harness.golden_vectors import MODELS, golden
 from spec_tests.ports import torch_float64_port
 from spec_tests.project.closeness import assert_close
 from timesformer_ref.numpy_blocks import classifier as numpy_classifier

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spec_tests.golden_vectors import golden
-from spec_tests.porting import Port
+from spec_tests.harness.golden_vectors import golden
+from spec_tests.harness.porting import Port
 from spec_tests.ports import numpy_port, torch_float64_port, torch_port
 from spec_tests.project.closeness import assert_close
 from timesformer_ref.config import TimeSformerConfig

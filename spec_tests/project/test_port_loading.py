@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from spec_tests.cases import Case
-from spec_tests.judging import Nonconformance, Question, agree, for_cases
-from spec_tests.porting import BadPort, Breakdown, NotOffered, Port, Refusal, find_port
+from spec_tests.harness.cases import Case
+from spec_tests.harness.judging import Nonconformance, Question, agree, for_cases
+from spec_tests.harness.porting import BadPort, Breakdown, NotOffered, Port, Refusal, find_port
 from spec_tests.ports import numpy_port
 from timesformer_ref.config import TimeSformerConfig
 

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 from spec_tests import test_mlp
-from spec_tests.cases import Case
-from spec_tests.judging import Nonconformance
-from spec_tests.porting import Breakdown, Refusal, find_port
+from spec_tests.harness.cases import Case
+from spec_tests.harness.judging import Nonconformance
+from spec_tests.harness.porting import Breakdown, Refusal, find_port
+from spec_tests.harness.report import Report, finding, verdict_of
+from spec_tests.harness.report.html import as_html
+from spec_tests.harness.report.markdown import as_markdown
+from spec_tests.harness.report.words import in_words
+from spec_tests.harness.requirements import requirements
 from spec_tests.project.processes import afresh
-from spec_tests.report import Report, finding, verdict_of
-from spec_tests.report.html import as_html
-from spec_tests.report.markdown import as_markdown
-from spec_tests.report.words import in_words
-from spec_tests.requirements import requirements
 
 SUITE = Path(__file__).parents[1]
 PAGE = SUITE.parent / "docs" / "ports.md"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 
-from spec_tests.cases import Case, drawn_cases
-from spec_tests.porting import Port
+from spec_tests.harness.cases import Case, drawn_cases
+from spec_tests.harness.porting import Port
 from spec_tests.ports import numpy_float64_port, torch_float64_port
 from spec_tests.project.closeness import GRADIENT_BOUND, assert_close
 

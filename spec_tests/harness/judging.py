@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from spec_tests import reference
-from spec_tests.arithmetic import SINGLE, Arithmetic, each_array, noisy
-from spec_tests.cases import Case, drawn_cases
-from spec_tests.porting import Breakdown, NotOffered, Port, Refusal
+from spec_tests.harness import reference
+from spec_tests.harness.arithmetic import SINGLE, Arithmetic, each_array, noisy
+from spec_tests.harness.cases import Case, drawn_cases
+from spec_tests.harness.porting import Breakdown, NotOffered, Port, Refusal
 from timesformer_ref.config import SCHEMES
 
 ROUNDINGS = 16

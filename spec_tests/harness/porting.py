@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spec_tests.arithmetic import ARITHMETICS
+from spec_tests.harness.arithmetic import ARITHMETICS
 from timesformer_ref.config import SCHEMES
 
 TIMEOUT = 10.0
@@ -225,7 +225,7 @@ def _found(place: str, timeout: float) -> tuple[Any, str]:
     """The object with the port's functions, and a name for it."""
     kind, _, rest = place.partition(":")
     if kind == "cmd":
-        from spec_tests.command_port import CommandPort
+        from spec_tests.harness.command_port import CommandPort
 
         return CommandPort(rest, timeout), rest
     if kind == "mutant":

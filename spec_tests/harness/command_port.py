@@ -19,9 +19,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from spec_tests.porting import DEFAULTS, FUNCTIONS, BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.porting import DEFAULTS, FUNCTIONS, BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.program import Hang, Program
 from spec_tests.ports import numpy_port
-from spec_tests.program import Hang, Program
 
 KEPT = 4
 """Weights files that are left for the program to come back to."""

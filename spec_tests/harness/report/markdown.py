@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 
-from spec_tests.report.words import (
+from spec_tests.harness.report.words import (
     Finding,
     attributes,
     error_against_bound,

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from timesformer_ref.config import Grid, TimeSformerConfig
 from timesformer_ref.weights import part
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 MODELS = tuple(
     path.stem
     for path in sorted(FOLDER.glob("*.safetensors"))

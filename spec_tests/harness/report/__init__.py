@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from spec_tests.judging import Nonconformance
-from spec_tests.porting import BadPort, Breakdown, Port, Refusal
-from spec_tests.report.html import as_html
-from spec_tests.report.markdown import as_markdown
-from spec_tests.report.terminal import show_groups, show_requirements
-from spec_tests.report.words import STATUSES, Finding, numbers
-from spec_tests.requirements import named_by, requirements
+from spec_tests.harness.judging import Nonconformance
+from spec_tests.harness.porting import BadPort, Breakdown, Port, Refusal
+from spec_tests.harness.report.html import as_html
+from spec_tests.harness.report.markdown import as_markdown
+from spec_tests.harness.report.terminal import show_groups, show_requirements
+from spec_tests.harness.report.words import STATUSES, Finding, numbers
+from spec_tests.harness.requirements import named_by, requirements
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.cli.console import printable
 

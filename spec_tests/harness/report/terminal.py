@@ -7,7 +7,7 @@ from shutil import get_terminal_size
 
 import pytest
 
-from spec_tests.report.words import (
+from spec_tests.harness.report.words import (
     STATUSES,
     Finding,
     attributes,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from spec_tests.arithmetic import ARITHMETICS
-from spec_tests.porting import Port
+from spec_tests.harness.arithmetic import ARITHMETICS
+from spec_tests.harness.porting import Port
 from timesformer_ref.config import SCHEMES, STEPS, Grid, TimeSformerConfig
 from timesformer_ref.weights import weight_table
 

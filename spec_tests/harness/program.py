@@ -12,7 +12,7 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import IO
 
-from spec_tests.porting import Breakdown
+from spec_tests.harness.porting import Breakdown
 
 UNREAD = 100
 """Lines that wait to be read; a program that writes more is not listened to any longer."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PAGES = (
-    Path(__file__).parent / "specification.md",  # in the wheel
-    Path(__file__).parents[1] / "docs" / "specification.md",
+    Path(__file__).parents[1] / "specification.md",  # in the wheel
+    Path(__file__).parents[2] / "docs" / "specification.md",
 )
 
 

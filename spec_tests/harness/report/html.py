@@ -7,7 +7,7 @@ import re
 from html import escape
 from itertools import groupby
 
-from spec_tests.report.words import (
+from spec_tests.harness.report.words import (
     STATUSES,
     Finding,
     attributes,
