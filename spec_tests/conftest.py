@@ -52,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         jaxtyping.install_import_hook("timesformer_ref", f"{check.__module__}.{check.__name__}")
 
-    from spec_tests.harness.porting import BadPort, find_port
+    from spec_tests.harness.errors import BadPort
+    from spec_tests.harness.porting import find_port
     from spec_tests.harness.profiles import register_profiles
     from spec_tests.harness.report import Report
 
@@ -115,8 +116,8 @@ def requirements_of(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    from spec_tests.harness.errors import NotOffered
     from spec_tests.harness.judging import NotJudged
-    from spec_tests.harness.porting import NotOffered
     from spec_tests.harness.report import NOT_OFFERED
 
     try:

@@ -15,8 +15,8 @@ import torch
 from safetensors.numpy import save_file
 
 from spec_tests.harness.cases import ACROSS_FRAMES, Case
+from spec_tests.harness.errors import NotOffered
 from spec_tests.harness.judging import Nonconformance, agree, requirement
-from spec_tests.harness.porting import NotOffered
 from timesformer_ref.checkpoints import (
     Checkpoint,
     CheckpointError,

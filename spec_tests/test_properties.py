@@ -11,6 +11,7 @@ import torch
 from einops import rearrange
 
 from spec_tests.harness.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
+from spec_tests.harness.errors import Refusal
 from spec_tests.harness.judging import (
     Nonconformance,
     NotJudged,
@@ -19,7 +20,6 @@ from spec_tests.harness.judging import (
     for_cases,
     requirement,
 )
-from spec_tests.harness.porting import Refusal
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.weights import part
 

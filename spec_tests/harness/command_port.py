@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from spec_tests.harness.porting import DEFAULTS, FUNCTIONS, BadPort, Breakdown, NotOffered, Refusal
-from spec_tests.harness.program import Hang, Program
-from spec_tests.ports import numpy_port
+from spec_tests.harness.errors import BadPort, Breakdown, Hang, NotOffered, Refusal
+from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
+from spec_tests.harness.program import Program
 
 KEPT = 4
 """Weights files that are left for the program to come back to."""
@@ -71,9 +70,8 @@ class CommandPort:
         return partial(self._call, function)
 
     def _call(self, function: str, *args: Any) -> Any:
-        names = signature(getattr(numpy_port, function)).parameters
         weights, metadata, tensors = None, {"function": function}, {}
-        for name, value in zip(names, args, strict=False):
+        for name, value in zip(FUNCTIONS[function], args, strict=True):
             if isinstance(value, Mapping):
                 weights = self._file_of(value)
             elif isinstance(value, np.ndarray):

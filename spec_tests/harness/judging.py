@@ -25,7 +25,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from spec_tests.harness import reference
 from spec_tests.harness.arithmetic import SINGLE, Arithmetic, each_array, noisy
 from spec_tests.harness.cases import Case, drawn_cases
-from spec_tests.harness.porting import Breakdown, NotOffered, Port, Refusal
+from spec_tests.harness.errors import Breakdown, NotOffered, Refusal
+from spec_tests.harness.interface import FUNCTIONS
+from spec_tests.harness.porting import Port
 from timesformer_ref.config import SCHEMES
 
 ROUNDINGS = 16
@@ -80,7 +82,7 @@ class Question:
             port.offered((case.config.attention_type,))
         self.port, self.case, self.function, self.look = port, case, function, look
         self.right = getattr(reference, function)
-        names = inspect.signature(self.right).parameters
+        names = FUNCTIONS[function]
         own = {n: getattr(case, n, 0) for n in names if n not in changes}
         self.arguments = {n: changes[n] if n in changes else own[n] for n in names}
 

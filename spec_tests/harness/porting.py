@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 
 from spec_tests.harness.arithmetic import ARITHMETICS
+from spec_tests.harness.command_port import CommandPort
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
+from spec_tests.mutants.build import build_named
 from timesformer_ref.config import SCHEMES
 
 TIMEOUT = 10.0
@@ -21,51 +25,6 @@ TIMEOUT = 10.0
 
 LONGEST = 500
 """Characters of an error that are shown."""
-
-DEFAULTS: dict[str, Any] = {
-    "NAME": "",
-    "DTYPE": "float32",
-    "ATTENTION_TYPES": ("space_only", "joint_space_time", "divided_space_time"),
-    "FIXED_FRAMES": False,
-    "FIXED_FRAME_SIZE": False,
-    "STATIC_SHAPES": False,
-}
-"""The optional attributes of a port."""
-
-FUNCTIONS = (
-    "forward",
-    "patchify",
-    "time_embedding",
-    "attention_step",
-    "mlp",
-    "block",
-    "classifier",
-    "gradients",
-    "initial_weights",
-    "frame_indices",
-    "segment_indices",
-    "crops",
-)
-
-
-class BadPort(Exception):
-    """There is no port to test; the message says why and what would be right."""
-
-
-class NotOffered(Exception):
-    """The port lacks a function."""
-
-
-class Refusal(Exception):
-    """The port raised an error, or answered with one; `kind` is its type."""
-
-    def __init__(self, message: str, kind: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class Breakdown(Exception):
-    """The port crashed, hung or answered garbage: no refusal of an input, but a failure."""
 
 
 class Remembered:
@@ -225,12 +184,8 @@ def _found(place: str, timeout: float) -> tuple[Any, str]:
     """The object with the port's functions, and a name for it."""
     kind, _, rest = place.partition(":")
     if kind == "cmd":
-        from spec_tests.harness.command_port import CommandPort
-
         return CommandPort(rest, timeout), rest
     if kind == "mutant":
-        from spec_tests.mutants.build import build_named
-
         try:
             return build_named(rest), place
         except ValueError as error:

@@ -12,17 +12,13 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import IO
 
-from spec_tests.harness.porting import Breakdown
+from spec_tests.harness.errors import Breakdown, Hang
 
 UNREAD = 100
 """Lines that wait to be read; a program that writes more is not listened to any longer."""
 
 LONGEST = 1000
 """Bytes of a line, and of the end of standard error, that are kept."""
-
-
-class Hang(Breakdown):
-    """The program did not answer in time."""
 
 
 class Program:

@@ -15,8 +15,9 @@ import pytest
 
 from spec_tests.harness.cases import Case
 from spec_tests.harness.command_port import PATIENCE
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
 from spec_tests.harness.judging import Nonconformance, agree
-from spec_tests.harness.porting import BadPort, Breakdown, NotOffered, Refusal, find_port
+from spec_tests.harness.porting import find_port
 from spec_tests.harness.program import Program
 from timesformer_ref.config import TimeSformerConfig
 

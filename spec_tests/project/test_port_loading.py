@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,10 +11,14 @@ import pytest
 import torch
 
 from spec_tests.harness.cases import Case
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.interface import FUNCTIONS
 from spec_tests.harness.judging import Nonconformance, Question, agree, for_cases
-from spec_tests.harness.porting import BadPort, Breakdown, NotOffered, Port, Refusal, find_port
+from spec_tests.harness.porting import Port, find_port
 from spec_tests.ports import numpy_port
 from timesformer_ref.config import TimeSformerConfig
+
+PAGE = Path(__file__).parents[2] / "docs" / "ports.md"
 
 FORWARD = "def forward(video, weights, config): return 0\n"
 
@@ -38,6 +44,12 @@ NO_PORTS = {
     "no scheme": (FORWARD + "ATTENTION_TYPES = ()", "ATTENTION_TYPES is empty"),
     "a number for a truth": (FORWARD + "FIXED_FRAMES = 8", "FIXED_FRAMES is 8, expected True or"),
 }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_have_the_arguments_that_the_interface_names(name):
+    assert tuple(signature(getattr(numpy_port, name)).parameters) == FUNCTIONS[name]
+    assert f"`{name}({', '.join(FUNCTIONS[name])})`" in PAGE.read_text()
 
 
 def told(place):

@@ -17,8 +17,9 @@ import pytest
 
 from spec_tests import test_mlp
 from spec_tests.harness.cases import Case
+from spec_tests.harness.errors import Breakdown, Refusal
 from spec_tests.harness.judging import Nonconformance
-from spec_tests.harness.porting import Breakdown, Refusal, find_port
+from spec_tests.harness.porting import find_port
 from spec_tests.harness.report import Report, finding, verdict_of
 from spec_tests.harness.report.html import as_html
 from spec_tests.harness.report.markdown import as_markdown

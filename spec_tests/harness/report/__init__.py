@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from spec_tests.harness.errors import BadPort, Breakdown, Refusal
 from spec_tests.harness.judging import Nonconformance
-from spec_tests.harness.porting import BadPort, Breakdown, Port, Refusal
+from spec_tests.harness.porting import Port
 from spec_tests.harness.report.html import as_html
 from spec_tests.harness.report.markdown import as_markdown
 from spec_tests.harness.report.terminal import show_groups, show_requirements
