@@ -50,7 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         from spec_tests.harness.type_checks import of_lasting_functions as check
 
-        jaxtyping.install_import_hook("timesformer_ref", f"{check.__module__}.{check.__name__}")
+        annotated = ["timesformer_ref", "spec_tests.harness.backward"]
+        jaxtyping.install_import_hook(annotated, f"{check.__module__}.{check.__name__}")
 
     from spec_tests.harness.errors import BadPort
     from spec_tests.harness.porting import find_port

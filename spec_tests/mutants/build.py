@@ -22,7 +22,7 @@ FILES = (
     table.ATTENTION,
     table.CLASSIFIER,
     table.MODEL,
-    table.GRADIENTS,
+    table.BACKWARD,
     table.INITIALISE,
     table.SAMPLING,
     table.VIEWS,
@@ -30,8 +30,14 @@ FILES = (
 )
 """What is copied, in the order of imports, the port last; all other modules are shared."""
 
-COPIED = r"\btimesformer_ref\.(?=(config|weights|numpy_blocks|initialise|sampling|views)\b)"
-"""Where a source names a module that is copied."""
+
+def _name(file: str) -> str:
+    """The dotted name of a file's module below its package."""
+    return file.removesuffix(".py").removesuffix("/__init__").partition("/")[2].replace("/", ".")
+
+
+COPIED = rf"\b(timesformer_ref|spec_tests)\.(?=({'|'.join(map(_name, FILES))})\b)"
+"""Where a source names a module that is copied: the part before the name below its package."""
 
 
 def build(mutant: Mutant) -> ModuleType:
@@ -61,8 +67,7 @@ def build_named(name: str) -> ModuleType:
 
 def _module(package: str, file: str, source: str, mutant: str) -> ModuleType:
     """A module from its source, under a name of its own; tracebacks show its lines."""
-    inner = file.removesuffix(".py").removesuffix("/__init__").split("/")[1:]
-    module = ModuleType(".".join([package, *inner]))
+    module = ModuleType(f"{package}.{_name(file)}")
     module.__file__ = f"<{file} of mutant {mutant}>"
     lines = source.splitlines(keepends=True)
     linecache.cache[module.__file__] = len(source), None, lines, module.__file__

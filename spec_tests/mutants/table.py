@@ -16,7 +16,7 @@ TIME = "timesformer_ref/numpy_blocks/time_embedding.py"
 ATTENTION = "timesformer_ref/numpy_blocks/divided_attention.py"
 CLASSIFIER = "timesformer_ref/numpy_blocks/classifier.py"
 MODEL = "timesformer_ref/numpy_blocks/model.py"
-GRADIENTS = "timesformer_ref/numpy_blocks/gradients.py"
+BACKWARD = "spec_tests/harness/backward.py"
 INITIALISE = "timesformer_ref/initialise.py"
 SAMPLING = "timesformer_ref/sampling.py"
 VIEWS = "timesformer_ref/views.py"
@@ -174,7 +174,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant("time-slowest", "TIME DIV LG AXIAL",
         "Tokens between blocks lie frame by frame, time slowest; the logits are right",
         Patch(TIME, "b n t d -> b (n t) d", "b n t d -> b (t n) d"),
-        Patch(GRADIENTS, "b (n t) d -> b t n d", "b (t n) d -> b t n d"),
+        Patch(BACKWARD, "b (n t) d -> b t n d", "b (t n) d -> b t n d"),
         Patch(CONFIG, '"""Every attention step by name', r'''STEPS = {
     name: Step(re.sub(r"^b \((.*?) (t|t st)\)", r"b (\2 \1)", step.group), step.splits)
     for name, step in STEPS.items()
@@ -563,43 +563,43 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
 
     # Gradients
     mutant("gradient-summed", "GRAD", "Loss and gradient are sums over the batch, not means",
-        Patch(GRADIENTS, "- truth) / len(labels))", "- truth))"),
+        Patch(BACKWARD, "- truth) / len(labels))", "- truth))"),
         Patch(CLASSIFIER, "axis=1).mean()", "axis=1).sum()")),
     mutant("gradient-of-first-time-entries", "GRAD",
         "The gradient of a resized time table goes to its first entries",
-        Patch(GRADIENTS,
+        Patch(BACKWARD,
             "nearest(trained, t), trained)", "np.minimum(np.arange(t), trained - 1), trained)")),
     mutant("gradient-of-repeated-entries", "GRAD",
         "A table's entry that is used more than once gets the gradient of one use",
-        Patch(GRADIENTS, "np.add.at(table[0], source, d)", "table[0, source] += d")),
+        Patch(BACKWARD, "np.add.at(table[0], source, d)", "table[0, source] += d")),
     mutant("gradient-of-class-copies", "GRAD",
-        "On the way back the class token's copies are not divided by their number",
-        Patch(GRADIENTS, "d[:, :1] / per_clip", "d[:, :1]")),
+        "In the backward pass the class token's copies are not divided by their number",
+        Patch(BACKWARD, "d[:, :1] / per_clip", "d[:, :1]")),
     mutant("gradient-of-averaged-frames", "GRAD",
-        "On the way back a space-only model's frames are not divided by their number",
-        Patch(GRADIENTS, "norm_back(head_back(d)) / t", "norm_back(head_back(d))")),
+        "In the backward pass a space-only model's frames are not divided by their number",
+        Patch(BACKWARD, "norm_vjp(head_vjp(d)) / t", "norm_vjp(head_vjp(d))")),
     mutant("gradient-of-class-token-by-frame", "GRAD",
         "The class token's gradient counts once for each frame, not for each clip",
-        Patch(GRADIENTS, "d_frames[:, 0, 0] = d[:, 0]", "d_frames[:, :, 0] = d[:, :1]")),
+        Patch(BACKWARD, "d_frames[:, 0, 0] = d[:, 0]", "d_frames[:, :, 0] = d[:, :1]")),
     mutant("gradient-of-class-position", "GRAD", "The class token's position gets no gradient",
-        Patch(GRADIENTS,
+        Patch(BACKWARD,
             "_scatter(d_places, patchify",
             "_scatter(d_places * (np.arange(len(d_places)) > 0)[:, None], patchify")),
-    mutant("gradient-detached", "GRAD", "No gradient goes back through earlier steps (temporal)",
-        Patch(GRADIENTS,
+    mutant("gradient-detached", "GRAD", "No gradient passes through earlier steps (temporal)",
+        Patch(BACKWARD,
             "d_patches = d[:, 1:] + rearrange(d_groups, rule.ungroup, **lengths)",
             "d_patches = d[:, 1:]")),
     mutant("gradient-of-norm-statistics", "GRAD",
-        "Mean and variance of a LayerNorm count as constants on the way back",
-        Patch(GRADIENTS, "(d - shared - along) / deviation", "d / deviation")),
+        "Mean and variance of a LayerNorm count as constants in the backward pass",
+        Patch(BACKWARD, "(d - shared - along) / deviation", "d / deviation")),
     mutant("gradients-kept", "GRAD PROP", "Gradients are added to those of the call before",
-        Patch(GRADIENTS, "    grads: Gradients = defaultdict(float)\n", """\
+        Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
     shape = tuple((name, w.shape) for name, w in weights.items())
     grads: Gradients = _KEPT.setdefault(shape, defaultdict(float))
 """),
-        Patch(GRADIENTS,
-            "Back = Callable[[Array], Array]\n", "Back = Callable[[Array], Array]\n_KEPT = {}\n"),
-        Patch(GRADIENTS, "np.asarray(grads[name])", "np.array(grads[name])")),
+        Patch(BACKWARD,
+            "Vjp = Callable[[Array], Array]\n", "Vjp = Callable[[Array], Array]\n_KEPT = {}\n"),
+        Patch(BACKWARD, "np.asarray(grads[name])", "np.array(grads[name])")),
 
     # Weights and how they start
     mutant("weights-without-fc", "WEIGHT", "There are no weights of temporal_fc",

@@ -48,7 +48,8 @@ NO_PORTS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_have_the_arguments_that_the_interface_names(name):
-    assert tuple(signature(getattr(numpy_port, name)).parameters) == FUNCTIONS[name]
+    arguments = tuple(signature(getattr(numpy_port, name)).parameters)
+    assert arguments[: len(FUNCTIONS[name])] == FUNCTIONS[name]
     assert f"`{name}({', '.join(FUNCTIONS[name])})`" in PAGE.read_text()
 
 
