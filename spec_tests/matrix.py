@@ -23,6 +23,7 @@ from rich.console import Console
 
 HERE = Path(__file__).parent
 C_PORT = HERE / "ports" / "c_port"
+VARIANTS = "spec_tests.ports.variants"
 
 
 class Entry(NamedTuple):
@@ -35,19 +36,19 @@ class Entry(NamedTuple):
 
 PORTS: dict[str, Entry] = {
     "numpy": Entry("NumPy", "spec_tests.ports.numpy_port"),
-    "numpy-float64": Entry("NumPy, float64", "spec_tests.ports.numpy_float64_port"),
+    "numpy-float64": Entry("NumPy, float64", f"{VARIANTS}:numpy_float64"),
     "torch": Entry("PyTorch", "spec_tests.ports.torch_port"),
-    "torch-float64": Entry("PyTorch, float64", "spec_tests.ports.torch_float64_port"),
-    "torch-bfloat16": Entry("PyTorch, bfloat16", "spec_tests.ports.torch_bfloat16_port"),
-    "torch-float16": Entry("PyTorch, float16", "spec_tests.ports.torch_float16_port"),
-    "torch-compiled": Entry("PyTorch, compiled", "spec_tests.ports.torch_compiled_port"),
-    "torch-folded": Entry("PyTorch, folded", "spec_tests.ports.torch_folded_port"),
+    "torch-float64": Entry("PyTorch, float64", f"{VARIANTS}:torch_float64"),
+    "torch-bfloat16": Entry("PyTorch, bfloat16", f"{VARIANTS}:torch_bfloat16"),
+    "torch-float16": Entry("PyTorch, float16", f"{VARIANTS}:torch_float16"),
+    "torch-compiled": Entry("PyTorch, compiled", f"{VARIANTS}:torch_compiled"),
+    "torch-folded": Entry("PyTorch, folded", f"{VARIANTS}:torch_folded"),
     "torch-folded-compiled": Entry(
-        "PyTorch, folded, compiled", "spec_tests.ports.torch_folded_compiled_port"
+        "PyTorch, folded, compiled", f"{VARIANTS}:torch_folded_compiled"
     ),
-    "torch-packed": Entry("PyTorch, packed", "spec_tests.ports.torch_packed_port"),
+    "torch-packed": Entry("PyTorch, packed", f"{VARIANTS}:torch_packed"),
     "torch-packed-bfloat16": Entry(
-        "PyTorch, packed, bfloat16", "spec_tests.ports.torch_packed_bfloat16_port"
+        "PyTorch, packed, bfloat16", f"{VARIANTS}:torch_packed_bfloat16"
     ),
     "jax": Entry("JAX", "spec_tests.ports.jax_port", "module jax"),
     "c": Entry("C11", f"cmd:{C_PORT / 'timesformer_port'}", "program make"),
@@ -92,7 +93,7 @@ def judge(entry: Entry) -> dict[str, Any]:
 def defects(entry: Entry) -> dict[str, str]:
     """By requirement, what is known to be wrong with that which a port wraps."""
     is_module = not entry.place.startswith("cmd:")
-    return getattr(import_module(entry.place), "DEFECTS", {}) if is_module else {}
+    return getattr(import_module(entry.place.partition(":")[0]), "DEFECTS", {}) if is_module else {}
 
 
 def main() -> int:

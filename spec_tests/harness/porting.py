@@ -172,6 +172,7 @@ def _in_a_line(error: BaseException) -> str:
 def find_port(place: str, timeout: float = TIMEOUT) -> Port:
     """The port at a place: `FILE.py`, `package.module`, `cmd:COMMAND` or `mutant:NAME`.
 
+    After the first two `:OBJECT` may name an object of the module that has the port's functions.
     timeout: seconds for a call of a program. Raises BadPort, which says what is wrong with it.
     """
     try:
@@ -192,8 +193,16 @@ def _found(place: str, timeout: float) -> tuple[Any, str]:
             raise BadPort(str(error)) from error
     if not place.strip():
         raise BadPort("names no port")
-    is_file = place.endswith(".py") or "/" in place or Path(place).is_file()
-    return _import(place, is_file), Path(place).stem if is_file else place
+    module, _, attribute = place.rpartition(":")
+    if not module or not attribute.isidentifier():
+        module, attribute = place, ""
+    is_file = module.endswith(".py") or "/" in module or Path(module).is_file()
+    found, name = _import(module, is_file), Path(module).stem if is_file else module
+    if not attribute:
+        return found, name
+    if not hasattr(found, attribute):
+        raise BadPort(f"{name} has no {attribute}")
+    return getattr(found, attribute), attribute
 
 
 def _import(place: str, is_file: bool) -> Any:

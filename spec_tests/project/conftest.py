@@ -15,7 +15,7 @@ def ours(request):
     """Each of our two implementations, by the port interface, in float64."""
     from spec_tests.harness.porting import find_port
 
-    return find_port(f"spec_tests.ports.{request.param}_float64_port")
+    return find_port(f"spec_tests.ports.variants:{request.param}_float64")
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_a_file_that_is_no_port(tmp_path, source, words):
     [
         ("no/such/port.py", "there is no such file"),
         ("no.such.module", "cannot be imported: ModuleNotFoundError"),
+        ("spec_tests.ports.variants:torch_float8", "variants has no torch_float8"),
         ("mutant:unknown", "there is no mutant unknown"),
         ("cmd:", "names no program"),
         ("cmd:./port 'x", "cannot be read: No closing quotation"),
@@ -98,6 +99,13 @@ def test_a_port_imports_the_files_beside_it(tmp_path):
     (tmp_path / "beside_a_port.py").write_text(FORWARD)
     (tmp_path / "a_port_of_two_files.py").write_text("from beside_a_port import forward")
     assert find_port(str(tmp_path / "a_port_of_two_files.py")).name == "a_port_of_two_files"
+
+
+def test_a_port_may_be_an_object_of_a_module(tmp_path):
+    path = tmp_path / "two_ports.py"
+    path.write_text("class small:\n    forward = len\n    DTYPE = 'float16'\n")
+    port = find_port(f"{path}:small")
+    assert (port.name, port.dtype) == ("small", "float16")
 
 
 def test_a_name_is_one_line():
