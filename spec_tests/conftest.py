@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--port-timeout", metavar="SECONDS", type=_seconds, default=10.0,
                     help="time limit of a call of a cmd: port (default: 10)")  # fmt: skip
     group.addoption("--report", metavar="FILE", action="append", default=[],
-                    help="write the report to FILE.json, FILE.md or FILE.html")  # fmt: skip
+                    help="write the report to FILE.json or FILE.html")  # fmt: skip
     group.addoption("--checkpoint", metavar="FILE", help="also compare on this checkpoint")
     group.addoption("--video", metavar="FILE", help="and on the clips of this video")
 

@@ -22,14 +22,13 @@ from spec_tests.harness.judging import Nonconformance
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.report import Report, finding, verdict_of
 from spec_tests.harness.report.html import as_html
-from spec_tests.harness.report.markdown import as_markdown
 from spec_tests.harness.report.words import in_words
 from spec_tests.harness.requirements import requirements
 from spec_tests.project.processes import afresh
 
 SUITE = Path(__file__).parents[1]
 PAGE = SUITE.parent / "docs" / "ports.md"
-FILES = ("report.json", "report.md", "report.html")
+FILES = ("report.json", "report.html")
 PORT = """
 from spec_tests.ports.numpy_port import *
 from spec_tests.ports import numpy_port
@@ -172,16 +171,6 @@ def test_no_line_of_the_table_is_too_wide(room):
     assert max(map(len, table.partition("conformance")[2].splitlines()[1:])) <= 100
 
 
-def test_markdown_lets_no_name_or_message_pass_for_markup(room):
-    text = (room / "report.md").read_text()
-    assert text.startswith("# Conformance of mine \\<b\\>|\\*\n")
-    assert "```text\nsegment_indices: raised an error: ValueError" in text
-    rows = [line for line in text.splitlines() if line.startswith("| FRAMES-5")]
-    assert "no \\<such\\> video" in rows[0]
-    widths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line[:1] == "|"}
-    assert widths == {4}
-
-
 class Page(HTMLParser):
     """The tags and the text of a page; every tag is closed in its turn."""
 
@@ -226,7 +215,6 @@ def test_html_tells_all_and_lets_no_name_or_message_pass_for_markup(room, found)
 
 def test_reports_of_a_port_without_failures(found):
     whole = found | {"requirements": [r for r in found["requirements"] if r["status"] == "passed"]}
-    assert "Failed" not in as_markdown(whole)
     assert Page(as_html(whole)).text.count("Failed") == 0
 
 
@@ -277,8 +265,8 @@ def test_the_snippet_that_repeats_a_failure_does(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--report=report.txt"], "report.txt: use a name that ends in .json, .md, .html"),
-        (["--report=no/report.md"], "no/report.md: there is no folder no"),
+        (["--report=report.txt"], "report.txt: use a name that ends in .json, .html"),
+        (["--report=no/report.html"], "no/report.html: there is no folder no"),
         (["--port=no_port.py"], "--port no_port.py: there is no such file"),
         (["--port-timeout=0"], "argument --port-timeout: invalid"),
     ],

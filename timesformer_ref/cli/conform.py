@@ -30,7 +30,7 @@ def conform(
     report: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Write the report to FILE.json, FILE.md or FILE.html; for several, say it again.",
+            help="Write the report to FILE.json or FILE.html; give it twice for both.",
             metavar="FILE",
         ),
     ] = None,

@@ -15,7 +15,6 @@ from spec_tests.harness.errors import BadPort, Breakdown, Refusal
 from spec_tests.harness.judging import Nonconformance
 from spec_tests.harness.porting import Port
 from spec_tests.harness.report.html import as_html
-from spec_tests.harness.report.markdown import as_markdown
 from spec_tests.harness.report.terminal import show_groups, show_requirements
 from spec_tests.harness.report.words import STATUSES, Finding, numbers
 from spec_tests.harness.requirements import named_by, requirements
@@ -36,7 +35,7 @@ def as_json(found: Finding) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-WRITERS = {".json": as_json, ".md": as_markdown, ".html": as_html}
+WRITERS = {".json": as_json, ".html": as_html}
 """How a report is written, by the ending of the file's name."""
 
 
@@ -72,7 +71,7 @@ def _plain(value: Any) -> Any:
 class Report:
     """A pytest plugin that gathers the verdicts of all tests, also those of other processes.
 
-    paths: files to write, `.json`, `.md` or `.html`. Raises BadPort for another kind of file, and
+    paths: files to write, `.json` or `.html`. Raises BadPort for another kind of file, and
     for files about more than one port.
     """
 
