@@ -57,7 +57,7 @@ FORMS = {
 def only_for(case, schemes):
     """Do not ask what a checkpoint of the case's scheme cannot tell."""
     if case.config.attention_type not in schemes:
-        raise NotOffered(f"the port has not {' or '.join(schemes)}")
+        raise NotOffered(f"the port lacks {' or '.join(schemes)}")
 
 
 def runs_as_before(port, case, checkpoint):

@@ -1,4 +1,4 @@
-"""The numbers of the original model: the ground truth of every test."""
+"""The golden vectors: inputs and results of the original model, the ground truth of the suite."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ WITH_GRADIENTS = ("divided", "joint", "space_only")
 
 @dataclass(frozen=True)
 class Golden:
-    """One file: what goes into the original model, its weights, and all that comes out.
+    """One file: an input of the original model, its weights, and all its results.
 
-    A case like any other, but that its answers are known: `out["logits"]`.
+    It has the attributes of a `Case`, and the original's results besides, such as `out["logits"]`.
     """
 
     name: str
@@ -38,22 +38,22 @@ class Golden:
 
     @cached_property
     def video(self) -> np.ndarray:
-        """b t c H W."""
+        """The normalised video, b t c H W."""
         return self.tensors["in.video"].astype(np.float64)
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """By the original's names."""
+        """Weights by the original's names."""
         return {n: w.astype(np.float64) for n, w in part(self.tensors, "weights").items()}
 
     @property
     def labels(self) -> np.ndarray:
-        """The class of each clip."""
+        """One class per clip."""
         return self.tensors["in.labels"]
 
     @property
     def out(self) -> dict[str, np.ndarray]:
-        """What the original answers, by name."""
+        """The original's results by name."""
         return part(self.tensors, "out")
 
     @property
@@ -68,18 +68,18 @@ class Golden:
 
     @property
     def states(self) -> list[np.ndarray]:
-        """What enters block 0, then what leaves each block."""
+        """The tokens that enter block 0, then those that leave each block."""
         names = ["embeddings", *(f"blocks.{i}" for i in range(self.config.num_hidden_layers))]
         return [self.out[name] for name in names]
 
     def describe(self) -> dict[str, Any]:
-        """What it takes to find this case again, for a report."""
+        """What a report shows of this case."""
         return {"golden": self.name}
 
 
 @cache
 def golden(name: str) -> Golden:
-    """The case of this name."""
+    """The golden vector of this name."""
     with safe_open(FOLDER / f"{name}.safetensors", "np") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = file.metadata()

@@ -188,7 +188,7 @@ def test_a_long_error_is_cut():
 def test_what_is_not_implemented_is_not_offered():
     with pytest.raises(NotOffered):
         raises(NotImplementedError()).call("forward")
-    with pytest.raises(NotOffered, match="the port has no mlp"):
+    with pytest.raises(NotOffered, match="the port lacks mlp"):
         raises(ValueError()).call("mlp")
 
 

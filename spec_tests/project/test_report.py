@@ -135,10 +135,10 @@ def test_a_reported_failure_happens_again(room, found):
 
 
 def test_what_is_not_offered_is_told_with_the_reason(found):
-    assert row(found, "PATCH-1")["reason"] == "the port has no patchify"
+    assert row(found, "PATCH-1")["reason"] == "the port lacks patchify"
     partly = row(found, "WEIGHT-2")
     assert partly["status"] == "passed"
-    assert "the port has not axial; the port has not divided_space_time" in partly["reason"]
+    assert "the port lacks axial; the port lacks divided_space_time" in partly["reason"]
 
 
 def test_the_terminal_tells_all_and_each_failure_once(room):
@@ -146,7 +146,7 @@ def test_the_terminal_tells_all_and_each_failure_once(room):
     assert "FAILURES" not in written
     assert "short test summary" not in written
     table, _, failures = written.partition("\nMLP-1  The MLP MUST be")
-    assert "PATCH-1    not offered the port has no patchify\n" in table
+    assert "PATCH-1    not offered the port lacks patchify\n" in table
     assert "MLP-1      failed      mlp: off by" in table
     assert "CKPT-5     passed      Reading a file MUST NOT run code" in table
     for words in (
