@@ -50,7 +50,7 @@ def test_gradients_of_every_weight(port, case):
 @requirement("GRAD-2")
 @for_cases(rather=ACROSS_FRAMES, frames="trained", patches="trained", examples=3)
 def test_gradients_against_finite_differences(port, case):
-    """Along a random direction of all weights, the loss changes as the gradient says."""
+    """Along a random direction of all weights, the loss changes as the gradient predicts."""
     question = Question(port, case, "gradients")
     answer = question.answer()
     direction = {n: case.numbers(f"direction {n}", w.shape) for n, w in case.weights.items()}

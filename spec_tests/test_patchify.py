@@ -18,7 +18,7 @@ PAIRS = json.loads((FOLDER / "nearest_resize.json").read_text())["pairs"]
 
 
 def without_positions(case):
-    """The weights, with nothing added to patches and an empty class token."""
+    """The weights with positions and class token of zero."""
     return case.weights | {n: np.zeros_like(case.weights[n]) for n in ("pos_embed", "cls_token")}
 
 

@@ -23,14 +23,14 @@ from timesformer_ref.decoding import VideoError
 from timesformer_ref.video import read_clip
 
 TRANSFORMERS = ("joint_space_time", "divided_space_time")
-"""The schemes that `transformers` answers as the original does, for clips of the trained size."""
+"""Schemes for which `transformers` computes what the original does, at the trained size."""
 
 
 @dataclass(frozen=True)
 class Real:
-    """A case like any other, but that nobody drew it.
+    """A case like any other, but not drawn at random.
 
-    checkpoint, film: what was asked for.
+    checkpoint, film: from the command line.
     """
 
     checkpoint: str
@@ -50,7 +50,7 @@ class Real:
         return self.config.clip_grid(self.clip)
 
     def describe(self) -> dict[str, Any]:
-        """What it takes to find this case again, for a report."""
+        """What a report shows of this case."""
         return {"checkpoint": self.checkpoint, "video": self.film}
 
 
@@ -86,7 +86,7 @@ class Comparison:
         self.answers: dict[str, Answer] = {}
 
     def question(self, port: Port) -> Question:
-        """The port's question, with what an earlier one has worked out.
+        """The port's question, with the expected result and bound of an earlier one.
 
         Raises NotOffered where the port lacks the scheme.
         """
@@ -108,7 +108,7 @@ class Comparison:
 
 @cache
 def compare(checkpoint: str, film: str | None) -> Comparison:
-    """What was asked for on the command line; it ends the run where it cannot be read."""
+    """The comparison for these files; the run ends where they cannot be read."""
     try:
         return Comparison(read(checkpoint, film))
     except (CheckpointError, VideoError, ValueError) as error:
@@ -127,7 +127,7 @@ def comparison(request, monkeypatch):
     option = request.config.option
     if not option.checkpoint:
         pytest.skip("give --checkpoint FILE")
-    monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run tells enough
+    monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run is enough
     return compare(option.checkpoint, option.video)
 
 

@@ -17,7 +17,7 @@ def last_step(port, case, **changes):
 
 
 def changed(case, end, change):
-    """The weights, those whose name ends so changed."""
+    """The weights, with a change to those whose name ends like this."""
     return {n: change(w) if n.endswith(end) else w for n, w in case.weights.items()}
 
 
