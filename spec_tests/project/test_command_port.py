@@ -61,7 +61,7 @@ VIDEO = np.float32(CASE.video)
 
 @pytest.fixture
 def program(tmp_path):
-    """Start a program, told by what it does when it describes itself and when it is called."""
+    """Start a program, given what it does when it describes itself and when it is called."""
     ports = []
 
     def start(answer="zeros()", describe="respond()", timeout=5):

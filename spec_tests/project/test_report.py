@@ -1,4 +1,4 @@
-"""What a run of the suite tells of a port, on the terminal and in files."""
+"""What a run of the suite reports on a port, on the terminal and in files."""
 
 from __future__ import annotations
 
@@ -134,14 +134,14 @@ def test_a_reported_failure_happens_again(room, found):
     assert failure.value.error == failed["error"]
 
 
-def test_what_is_not_offered_is_told_with_the_reason(found):
+def test_what_is_not_offered_is_shown_with_the_reason(found):
     assert row(found, "PATCH-1")["reason"] == "the port lacks patchify"
     partly = row(found, "WEIGHT-2")
     assert partly["status"] == "passed"
     assert "the port lacks axial; the port lacks divided_space_time" in partly["reason"]
 
 
-def test_the_terminal_tells_all_and_each_failure_once(room):
+def test_the_terminal_shows_all_and_each_failure_once(room):
     written = (room / "written").read_text()
     assert "FAILURES" not in written
     assert "short test summary" not in written
@@ -203,7 +203,7 @@ def test_html_is_one_whole_page_that_loads_nothing(room):
     assert {link.removeprefix("#") for link in links} <= anchors
 
 
-def test_html_tells_all_and_lets_no_name_or_message_pass_for_markup(room, found):
+def test_html_shows_all_and_lets_no_name_or_message_pass_for_markup(room, found):
     page = Page((room / "report.html").read_text())
     assert "Conformance of mine <b>|*" in page.text
     assert "no <such> video" in page.text
