@@ -1,4 +1,4 @@
-"""The command line of the suite, the ports it tests, and the report that a run ends in."""
+"""The suite as a pytest plugin: its options, the ports that it tests, and the report at the end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--port-timeout", metavar="SECONDS", type=_seconds, default=10.0,
                     help="time limit of a call of a cmd: port (default: 10)")  # fmt: skip
     group.addoption("--report", metavar="FILE", action="append", default=[],
-                    help="write the report to FILE.json, FILE.md or FILE.html")  # fmt: skip
-    group.addoption("--checkpoint", metavar="FILE", help="also compare on this checkpoint")
-    group.addoption("--video", metavar="FILE", help="and on the clips of this video")
+                    help="write the report to FILE.json or FILE.html")  # fmt: skip
+    group.addoption("--checkpoint", metavar="FILE", help="also compare logits on this checkpoint")
+    group.addoption("--video", metavar="FILE", help="with --checkpoint: on this video's clip")
 
 
 def _seconds(text: str) -> float:
@@ -36,29 +36,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a test checks")
     config.addinivalue_line("markers", "slow: minutes; run with -m slow")
     if not config.option.checkpoint and config.option.markexpr != "slow":
-        # the other models are tiny, and threads that share them only wait for each other
+        # the other models are tiny: threads would cost more time than they save
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.option.port is not None:
         with suppress(ValueError):  # not the main thread
-            # as Ctrl-C, so that what was found is reported and the port's program ended
+            # like Ctrl-C, so that the report is shown and the port's program ended
             before = signal.signal(signal.SIGTERM, signal.default_int_handler)
             config.add_cleanup(lambda: signal.signal(signal.SIGTERM, before))
     else:
-        config.option.reportchars += "s"  # what was skipped here, and why
+        config.option.reportchars += "s"  # shows which tests were skipped, and why
     if config.option.port is None and not _only_hands_out_tests(config):
         import jaxtyping
 
-        from spec_tests.type_checks import of_lasting_functions as check
+        from spec_tests.harness.type_checks import of_lasting_functions as check
 
-        jaxtyping.install_import_hook("timesformer_ref", f"{check.__module__}.{check.__name__}")
+        annotated = ["timesformer_ref", "spec_tests.harness.backward"]
+        jaxtyping.install_import_hook(annotated, f"{check.__module__}.{check.__name__}")
 
-    from spec_tests.porting import BadPort, find_port
-    from spec_tests.profiles import register_profiles
-    from spec_tests.report import Report
+    from spec_tests.harness.errors import BadPort
+    from spec_tests.harness.porting import find_port
+    from spec_tests.harness.profiles import register_profiles
+    from spec_tests.harness.report import Report
 
     register_profiles(config.getoption("--hypothesis-profile", None))
     if config.option.video and not config.option.checkpoint:
-        raise pytest.UsageError("--video: is a clip for a checkpoint: give --checkpoint too")
+        raise pytest.UsageError("--video: takes a clip for a checkpoint: give --checkpoint too")
     places = OURS if config.option.port is None else [config.option.port]
     try:
         config.ports = [find_port(place, config.option.port_timeout) for place in places]
@@ -69,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _only_hands_out_tests(config: pytest.Config) -> bool:
-    """Whether other processes run the tests (pytest-xdist)."""
+    """Whether this process runs no tests itself, but its workers do (pytest-xdist)."""
     return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
 
 
@@ -79,7 +81,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """What no requirement covers is no business of a port; a checkpoint is for who gives one."""
+    """Leave out the project's own tests under --port, and real checkpoints unless one is given."""
     left_out = [] if config.option.checkpoint else [HERE / "test_real_checkpoint.py"]
     left_out += [] if config.option.port is None else [HERE / "project"]
     return True if collection_path in left_out else None
@@ -96,7 +98,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Raises UsageError where a test names no requirement, or one that does not exist.
     """
-    from spec_tests.requirements import requirements
+    from spec_tests.harness.requirements import requirements
 
     order = {name: place for place, name in enumerate(requirements())}
     for item in items:
@@ -115,9 +117,9 @@ def requirements_of(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    from spec_tests.judging import NotJudged
-    from spec_tests.porting import NotOffered
-    from spec_tests.report import NOT_OFFERED
+    from spec_tests.harness.errors import NotOffered
+    from spec_tests.harness.judging import NotJudged
+    from spec_tests.harness.report import NOT_OFFERED
 
     try:
         return (yield)
@@ -129,8 +131,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Hand the requirements, and what broke them, to whoever reports (another process, maybe)."""
-    from spec_tests.report import text_of, verdict_of
+    """Attach outcome and requirements to pytest's report, which may go to another process."""
+    from spec_tests.harness.report import text_of, verdict_of
 
     report = yield
     ids = requirements_of(item)
@@ -147,6 +149,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _call(item: pytest.Item, given: dict[str, Any]) -> str:
-    """A test as one would call it with a port."""
+    """The call of a test, without the port."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     return f"{item.module.__name__}.{item.originalname}({arguments})"

@@ -1,7 +1,7 @@
 """Who conforms? python -m spec_tests.matrix [PORT...] [--json FILE]
 
-Runs the suite on every port in `ports/` and keeps their reports in one file, which the site's page
-is made of. A port that cannot run here keeps the report of its last run.
+Runs the suite on every port in `ports/`, and writes their reports to one file, from which a page of
+the site is made. A port that cannot run on this machine keeps the report of its last run.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from rich.console import Console
 
 HERE = Path(__file__).parent
 C_PORT = HERE / "ports" / "c_port"
+VARIANTS = "spec_tests.ports.variants"
 
 
 class Entry(NamedTuple):
-    """A port of the matrix. `place`: what `--port` takes. `needs`: what must be there to run it."""
+    """A port of the matrix. `place`: the argument of `--port`. `needs`: what it takes to run it."""
 
     title: str
     place: str
@@ -35,19 +36,19 @@ class Entry(NamedTuple):
 
 PORTS: dict[str, Entry] = {
     "numpy": Entry("NumPy", "spec_tests.ports.numpy_port"),
-    "numpy-float64": Entry("NumPy, float64", "spec_tests.ports.numpy_float64_port"),
+    "numpy-float64": Entry("NumPy, float64", f"{VARIANTS}:numpy_float64"),
     "torch": Entry("PyTorch", "spec_tests.ports.torch_port"),
-    "torch-float64": Entry("PyTorch, float64", "spec_tests.ports.torch_float64_port"),
-    "torch-bfloat16": Entry("PyTorch, bfloat16", "spec_tests.ports.torch_bfloat16_port"),
-    "torch-float16": Entry("PyTorch, float16", "spec_tests.ports.torch_float16_port"),
-    "torch-compiled": Entry("PyTorch, compiled", "spec_tests.ports.torch_compiled_port"),
-    "torch-folded": Entry("PyTorch, folded", "spec_tests.ports.torch_folded_port"),
+    "torch-float64": Entry("PyTorch, float64", f"{VARIANTS}:torch_float64"),
+    "torch-bfloat16": Entry("PyTorch, bfloat16", f"{VARIANTS}:torch_bfloat16"),
+    "torch-float16": Entry("PyTorch, float16", f"{VARIANTS}:torch_float16"),
+    "torch-compiled": Entry("PyTorch, compiled", f"{VARIANTS}:torch_compiled"),
+    "torch-folded": Entry("PyTorch, folded", f"{VARIANTS}:torch_folded"),
     "torch-folded-compiled": Entry(
-        "PyTorch, folded, compiled", "spec_tests.ports.torch_folded_compiled_port"
+        "PyTorch, folded, compiled", f"{VARIANTS}:torch_folded_compiled"
     ),
-    "torch-packed": Entry("PyTorch, packed", "spec_tests.ports.torch_packed_port"),
+    "torch-packed": Entry("PyTorch, packed", f"{VARIANTS}:torch_packed"),
     "torch-packed-bfloat16": Entry(
-        "PyTorch, packed, bfloat16", "spec_tests.ports.torch_packed_bfloat16_port"
+        "PyTorch, packed, bfloat16", f"{VARIANTS}:torch_packed_bfloat16"
     ),
     "jax": Entry("JAX", "spec_tests.ports.jax_port", "module jax"),
     "c": Entry("C11", f"cmd:{C_PORT / 'timesformer_port'}", "program make"),
@@ -61,7 +62,7 @@ PORTS: dict[str, Entry] = {
 
 
 def is_there(need: str) -> bool:
-    """Whether what a port needs is to be had; the C port is built on the way."""
+    """Whether this machine has what a port needs. Builds the C port."""
     kind, _, name = need.partition(" ")
     if kind == "module":
         return find_spec(name) is not None
@@ -71,7 +72,7 @@ def is_there(need: str) -> bool:
 
 
 def judge(entry: Entry) -> dict[str, Any]:
-    """The suite's report on a port, and how long it took."""
+    """The suite's report on a port, and the seconds that it took."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "report.json")
         command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-p", "no:cacheprovider"]
@@ -81,8 +82,8 @@ def judge(entry: Entry) -> dict[str, Any]:
         )
         seconds = round(perf_counter() - start)
         if not path.exists():
-            told = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-            raise RuntimeError(f"{entry.title}: no report\n{told}")
+            output = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise RuntimeError(f"{entry.title}: no report\n{output}")
         report = json.loads(path.read_text("utf-8"))
     report["defects"] = defects(entry)
     closing = done.stdout.strip().splitlines()[-1].strip("= ")
@@ -90,16 +91,16 @@ def judge(entry: Entry) -> dict[str, Any]:
 
 
 def defects(entry: Entry) -> dict[str, str]:
-    """By requirement, what is known to be wrong with that which a port wraps."""
+    """The known mistakes of the library that a port wraps, by requirement."""
     is_module = not entry.place.startswith("cmd:")
-    return getattr(import_module(entry.place), "DEFECTS", {}) if is_module else {}
+    return getattr(import_module(entry.place.partition(":")[0]), "DEFECTS", {}) if is_module else {}
 
 
 def main() -> int:
-    """Judge the ports asked for; 1 where one fails anything but its known defects."""
+    """Judge the ports that are named. Returns 1 if one fails anything but its known defects."""
     parser = argparse.ArgumentParser(prog="python -m spec_tests.matrix", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="PORT", help=f"some of {', '.join(PORTS)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the reports here")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports to this file")
     args = parser.parse_args()
     if unknown := set(args.names) - PORTS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; use some of {', '.join(PORTS)}")
@@ -110,8 +111,8 @@ def main() -> int:
         if is_there(PORTS[name].needs):
             there.append(name)
         else:
-            console.print(f"{PORTS[name].title:20} left out: needs the {PORTS[name].needs}")
-    at_once = 1 if args.json else os.cpu_count()  # a time that is kept is of a run by itself
+            console.print(f"{PORTS[name].title:20} left out: it needs the {PORTS[name].needs}")
+    at_once = 1 if args.json else os.cpu_count()  # the times in the file are of runs by themselves
     judged = ThreadPool(at_once).imap(judge, [PORTS[name] for name in there])
     for name, report in zip(there, judged, strict=True):
         entry = PORTS[name]
@@ -125,7 +126,7 @@ def main() -> int:
         if failed != known[name]["defects"].keys():
             wrong.append(name)
             unlike = ", ".join(sorted(failed ^ known[name]["defects"].keys()))
-            console.print(f"  unlike what is known of it: {unlike}")
+            console.print(f"  differs from its known defects in: {unlike}")
         if args.json:
             kept = {port: known[port] for port in PORTS if port in known}
             args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

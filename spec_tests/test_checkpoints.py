@@ -1,4 +1,4 @@
-"""Checkpoints in every form: read by this project, then run by the port.
+"""Checkpoints in each format: read by this project, then run by the port.
 
 With --checkpoint FILE also a real one, and with --video FILE on a real clip.
 """
@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from spec_tests.cases import ACROSS_FRAMES, Case
-from spec_tests.judging import Nonconformance, agree, requirement
-from spec_tests.porting import NotOffered
+from spec_tests.harness.cases import ACROSS_FRAMES, Case
+from spec_tests.harness.errors import NotOffered
+from spec_tests.harness.judging import Nonconformance, agree, requirement
 from timesformer_ref.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -55,13 +55,13 @@ FORMS = {
 
 
 def only_for(case, schemes):
-    """Do not ask what a checkpoint of the case's scheme cannot tell."""
+    """Raise NotOffered unless the case is of a scheme that this kind of checkpoint can hold."""
     if case.config.attention_type not in schemes:
-        raise NotOffered(f"the port has not {' or '.join(schemes)}")
+        raise NotOffered(f"the port lacks {' or '.join(schemes)}")
 
 
 def runs_as_before(port, case, checkpoint):
-    """What was read are the weights that were written, and the port runs on them."""
+    """Check that the weights read are those written, and that the port runs on them."""
     assert checkpoint.config.attention_type == case.config.attention_type
     assert checkpoint.weights.keys() == case.weights.keys()
     weights = {n: np.float64(w.numpy()) for n, w in checkpoint.weights.items()}
@@ -127,7 +127,7 @@ def hugging_face_name(name):
 @requirement("CKPT-2", "CKPT-3")
 @pytest.mark.parametrize("heads", [2, 4])
 def test_a_folder_by_the_librarys_names(port, case, tmp_path, heads):
-    """Written without this project's writer; the config alone tells the number of heads."""
+    """Written without this project's writer; only the config has the number of heads."""
     only_for(case, HUGGING_FACE)
     case = replace(case, config=replace(case.config, num_attention_heads=heads))
     config = asdict(case.config) | {"model_type": "timesformer", "drop_path_rate": 0}
@@ -146,10 +146,10 @@ def test_geometry_is_taken_from_the_tensors(port, case, tmp_path):
     path = tmp_path / "TimeSformer_divST_96x4_448_K600.pyth"
     torch.save(FORMS["model_state"](case), path)
     found = load_checkpoint(path)
-    told = ("num_frames", "image_size", "patch_size", "num_labels", "hidden_size", "qkv_bias",
+    known = ("num_frames", "image_size", "patch_size", "num_labels", "hidden_size", "qkv_bias",
             "num_hidden_layers", "num_attention_heads", "intermediate_size",
             "num_channels")  # fmt: skip
-    for field in told:
+    for field in known:
         assert getattr(found.config, field) == getattr(case.config, field), field
     runs_as_before(port, case, found)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spec_tests.cases import ACROSS_FRAMES
-from spec_tests.golden_vectors import MODELS, golden
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.cases import ACROSS_FRAMES
+from spec_tests.harness.golden_vectors import MODELS, golden
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 
 
 @requirement("HEAD-1")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spec_tests import reference
-from spec_tests.cases import ACROSS_FRAMES, DROPPING
-from spec_tests.golden_vectors import WITH_GRADIENTS, golden
-from spec_tests.judging import ROUNDINGS, Question, agree, for_cases, requirement
+from spec_tests.harness import reference
+from spec_tests.harness.cases import ACROSS_FRAMES, DROPPING
+from spec_tests.harness.golden_vectors import WITH_GRADIENTS, golden
+from spec_tests.harness.judging import ROUNDINGS, Question, agree, for_cases, requirement
 from timesformer_ref.numpy_blocks.classifier import cross_entropy
 from timesformer_ref.weights import part
 
@@ -50,7 +50,7 @@ def test_gradients_of_every_weight(port, case):
 @requirement("GRAD-2")
 @for_cases(rather=ACROSS_FRAMES, frames="trained", patches="trained", examples=3)
 def test_gradients_against_finite_differences(port, case):
-    """Along a random direction of all weights, the loss changes as the gradient says."""
+    """Along a random direction of all weights, the loss changes as the gradient predicts."""
     question = Question(port, case, "gradients")
     answer = question.answer()
     direction = {n: case.numbers(f"direction {n}", w.shape) for n, w in case.weights.items()}

@@ -1,4 +1,4 @@
-"""Weights: their names and shapes, how they start, and how an image ViT's are taken over."""
+"""Weights: their names and shapes, their initial values, and how an image ViT's are taken over."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from spec_tests.cases import Case
-from spec_tests.golden_vectors import golden
-from spec_tests.judging import Nonconformance, Question, agree, for_cases, requirement
+from spec_tests.harness.cases import Case
+from spec_tests.harness.golden_vectors import golden
+from spec_tests.harness.judging import Nonconformance, Question, agree, for_cases, requirement
 from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES
@@ -39,7 +39,7 @@ def model(attention_type, **changes):
 
 
 class Fresh:
-    """A port's fresh weights, and how to complain about one."""
+    """A port's fresh weights, and a method that fails the test where one is wrong."""
 
     def __init__(self, port, attention_type, seed=3, **changes):
         config = model(attention_type, **changes)
@@ -174,14 +174,14 @@ def test_a_function_of_the_seed(port, attention_type):
 
 
 def forward_on(port, weights, config, seed=0):
-    """The port's logits on these weights are the reference's."""
+    """Check that the port's logits with these weights are the reference's."""
     shape = (2, config.num_frames, config.num_channels, config.image_size, config.image_size)
     case = Case(config, shape, seed, dtype=port.dtype)
     agree(port, case, "forward", weights={n: np.float64(w) for n, w in weights.items()})
 
 
 def from_image_vit(name):
-    """What this project makes of an image ViT, what the original makes, and what it leaves."""
+    """Weights from an image ViT by this project, those by the original, and the names it leaves."""
     case = golden(name)
     expected = part(case.tensors, "out")
     found = weights_from_image_vit(part(case.tensors, "in"), case.config)

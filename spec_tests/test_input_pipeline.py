@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from spec_tests.judging import Question, agree, requirement
+from spec_tests.harness.judging import Question, agree, requirement
 
 GOLDEN = Path(__file__).parent / "golden"
 LANDSCAPE = ("views_landscape", "views_scale_larger_than_crop", "views_upscaled")
@@ -20,7 +20,7 @@ ARGUMENTS = ("total", "fps", "num_frames", "sampling_rate", "clip", "num_clips")
 
 @dataclass(frozen=True)
 class Given:
-    """Arguments of a function that knows of no model."""
+    """The arguments of a function that takes no model."""
 
     arguments: dict[str, Any] = field(default_factory=dict)
 
@@ -33,7 +33,7 @@ def rows(name):
 
 
 def exactly(port, function, arguments, expected=None):
-    """The port's whole numbers are the original's, where there are some, or the reference's."""
+    """Check that the port returns the original's integers if given, else the reference's."""
     question = Question(port, Given(arguments), function, **arguments)
     right = question.expected[""] if expected is None else np.asarray(expected)
     found = question.answer()[""]
@@ -130,8 +130,8 @@ def golden_views(name):
     """The original's frames, scale and crop, and its three views."""
     with safe_open(GOLDEN / f"{name}.safetensors", "np") as file:
         views = np.stack([file.get_tensor(f"out.crop{i}") for i in range(3)])
-        told = {n: int(file.metadata()[n]) for n in ("scale", "crop")}
-        return {"frames": file.get_tensor("in.frames"), **told}, views
+        sizes = {n: int(file.metadata()[n]) for n in ("scale", "crop")}
+        return {"frames": file.get_tensor("in.frames"), **sizes}, views
 
 
 def view(port, arguments, golden=None):

@@ -1,11 +1,11 @@
-"""LayerNorm, wherever it stands."""
+"""LayerNorm, in each place of the model."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from spec_tests.cases import SEVERAL_STEPS
-from spec_tests.judging import agree, for_cases, requirement
+from spec_tests.harness.cases import SEVERAL_STEPS
+from spec_tests.harness.judging import agree, for_cases, requirement
 
 LARGE = 16.0
 """Tokens so much larger than 1 that no usual epsilon shows."""
@@ -15,7 +15,7 @@ FAR = 1024.0
 
 
 def with_changes(case, changes):
-    """The weights, those whose name ends so set to a number."""
+    """The weights, with a number in place of those whose name ends like this."""
     weights = dict(case.weights)
     for name in weights:
         for end, value in changes.items():
@@ -73,7 +73,7 @@ def test_norm_before_the_last_step(port, case):
 
 
 def linear_mlp(case):
-    """The weights with the MLP's hidden numbers so large that its activation leaves them alone."""
+    """Weights with which the hidden numbers of the MLP are so large that GELU is the identity."""
     name = "blocks.0.mlp.fc1.bias"
     return case.weights | {name: 40 + case.weights[name]}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 
 
 @requirement("MLP-1")

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from spec_tests.cases import ACROSS_FRAMES, DROPPING
-from spec_tests.golden_vectors import EXACT_SIZE, MODELS, golden
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.cases import ACROSS_FRAMES, DROPPING
+from spec_tests.harness.golden_vectors import EXACT_SIZE, MODELS, golden
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 
 
 @requirement("MODEL-1")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from einops import rearrange
 
-from spec_tests.cases import ANY_GRID, Case
-from spec_tests.golden_vectors import FOLDER, MODELS, golden
-from spec_tests.judging import Question, agree, for_cases, may_refuse, requirement
+from spec_tests.harness.cases import ANY_GRID, Case
+from spec_tests.harness.golden_vectors import FOLDER, MODELS, golden
+from spec_tests.harness.judging import Question, agree, for_cases, may_refuse, requirement
 from timesformer_ref.config import TimeSformerConfig
 
 CLASS_TOKEN, PATCHES = np.s_[:, :, :1], np.s_[:, :, 1:]
@@ -18,7 +18,7 @@ PAIRS = json.loads((FOLDER / "nearest_resize.json").read_text())["pairs"]
 
 
 def without_positions(case):
-    """The weights, with nothing added to patches and an empty class token."""
+    """The weights with positions and class token of zero."""
     return case.weights | {n: np.zeros_like(case.weights[n]) for n in ("pos_embed", "cls_token")}
 
 

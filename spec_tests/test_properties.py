@@ -10,9 +10,16 @@ import pytest
 import torch
 from einops import rearrange
 
-from spec_tests.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
-from spec_tests.judging import Nonconformance, NotJudged, Question, agree, for_cases, requirement
-from spec_tests.porting import Refusal
+from spec_tests.harness.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
+from spec_tests.harness.errors import Refusal
+from spec_tests.harness.judging import (
+    Nonconformance,
+    NotJudged,
+    Question,
+    agree,
+    for_cases,
+    requirement,
+)
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.weights import part
 
@@ -54,7 +61,7 @@ def test_the_same_call_again_gives_the_same_answer(port, case):
         b, t, c, height, width = case.clip
         other = replace(other, clip=(b, 2 * t, c, 2 * width, 2 * height))
     for weights in (other.weights, case.weights):
-        with suppress(Nonconformance):  # that answer is the business of other tests
+        with suppress(Nonconformance):  # other tests judge that result
             Question(port, other, "forward", weights=weights).answer()
     question.compare(question.answer(), first, "when called again")
 
@@ -261,8 +268,8 @@ def test_a_clip_that_a_grouping_cannot_divide_is_refused(port, clip):
         port.call("forward", np.float32(case.video), handed, case.config)
     except Refusal:
         return
-    told = case.describe() | {"function": "forward"}
-    raise Nonconformance("forward answered a clip that the scheme's groups cannot divide", told)
+    given = case.describe() | {"function": "forward"}
+    raise Nonconformance("forward returned logits for a clip that the scheme cannot group", given)
 
 
 @requirement("REFUSE-2")
@@ -272,5 +279,5 @@ def test_a_clip_of_another_size_is_refused_or_classified_rightly(port, clip):
     case = unlike(port, scheme, clip)
     try:
         agree(port, case, "forward")
-    except NotJudged:  # the port says that its sizes are fixed, and so it may
+    except NotJudged:  # a port that declares fixed sizes may refuse
         return

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spec_tests import judging
-from spec_tests.judging import Answer, Question, requirement
-from spec_tests.porting import Port, find_port
+from spec_tests.harness import judging
+from spec_tests.harness.judging import Answer, Question, requirement
+from spec_tests.harness.porting import Port, find_port
 from timesformer_ref.checkpoints import CheckpointError, load_checkpoint
 from timesformer_ref.checkpoints.choosing import choose_preprocessing
 from timesformer_ref.config import TimeSformerConfig
@@ -24,14 +24,14 @@ from timesformer_ref.input.video import read_clip
 from timesformer_ref.schemes import Grid
 
 TRANSFORMERS = ("joint_space_time", "divided_space_time")
-"""The schemes that `transformers` answers as the original does, for clips of the trained size."""
+"""Schemes for which `transformers` computes what the original does, at the trained size."""
 
 
 @dataclass(frozen=True)
 class Real:
-    """A case like any other, but that nobody drew it.
+    """A case like any other, but not drawn at random.
 
-    checkpoint, film: what was asked for.
+    checkpoint, film: from the command line.
     """
 
     checkpoint: str
@@ -51,7 +51,7 @@ class Real:
         return self.config.clip_grid(self.clip)
 
     def describe(self) -> dict[str, Any]:
-        """What it takes to find this case again, for a report."""
+        """What a report shows of this case."""
         return {"checkpoint": self.checkpoint, "video": self.film}
 
 
@@ -87,7 +87,7 @@ class Comparison:
         self.answers: dict[str, Answer] = {}
 
     def question(self, port: Port) -> Question:
-        """The port's question, with what an earlier one has worked out.
+        """The port's question, with the expected result and bound of an earlier one.
 
         Raises NotOffered where the port lacks the scheme.
         """
@@ -109,7 +109,7 @@ class Comparison:
 
 @cache
 def compare(checkpoint: str, film: str | None) -> Comparison:
-    """What was asked for on the command line; it ends the run where it cannot be read."""
+    """The comparison for these files; the run ends where they cannot be read."""
     try:
         return Comparison(read(checkpoint, film))
     except (CheckpointError, VideoError, ValueError) as error:
@@ -128,7 +128,7 @@ def comparison(request, monkeypatch):
     option = request.config.option
     if not option.checkpoint:
         pytest.skip("give --checkpoint FILE")
-    monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run tells enough
+    monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run is enough
     return compare(option.checkpoint, option.video)
 
 

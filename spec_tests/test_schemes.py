@@ -1,12 +1,12 @@
-"""The steps of the five schemes: who attends to whom, and the class token's part."""
+"""The steps of the five schemes: which tokens attend to which, and what the class token does."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from spec_tests.golden_vectors import EXACT_SIZE, MODELS, golden
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.golden_vectors import EXACT_SIZE, MODELS, golden
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 
 CLASS_TOKEN, PATCHES = np.s_[:, :1], np.s_[:, 1:]
 SPACE = ("space_only",)
@@ -21,12 +21,12 @@ def step(port, case, name, **changes):
 
 
 def zeroed(case, *ends):
-    """The weights, those whose name ends so at zero."""
+    """The weights, with zeros in place of those whose name ends like this."""
     return {n: np.zeros_like(w) if n.endswith(ends) else w for n, w in case.weights.items()}
 
 
-def class_token_waits(port, case, name):
-    """The class token leaves a step as it came, bit for bit, and no patch has seen it."""
+def class_token_takes_no_part(port, case, name):
+    """Check that a step leaves the class token as it is, bit by bit, and no patch attends to it."""
     first = Question(port, case, "attention_step", PATCHES, step=name)
     answer = first.answer()
     given = first.arguments["tokens"][CLASS_TOKEN]
@@ -76,8 +76,8 @@ def test_temporal_groups_of_more_frames(port, case):
 
 @requirement("DIV-2")
 @for_cases(DIVIDED, frames="trained", patches="trained")
-def test_class_token_waits_in_the_temporal_step(port, case):
-    class_token_waits(port, case, "temporal")
+def test_class_token_takes_no_part_in_the_temporal_step(port, case):
+    class_token_takes_no_part(port, case, "temporal")
 
 
 @requirement("DIV-3")
@@ -170,8 +170,8 @@ def test_global_step_reads_what_the_local_one_returned(port, case):
 
 @requirement("LG-3")
 @for_cases(SPARSE)
-def test_class_token_waits_in_the_local_step(port, case):
-    class_token_waits(port, case, "local")
+def test_class_token_takes_no_part_in_the_local_step(port, case):
+    class_token_takes_no_part(port, case, "local")
 
 
 @requirement("LG-3")
@@ -207,8 +207,8 @@ def test_steps_in_sequence(port, case):
 @requirement("AXIAL-4")
 @pytest.mark.parametrize("name", ["temporal", "width"])
 @for_cases(AXIAL)
-def test_class_token_waits_in_earlier_axial_steps(port, case, name):
-    class_token_waits(port, case, name)
+def test_class_token_takes_no_part_in_earlier_axial_steps(port, case, name):
+    class_token_takes_no_part(port, case, name)
 
 
 @requirement("AXIAL-4")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from einops import rearrange
 
-from spec_tests.cases import SEVERAL_STEPS
-from spec_tests.judging import Question, agree, for_cases, requirement
+from spec_tests.harness.cases import SEVERAL_STEPS
+from spec_tests.harness.judging import Question, agree, for_cases, requirement
 from timesformer_ref.schemes import STEPS
 
 PATCHES = np.s_[:, 1:]
@@ -17,7 +17,7 @@ def last_step(port, case, **changes):
 
 
 def changed(case, end, change):
-    """The weights, those whose name ends so changed."""
+    """The weights, with a change to those whose name ends like this."""
     return {n: change(w) if n.endswith(end) else w for n, w in case.weights.items()}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spec_tests import reference
-from spec_tests.cases import ACROSS_FRAMES, Case
-from spec_tests.golden_vectors import MODELS, golden
-from spec_tests.judging import agree, for_cases, requirement
+from spec_tests.harness import reference
+from spec_tests.harness.cases import ACROSS_FRAMES, Case
+from spec_tests.harness.golden_vectors import MODELS, golden
+from spec_tests.harness.judging import agree, for_cases, requirement
 from timesformer_ref.config import TimeSformerConfig
 
 CLASS_TOKEN, PATCHES = np.s_[:, :1], np.s_[:, 1:]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from spec_tests.arithmetic import ARITHMETICS
-from spec_tests.cases import Case
-from spec_tests.judging import ROUNDINGS, Question
-from spec_tests.porting import Port
+from spec_tests.harness.arithmetic import ARITHMETICS
+from spec_tests.harness.cases import Case
+from spec_tests.harness.judging import ROUNDINGS, Question
+from spec_tests.harness.porting import Port
 
 CONFIG = {
     "image_size": 4, "patch_size": 2, "num_channels": 1, "num_frames": 2, "hidden_size": 8,

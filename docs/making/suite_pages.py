@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from spec_tests.harness.requirements import requirements
 from spec_tests.mutants.table import MUTANTS
-from spec_tests.requirements import requirements
 
 
 def linked(name: str) -> str:

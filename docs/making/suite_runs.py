@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch  # noqa: F401  # here, once, and not in every process
 
-from spec_tests import judging  # noqa: F401
+from spec_tests.harness import judging  # noqa: F401
 from timesformer_ref.cli import app
 
 PORT = Path(__file__).parents[1] / "examples" / "port" / "my_port.py"

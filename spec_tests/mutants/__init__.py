@@ -1,1 +1,1 @@
-"""Wrong ports, each a mistake away from a correct one: the suite is tested by finding them."""
+"""Wrong ports, each with one mistake: the suite is tested by whether it finds them."""

@@ -1,7 +1,6 @@
 """Does the suite catch every wrong port? python -m spec_tests.mutants [NAME...] [--json FILE]
 
-Every mutant is tested until a failure that names a requirement of its guilty block, whose tests run
-first.
+Each mutant is tested until a test of its guilty block's requirements fails; these run first.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ import torch  # noqa: F401  # here, once, and not in every process
 from rich.console import Console
 from rich.progress import Progress
 
-from spec_tests import judging  # noqa: F401
 from spec_tests.conftest import requirements_of
+from spec_tests.harness import judging  # noqa: F401
 from spec_tests.mutants.table import MUTANTS, Mutant
 
 SUITE = str(Path(__file__).parents[1])
 
 
 class FirstLocated:
-    """A pytest plugin that runs some groups' tests first, and ends at the first failure in them."""
+    """A pytest plugin that runs the tests of some groups first, and ends at their first failure."""
 
     def __init__(self, groups: list[str]) -> None:
         self.groups = groups
         self.found: dict[str, Any] | None = None
 
     def guilty(self, requirements: Iterable[str]) -> list[str]:
-        """Those of the requirements that are about the guilty groups."""
+        """Those of the requirements that belong to the guilty groups."""
         return [name for name in requirements if name.rpartition("-")[0] in self.groups]
 
     @pytest.hookimpl(trylast=True)
@@ -48,8 +47,8 @@ class FirstLocated:
         verdict = dict(report.user_properties).get("verdict")
         if not self.found and verdict and verdict["outcome"] == "failed":
             for name in self.guilty(verdict["requirements"]):
-                told = {key: verdict.get(key) for key in ("message", "error", "bound", "input")}
-                self.found = {"requirement": name, **told}
+                shown = {key: verdict.get(key) for key in ("message", "error", "bound", "input")}
+                self.found = {"requirement": name, **shown}
 
     def pytest_runtest_setup(self) -> None:
         if self.found:
@@ -57,7 +56,7 @@ class FirstLocated:
 
 
 def judge(mutant: Mutant) -> dict[str, Any]:
-    """How the suite does on one mutant."""
+    """The first failure that locates the mistake of one mutant, if there is one."""
     plugin = FirstLocated(mutant.group.split())
     start = perf_counter()
     options = ["-q", "-p", "no:cacheprovider", "--port", f"mutant:{mutant.name}"]
@@ -66,16 +65,16 @@ def judge(mutant: Mutant) -> dict[str, Any]:
     if not plugin.found and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"the suite did not run on {mutant.name}: {code!r}")
     seconds = round(perf_counter() - start, 1)
-    told = {"name": mutant.name, "group": mutant.group, "mistake": mutant.mistake}
+    row = {"name": mutant.name, "group": mutant.group, "mistake": mutant.mistake}
     found = plugin.found or {"requirement": None}
-    return told | found | {"seconds": seconds}
+    return row | found | {"seconds": seconds}
 
 
 def main() -> int:
-    """Judge the mutants asked for, two at a time; 1 where one was not caught."""
+    """Judge the mutants that are named, `--jobs` at a time. Returns 1 if one was not caught."""
     parser = argparse.ArgumentParser(prog="python -m spec_tests.mutants", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="mutants; all unless told")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="mutants; by default all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
     args = parser.parse_args()
     if unknown := set(args.names) - {mutant.name for mutant in MUTANTS}:
@@ -100,7 +99,7 @@ def main() -> int:
 
 
 def _quiet() -> None:
-    """One thread a process: the processes share the cores."""
+    """Let each process use one thread: the processes share the cores."""
     os.environ["OMP_NUM_THREADS"] = "1"
 
 

@@ -1,4 +1,4 @@
-"""The port of a mutant: fresh copies of the NumPy implementation, one of them with the mistake."""
+"""The port of a mutant: a copy of the NumPy implementation's modules with the mistake in one."""
 
 from __future__ import annotations
 
@@ -23,25 +23,28 @@ FILES = (
     table.ATTENTION,
     table.CLASSIFIER,
     table.MODEL,
-    table.GRADIENTS,
+    table.BACKWARD,
     table.INITIALISE,
     table.SAMPLING,
     table.VIEWS,
     table.PORT,
 )
-"""What is copied, in the order of imports, the port last; all other modules are shared."""
+"""The files that are copied, in the order of imports, the port last; other modules are shared."""
 
-COPIED = (
-    r"\btimesformer_ref\."
-    r"(?=(schemes|config|weights|numpy_blocks|checkpoints\.initialise|input\.(sampling|views))\b)"
-)
-"""Where a source names a module that is copied."""
+
+def _name(file: str) -> str:
+    """The dotted name of a file's module below its package."""
+    return file.removesuffix(".py").removesuffix("/__init__").partition("/")[2].replace("/", ".")
+
+
+COPIED = rf"\b(timesformer_ref|spec_tests)\.(?=({'|'.join(map(_name, FILES))})\b)"
+"""Where a source names a module that is copied: the part before the name below its package."""
 
 
 def build(mutant: Mutant) -> ModuleType:
-    """The mutant as a port, by the port interface; the real modules stay as they are.
+    """A port with the mutant's mistake; the real modules stay as they are.
 
-    Raises ValueError for a patch whose old text its file does not hold exactly once.
+    Raises ValueError for a patch whose old text does not stand exactly once in its file.
     """
     sources = {file: (ROOT / file).read_text("utf-8") for file in FILES}
     for file, old, new in mutant.patches:
@@ -64,9 +67,8 @@ def build_named(name: str) -> ModuleType:
 
 
 def _module(package: str, file: str, source: str, mutant: str) -> ModuleType:
-    """A module from its source, under a name of its own; tracebacks show its lines."""
-    inner = file.removesuffix(".py").removesuffix("/__init__").split("/")[1:]
-    module = ModuleType(".".join([package, *inner]))
+    """A module made from this source, named after the mutant; tracebacks show its lines."""
+    module = ModuleType(f"{package}.{_name(file)}")
     module.__file__ = f"<{file} of mutant {mutant}>"
     lines = source.splitlines(keepends=True)
     linecache.cache[module.__file__] = len(source), None, lines, module.__file__

@@ -1,7 +1,7 @@
-"""Every mutant: which block is guilty, its mistake in a sentence, and the patch that makes it.
+"""All mutants: the guilty block, the mistake in a sentence, and the patches that make it.
 
-Most mistakes were read in public ports of TimeSformer; the subtler ones are what a port gets wrong
-once it is nearly right.
+Most mistakes were found in public ports of TimeSformer; the subtler ones are those of a port that
+is nearly right.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TIME = "timesformer_ref/numpy_blocks/time_embedding.py"
 ATTENTION = "timesformer_ref/numpy_blocks/divided_attention.py"
 CLASSIFIER = "timesformer_ref/numpy_blocks/classifier.py"
 MODEL = "timesformer_ref/numpy_blocks/model.py"
-GRADIENTS = "timesformer_ref/numpy_blocks/gradients.py"
+BACKWARD = "spec_tests/harness/backward.py"
 INITIALISE = "timesformer_ref/checkpoints/initialise.py"
 SAMPLING = "timesformer_ref/input/sampling.py"
 VIEWS = "timesformer_ref/input/views.py"
@@ -35,10 +35,10 @@ class Patch(NamedTuple):
 class Mutant(NamedTuple):
     """A correct port with one mistake.
 
-    group: the prefixes of the requirements of the guilty block (every one that is to blame, where
-        schemes share a step); what is built on that block (model, gradients) may break too.
-    mistake: what it does, in a sentence.
-    patches: changes of the correct port's source, one after another.
+    group: prefixes of the requirements of the guilty block (several where schemes share a step);
+        what is built on that block (model, gradients) may break too.
+    mistake: what it does wrong, in a sentence.
+    patches: changes to the source of the correct port, applied one after another.
     """
 
     name: str
@@ -99,7 +99,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     tokens[:, :, 1:] += pos_embed[0, positions(pos_embed.shape[1], h, w)[1:]]
     return tokens""")),
-    mutant("class-token-not-learnt", "CLS", "The class token starts as zeros, not as the weight",
+    mutant("class-token-not-learnt", "CLS", "The class token is zeros, not its weight",
         Patch(PATCHIFY, 'weights["cls_token"]', 'np.zeros_like(weights["cls_token"])')),
 
     # Positions and their resize
@@ -160,7 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "The time table is cut, or its last entry repeated, not resized",
         Patch(TIME, "nearest(trained, t)]", "np.minimum(np.arange(t), trained - 1)]")),
     mutant("time-repeated", "TIME",
-        "A clip of a multiple of the trained frames gets the time table over and over",
+        "A clip of a multiple of the trained frames gets the time table repeated as a whole",
         Patch(TIME,
             "nearest(trained, t)]",
             "nearest(trained, t) if t % trained else np.arange(t) % trained]")),
@@ -175,7 +175,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant("time-slowest", "TIME DIV LG AXIAL",
         "Tokens between blocks lie frame by frame, time slowest; the logits are right",
         Patch(TIME, "b n t d -> b (n t) d", "b n t d -> b (t n) d"),
-        Patch(GRADIENTS, "b (n t) d -> b t n d", "b (t n) d -> b t n d"),
+        Patch(BACKWARD, "b (n t) d -> b t n d", "b (t n) d -> b t n d"),
         Patch(SCHEMES, '"""Every attention step by name', r'''STEPS = {
     name: Step(re.sub(r"^b \((.*?) (t|t st)\)", r"b (\2 \1)", step.group), step.splits)
     for name, step in STEPS.items()
@@ -337,7 +337,7 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     tokens = tokens - before + start
 """)),
     mutant("steps-in-parallel", "DIV LG AXIAL",
-        "All steps of a block see the block's input; their results are added up",
+        "All steps of a block get the block's input; their results are added up",
         Patch(ATTENTION, """\
     attentions = {}
     for step in config.steps:
@@ -360,14 +360,14 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         Patch(ATTENTION, 'part(w, f"{step}_attn")',
             'part(w, f"{step}_attn") | {n: m for n, m in part(w, "attn").items() if n[0] == "p"}')),
     mutant("class-token-in-time", "DIV LG AXIAL",
-        "Patches see the class token in earlier steps (temporal) too (paper, eq. 11)",
+        "Patches attend to the class token in earlier steps (temporal) too (paper, eq. 11)",
         Patch(ATTENTION, '    normed = layer_norm(groups, part(w, f"{step}_norm1")', """\
     copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
     groups = np.concatenate([copies, groups], axis=1)
     normed = layer_norm(groups, part(w, f"{step}_norm1")"""),
         Patch(ATTENTION, "rearrange(linear(update,", "rearrange(linear(update[:, 1:],")),
     mutant("class-token-in-local-step", "LG",
-        "The class token takes part in the local step too, and learns from it",
+        "The class token takes part in the local step too, and is updated by it",
         Patch(ATTENTION, '    normed = layer_norm(groups, part(w, f"{step}_norm1")', """\
     if step == "local":
         copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
@@ -376,10 +376,10 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         Patch(ATTENTION, '    update = rearrange(linear(update, part(w, f"{step}_fc")), rule', """\
     update = linear(update, part(w, f"{step}_fc"))
     if step == "local":
-        learnt = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
-        class_token, update = class_token + learnt, update[:, 1:]
+        change = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
+        class_token, update = class_token + change, update[:, 1:]
     update = rearrange(update, rule""")),
-    mutant("class-token-asks-all-at-once", "DIV LG AXIAL",
+    mutant("class-token-queries-all-at-once", "DIV LG AXIAL",
         "The class token queries all patches of the clip at once, instead of copies, averaged",
         Patch(ATTENTION,
             '    class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))',
@@ -424,10 +424,10 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     n = frames if config.attention_type == "divided_space_time" else 1
     return linear(final_norm(tokens, weights, config, frames)[:, :n].mean(axis=1),""")),
     mutant("class-copies-summed", "DIV LG AXIAL",
-        "What the copies of the class token have learnt is summed, not averaged",
+        "The updates of the class token's copies are summed, not averaged",
         Patch(ATTENTION, '"mean", b=len(tokens)', '"sum", b=len(tokens)')),
     mutant("class-copy-of-first-frame", "DIV LG AXIAL",
-        "Of the copies of the class token the first frame's is kept, not their average",
+        "The first frame's copy of the class token is returned, not the average of all copies",
         Patch(ATTENTION, 'reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))',
             'rearrange(update[:, :1], "(b g) 1 d -> b g d", b=len(tokens))[:, :1]')),
     mutant("class-copies-across-batch", "DIV LG AXIAL PROP",
@@ -493,7 +493,8 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     if config.separate_frames:
         frames = np.broadcast_to(frames.mean(axis=1, keepdims=True), frames.shape)
 """)),
-    mutant("joint-within-frames", "JOINT", "Joint attention looks at one frame only",
+    mutant("joint-within-frames", "JOINT",
+        "In joint attention tokens attend to their own frame only",
         Patch(SCHEMES, '"b (h w t) d -> (b) (h w t) d"', '"b (h w t) d -> (b t) (h w) d"')),
     mutant("local-strided", "LG", "A local group is every second row and column, not a quarter",
         Patch(SCHEMES, '"b (wh h ww w t) d ->', '"b (h wh w ww t) d ->')),
@@ -540,10 +541,10 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
             'layer_norm(tokens, part(weights, "norm"), config.layer_norm_eps)', "tokens")),
     mutant("head-bias-missing", "HEAD", "The classifier has no bias",
         Patch(CLASSIFIER, 'part(weights, "head")', '{"weight": weights["head.weight"]}')),
-    mutant("head-on-mean-of-tokens", "HEAD", "The classifier sees the mean of all tokens",
+    mutant("head-on-mean-of-tokens", "HEAD", "The classifier gets the mean of all tokens",
         Patch(CLASSIFIER, "frames)[:, 0]", "frames).mean(axis=1)")),
     mutant("head-on-mean-of-patches", "HEAD",
-        "The classifier sees the mean of the patches, without the class token",
+        "The classifier gets the mean of the patches, without the class token",
         Patch(CLASSIFIER, "frames)[:, 0]", "frames)[:, 1:].mean(axis=1)")),
     mutant("head-on-every-token", "HEAD", "Logits of every token are returned",
         Patch(CLASSIFIER, "frames)[:, 0]", "frames)")),
@@ -564,45 +565,45 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
 
     # Gradients
     mutant("gradient-summed", "GRAD", "Loss and gradient are sums over the batch, not means",
-        Patch(GRADIENTS, "- truth) / len(labels))", "- truth))"),
+        Patch(BACKWARD, "- truth) / len(labels))", "- truth))"),
         Patch(CLASSIFIER, "axis=1).mean()", "axis=1).sum()")),
     mutant("gradient-of-first-time-entries", "GRAD",
         "The gradient of a resized time table goes to its first entries",
-        Patch(GRADIENTS,
+        Patch(BACKWARD,
             "nearest(trained, t), trained)", "np.minimum(np.arange(t), trained - 1), trained)")),
     mutant("gradient-of-repeated-entries", "GRAD",
         "A table's entry that is used more than once gets the gradient of one use",
-        Patch(GRADIENTS, "np.add.at(table[0], source, d)", "table[0, source] += d")),
+        Patch(BACKWARD, "np.add.at(table[0], source, d)", "table[0, source] += d")),
     mutant("gradient-of-class-copies", "GRAD",
-        "On the way back the class token's copies are not divided by their number",
-        Patch(GRADIENTS, "d[:, :1] / per_clip", "d[:, :1]")),
+        "In the backward pass the class token's copies are not divided by their number",
+        Patch(BACKWARD, "d[:, :1] / per_clip", "d[:, :1]")),
     mutant("gradient-of-averaged-frames", "GRAD",
-        "On the way back a space-only model's frames are not divided by their number",
-        Patch(GRADIENTS, "norm_back(head_back(d)) / t", "norm_back(head_back(d))")),
+        "In the backward pass a space-only model's frames are not divided by their number",
+        Patch(BACKWARD, "norm_vjp(head_vjp(d)) / t", "norm_vjp(head_vjp(d))")),
     mutant("gradient-of-class-token-by-frame", "GRAD",
         "The class token's gradient counts once for each frame, not for each clip",
-        Patch(GRADIENTS, "d_frames[:, 0, 0] = d[:, 0]", "d_frames[:, :, 0] = d[:, :1]")),
+        Patch(BACKWARD, "d_frames[:, 0, 0] = d[:, 0]", "d_frames[:, :, 0] = d[:, :1]")),
     mutant("gradient-of-class-position", "GRAD", "The class token's position gets no gradient",
-        Patch(GRADIENTS,
+        Patch(BACKWARD,
             "_scatter(d_places, patchify",
             "_scatter(d_places * (np.arange(len(d_places)) > 0)[:, None], patchify")),
-    mutant("gradient-detached", "GRAD", "No gradient goes back through earlier steps (temporal)",
-        Patch(GRADIENTS,
+    mutant("gradient-detached", "GRAD", "No gradient passes through earlier steps (temporal)",
+        Patch(BACKWARD,
             "d_patches = d[:, 1:] + rearrange(d_groups, rule.ungroup, **lengths)",
             "d_patches = d[:, 1:]")),
     mutant("gradient-of-norm-statistics", "GRAD",
-        "Mean and variance of a LayerNorm count as constants on the way back",
-        Patch(GRADIENTS, "(d - shared - along) / deviation", "d / deviation")),
+        "Mean and variance of a LayerNorm count as constants in the backward pass",
+        Patch(BACKWARD, "(d - shared - along) / deviation", "d / deviation")),
     mutant("gradients-kept", "GRAD PROP", "Gradients are added to those of the call before",
-        Patch(GRADIENTS, "    grads: Gradients = defaultdict(float)\n", """\
+        Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
     shape = tuple((name, w.shape) for name, w in weights.items())
     grads: Gradients = _KEPT.setdefault(shape, defaultdict(float))
 """),
-        Patch(GRADIENTS,
-            "Back = Callable[[Array], Array]\n", "Back = Callable[[Array], Array]\n_KEPT = {}\n"),
-        Patch(GRADIENTS, "np.asarray(grads[name])", "np.array(grads[name])")),
+        Patch(BACKWARD,
+            "Vjp = Callable[[Array], Array]\n", "Vjp = Callable[[Array], Array]\n_KEPT = {}\n"),
+        Patch(BACKWARD, "np.asarray(grads[name])", "np.array(grads[name])")),
 
-    # Weights and how they start
+    # Weights and their initial values
     mutant("weights-without-fc", "WEIGHT", "There are no weights of temporal_fc",
         Patch(INITIALISE,
             "for name, weight in table.items()}",
@@ -616,24 +617,25 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
             "1 + config.grid[1] * config.grid[2]",
             "1 + config.grid[0] * config.grid[1] * config.grid[2]"),
         Patch(WEIGHTS, "add(() if config.separate_frames else TIME)", "add(())")),
-    mutant("init-time-random", "INIT", "time_embed starts at random, not at zero",
+    mutant("init-time-random", "INIT", "time_embed is initialised at random, not at zero",
         Patch(WEIGHTS, '"1 t d", "zeros"', '"1 t d", "normal"')),
-    mutant("init-fc-random", "INIT", "temporal_fc starts at random, not at zero",
+    mutant("init-fc-random", "INIT", "temporal_fc is initialised at random, not at zero",
         Patch(WEIGHTS, '"d d", "zeros", "one more linear layer after the step"',
             '"d d", "normal", "one more linear layer after the step"')),
-    mutant("init-deviation", "INIT", "Matrices start with standard deviation 0.01, not 0.02",
+    mutant("init-deviation", "INIT", "Matrices are drawn with standard deviation 0.01, not 0.02",
         Patch(INITIALISE,
             "0.02 * rng.standard_normal(shape, dtype", "0.01 * rng.standard_normal(shape, dtype")),
     mutant("init-one-key", "INIT",
         "Every weight is drawn with the same random key: those of all blocks are equal",
         Patch(INITIALISE, "lambda shape: _normal(rng, shape)",
             "lambda shape: _normal(np.random.default_rng(seed), shape)")),
-    mutant("init-cut-at-two-deviations", "INIT", "Matrices start within two standard deviations",
+    mutant("init-cut-at-two-deviations", "INIT",
+        "Matrices are drawn from within two standard deviations",
         Patch(INITIALISE, ".clip(-2, 2)", ".clip(-0.04, 0.04)")),
     mutant("init-patch-normal", "INIT",
-        "The patch projection starts like the other matrices, not as PyTorch's convolution",
+        "The patch projection is initialised like the other matrices, not as PyTorch's convolution",
         Patch(WEIGHTS, '"d c p p", "fan_in"', '"d c p p", "normal"')),
-    mutant("init-norm-shift", "INIT", "The last norm's shift starts at 1",
+    mutant("init-norm-shift", "INIT", "The last norm's shift is initialised at 1",
         Patch(WEIGHTS, '"zeros", "last LayerNorm, shift"', '"ones", "last LayerNorm, shift"')),
     mutant("init-seed-ignored", "INIT", "The seed is ignored: every seed gives the same weights",
         Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng(0)\n    table")),
@@ -710,21 +712,21 @@ planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h 
 
     # What no answer may do
     mutant("positions-kept-by-count", "PROP POS",
-        "Resized positions are kept by their number: 2 x 6 patches get those of 3 x 4 before them",
+        "Resized positions are cached by their number: 2 x 6 patches get those of 3 x 4 before",
         Patch(PATCHIFY, "def patch_pixels(", "_KEPT = {}\n\n\ndef patch_pixels("),
         Patch(PATCHIFY,
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     count = pos_embed.shape[1], h * w
     return tokens + pos_embed[0, _KEPT.setdefault(count, positions(pos_embed.shape[1], h, w))]""")),
     mutant("positions-kept-for-good", "PROP POS",
-        "Positions resized for one frame size are kept for every later one",
+        "Positions resized for one frame size are cached for every later one",
         Patch(PATCHIFY, "def patch_pixels(", "_KEPT = {}\n\n\ndef patch_pixels("),
         Patch(PATCHIFY,
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     first = _KEPT.setdefault(pos_embed.shape[1], positions(pos_embed.shape[1], h, w))
     return tokens + pos_embed[0, np.resize(first, 1 + h * w)]""")),
     mutant("time-table-kept", "PROP TIME",
-        "A resized time table is kept by its shape: other weights get the first ones' time",
+        "A resized time table is cached by its shape: other weights get the first ones' time",
         Patch(TIME, "def time_embedding(", "_KEPT = {}\n\n\ndef time_embedding("),
         Patch(TIME, 'time = weights["time_embed"][0, nearest(trained, t)]', """\
 shape = t, weights["time_embed"].shape
@@ -756,7 +758,7 @@ shape = t, weights["time_embed"].shape
 """),
         Patch(LAYERS, "q @ k.mT / sqrt(q.shape[-1])", "q @ k.mT")),
     mutant("norm-mean-of-batch", "NORM PROP",
-        "LayerNorm's mean is over the batch too: each clip changes the others' answers",
+        "LayerNorm's mean is over the batch too: each clip changes the others' logits",
         Patch(LAYERS,
             "x - x.mean(axis=-1, keepdims=True)", "x - x.mean(axis=(0, -1), keepdims=True)")),
     mutant("logits-squeezed", "PROP",
@@ -769,7 +771,7 @@ shape = t, weights["time_embed"].shape
 
     # What must be refused
     mutant("remainder-of-groups-dropped", "REFUSE",
-        "Frames and patches that local and global groups cannot divide are dropped without a word",
+        "Frames and patches that local and global groups cannot divide are dropped silently",
         Patch(MODEL, "    grid = config.clip_grid(video.shape)\n", """\
     if config.attention_type == "sparse_local_global":
         two = 2 * config.patch_size
@@ -778,11 +780,11 @@ shape = t, weights["time_embed"].shape
     grid = config.clip_grid(video.shape)
 """)),
     mutant("fixed-frames-answers-others", "REFUSE",
-        "It says that it takes the trained number of frames only, yet answers others, wrongly",
+        "It declares only the trained number of frames, yet returns wrong logits for others",
         Patch(PORT, "NAME =", "FIXED_FRAMES = True\nNAME ="),
         Patch(TIME, "nearest(trained, t)]", "np.minimum(np.arange(t), trained - 1)]")),
     mutant("fixed-frame-size-answers-others", "REFUSE",
-        "It says that it takes the trained frame size only, yet answers others, wrongly",
+        "It declares only the trained frame size, yet returns wrong logits for others",
         Patch(PORT, "NAME =", "FIXED_FRAME_SIZE = True\nNAME ="),
         Patch(PATCHIFY,
             '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]")),

@@ -1,4 +1,4 @@
-"""How a port asks a PyTorch model of others about its parts, writing none of the model itself."""
+"""Hooks by which a port reaches the parts of a PyTorch model without rewriting any of it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,11 +9,11 @@ from torch.utils.hooks import RemovableHandle
 
 
 class Reached(Exception):
-    """The run came to the place that was asked about; holds the tokens."""
+    """Ends a forward pass at the wanted module; holds the tokens that entered it."""
 
 
 def entering(place: nn.Module, run: Callable[[], object]) -> torch.Tensor:
-    """The tokens that enter a module when the model runs; the run ends there."""
+    """The tokens that enter the module `place` when `run` runs the model, which ends there."""
 
     def stop(_: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         raise Reached(args[0])
@@ -23,17 +23,17 @@ def entering(place: nn.Module, run: Callable[[], object]) -> torch.Tensor:
             run()
     except Reached as reached:
         return reached.args[0]
-    raise AssertionError("the model does not come to that place")
+    raise AssertionError("the model does not reach that module")
 
 
 def leaving(place: nn.Module, tokens: object) -> RemovableHandle:
-    """Whatever enters the module, these leave it."""
+    """Make the module return these tokens, whatever enters it."""
     return place.register_forward_hook(lambda *_: tokens)
 
 
 @contextmanager
 def silent(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """These modules return zeros in the shape of what they would have returned."""
+    """In this context the modules return zeros of the shape of their usual result."""
     with ExitStack() as stack:
         for module in modules:
             zeros = module.register_forward_hook(lambda *args: torch.zeros_like(args[-1]))

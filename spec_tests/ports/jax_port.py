@@ -2,14 +2,14 @@
 
 It shares nothing with the specification but the scheme table and the names of the weights. First
 come pure functions, in the order in which data flows; at the end they are compiled, and become the
-port interface. What JAX asks of a port, and how this one answers:
+port interface. What JAX demands of a port, and how this one meets it:
 
 - A compiled function sees shapes, not numbers. Whatever follows from shapes alone (the grid, the
   places of a resized table, whether a clip can be taken) is plain Python and NumPy, runs while JAX
   traces the function, and costs nothing in later calls.
 - Weights are a tree. Every block has the same branches, so they are stacked: `lax.scan` runs one
   compiled block over the stack, and a `layer` is a number, not a reason to compile again.
-- Accelerators multiply in fewer bits unless told otherwise: every product asks for all of them.
+- Accelerators multiply in fewer bits by default: every product here demands full precision.
 
 Axes: b batch, t frames, c channels, H W pixels, h w patch grid, n = h w patches of a frame, p q
 rows and columns of a patch, d width, a heads, k width of a head, s tokens of a sequence, g groups,
@@ -74,7 +74,7 @@ def block_weights(weights: Tree, layer: int | Int[Array, ""]) -> Tree:
 
 
 def by_name(tree: Tree, config: Config) -> dict[str, np.ndarray]:
-    """What `load` did, undone: a flat mapping from the original's names."""
+    """The inverse of `load`: a flat mapping from the original's names."""
     tree = jax.device_get(tree)
     blocks = {str(i): block_weights(tree, i) for i in range(config.num_hidden_layers)}
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree | {"blocks": blocks})
@@ -101,7 +101,7 @@ def layer_norm(x: Float[Array, "*batch d"], w: Tree, eps: float) -> Float[Array,
 
 
 def self_attention(x: Float[Array, "g m d"], w: Tree, heads: int) -> Float[Array, "g m d"]:
-    """Let the tokens of each group look at each other (paper, eqs. 2 to 8; original `Attention`).
+    """Let the tokens of each group attend to each other (paper, eqs. 2 to 8; original `Attention`).
 
     x: g groups of m tokens of width d. `w` holds `qkv` and `proj`.
     """
@@ -160,10 +160,10 @@ def positions(places: int, h: int, w: int) -> Int[np.ndarray, " 1+{h}*{w}"]:
 
 
 def embed_time(frames: Frames, weights: Tree, config: Config) -> Tokens:
-    """Frames to one sequence a clip, class token first and time fastest, each frame's time added.
+    """Frames to one sequence per clip, class token first and time fastest, each frame's time added.
 
     A table for another number of frames is resized, nearest. The class token, the same in every
-    frame, gets no time. Where no step looks across frames, each frame stays a clip of its own.
+    frame, gets no time. If no tokens attend across frames, each frame stays a clip of its own.
     (Paper, eq. 1; original `forward_features`.)
     """
     if config.separate_frames:
@@ -184,7 +184,7 @@ def attend(tokens: Tokens, w: Tree, config: Config, grid: Grid, step: str) -> To
 
 
 def earlier_step(tokens: Tokens, w: Tree, config: Config, grid: Grid, step: str) -> Tokens:
-    """A step that is not its scheme's last: patches look at their group, the class token waits.
+    """A step before the last: patches attend to their group, the class token takes no part.
 
     The result passes one more linear layer before it is added (paper, eq. 11, but without the class
     token and with that layer; original `Block`).
@@ -283,7 +283,7 @@ def initial_weights(config: Config, seed: int) -> dict[str, np.ndarray]:
 
 @partial(jax.jit, static_argnames=("start", "count"))
 def draw(start: Start, key: Array, count: int, bound: float) -> Float[Array, " count"]:
-    """Numbers to start from; `bound` is that of the uniform ones, 1 / sqrt(inputs of one output).
+    """Initial values; `bound` is that of the uniform ones, 1 / sqrt(inputs of one output).
 
     The normal ones are cut at an absolute 2, not, as by JAX's initialiser, at 2 deviations.
     """
@@ -383,7 +383,7 @@ def stretch(rows: Float[Array, "*batch size"], new_size: int) -> Float[Array, "*
 
 
 def compiled(function: Callable[..., Array]) -> Callable[..., np.ndarray]:
-    """The function, compiled once for all calls of the same shapes and settings; NumPy comes out.
+    """The function, compiled once per set of shapes and settings, with NumPy arrays as its result.
 
     Weights and `layer` are arguments like any other: with others, nothing is compiled anew.
     """

@@ -18,7 +18,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from spec_tests.porting import BadPort
+from spec_tests.harness.errors import BadPort
 from spec_tests.ports.hooks import entering, leaving, silent
 
 NAME = "the original"

@@ -13,9 +13,9 @@ import pytest
 @pytest.fixture(params=["numpy", "torch"])
 def ours(request):
     """Each of our two implementations, by the port interface, in float64."""
-    from spec_tests.porting import find_port
+    from spec_tests.harness.porting import find_port
 
-    return find_port(f"spec_tests.ports.{request.param}_float64_port")
+    return find_port(f"spec_tests.ports.variants:{request.param}_float64")
 
 
 @pytest.fixture

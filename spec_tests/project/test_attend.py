@@ -1,4 +1,4 @@
-"""What a model looks at in a clip, and the frames that it is shown on."""
+"""What a model attends to in a clip, and the frames on which that is shown."""
 
 from __future__ import annotations
 

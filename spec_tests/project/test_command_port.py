@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spec_tests.cases import Case
-from spec_tests.command_port import PATIENCE
-from spec_tests.judging import Nonconformance, agree
-from spec_tests.porting import BadPort, Breakdown, NotOffered, Refusal, find_port
-from spec_tests.program import Program
+from spec_tests.harness.cases import Case
+from spec_tests.harness.command_port import PATIENCE
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.judging import Nonconformance, agree
+from spec_tests.harness.porting import find_port
+from spec_tests.harness.program import Program
 from timesformer_ref.config import TimeSformerConfig
 
 LIBRARY = '''
@@ -60,7 +61,7 @@ VIDEO = np.float32(CASE.video)
 
 @pytest.fixture
 def program(tmp_path):
-    """Start a program, told by what it does when it describes itself and when it is called."""
+    """Start a program, given what it does when it describes itself and when it is called."""
     ports = []
 
     def start(answer="zeros()", describe="respond()", timeout=5):
@@ -110,13 +111,16 @@ def test_a_program_may_have_nothing_to_say_of_itself(program):
     ("describe", "words"),
     [
         ('respond({"DTYPE": "float8"})', "DTYPE is 'float8'"),
-        ('respond({"FIXED_FRAMES": "True"})', "describe: FIXED_FRAMES is 'True', which is no JSON"),
+        (
+            'respond({"FIXED_FRAMES": "True"})',
+            "describe: FIXED_FRAMES is 'True', which is not JSON",
+        ),
         ('respond({"FIXED_FRAMES": "1"})', "FIXED_FRAMES is 1, expected True or False"),
         ('respond({"ATTENTION_TYPES": \'"axial"\'})', "ATTENTION_TYPES is 'axial', expected a"),
-        ('respond({"error": "no GPU"})', "describe: the program answered with the error no GPU"),
+        ('respond({"error": "no GPU"})', "describe: the program responded with the error no GPU"),
         ("print(1)", "describe: the program wrote '1', expected the line 'done'"),
         ('sys.exit("no GPU")', "describe: the program ended with exit code 1: no GPU"),
-        ("time.sleep(60)", "describe: the program hung: no answer in 0.5 s"),
+        ("time.sleep(60)", "describe: the program hung: no reply in 0.5 s"),
     ],
 )
 def test_a_program_that_describes_garbage_is_no_port(program, describe, words):
@@ -127,7 +131,7 @@ def test_a_program_that_describes_garbage_is_no_port(program, describe, words):
 
 
 def test_a_program_says_what_it_has_not_and_what_it_refuses(program):
-    with pytest.raises(NotOffered, match=r"^the port has no forward$"):
+    with pytest.raises(NotOffered, match=r"^the port lacks forward$"):
         forward(program('respond({"unsupported": ""})'))
     with pytest.raises(Refusal, match=r"^too large$"):
         forward(program('respond({"error": "too large"})'))
@@ -146,12 +150,12 @@ BROKEN = {
     "it never ends a line": ("while 1: sys.stdout.write('x' * 99)", "the program wrote 'xxxx"),
     "it says too much": ("while 1: print('done')", "without writing the response file"),
     "no file": ("pass", "said 'done' without writing the response file"),
-    "a folder": ("os.mkdir(response)", "the response is no safetensors file"),
-    "garbage": ('open(response, "w").write("garbage")', "the response is no safetensors file"),
-    "a cut file": ('respond(output=("F32", [1, 2], bytes(4)))', "is no safetensors file"),
+    "a folder": ("os.mkdir(response)", "the response is not a safetensors file"),
+    "garbage": ('open(response, "w").write("garbage")', "the response is not a safetensors file"),
+    "a cut file": ('respond(output=("F32", [1, 2], bytes(4)))', "is not a safetensors file"),
     "another name": ('respond(logits=("F32", [1], bytes(4)))', "has ['logits'], expected 'output'"),
     "no tensor": ("respond()", "the response has no tensors, expected 'output'"),
-    "a type that NumPy has not": ('respond(output=("BF16", [1, 2], bytes(4)))', "bfloat16"),
+    "a type that NumPy lacks": ('respond(output=("BF16", [1, 2], bytes(4)))', "bfloat16"),
 }
 
 
@@ -181,7 +185,7 @@ def test_a_line_that_nobody_asked_for_is_told_at_the_next_call(program):
     port = program('zeros(); print("done")')
     forward(port)
     time.sleep(0.1)
-    assert breakdown(port) == "the program wrote 'done' without being asked"
+    assert breakdown(port) == "the program wrote 'done' before it was sent a request"
 
 
 @pytest.mark.slow
@@ -203,9 +207,9 @@ def test_errors_of_any_length_block_nobody(program):
 
 def test_a_function_that_hung_is_not_asked_again(program):
     port = program('time.sleep(60) if told["function"] == "forward" else zeros()', timeout=0.5)
-    assert breakdown(port) == "the program hung: no answer in 0.5 s"
+    assert breakdown(port) == "the program hung: no reply in 0.5 s"
     start = time.perf_counter()
-    assert breakdown(port).endswith("(and was not asked again)")
+    assert breakdown(port).endswith("(and was not called again)")
     assert time.perf_counter() - start < 0.2
     assert port.call("segment_indices", 8, 2).shape == (1, 2)
 
@@ -213,7 +217,7 @@ def test_a_function_that_hung_is_not_asked_again(program):
 def test_a_function_that_always_breaks_down_is_given_up(program):
     port = program("os.abort()")
     messages = [breakdown(port) for _ in range(PATIENCE + 1)]
-    assert [m.endswith("(and was not asked again)") for m in messages] == [False] * PATIENCE + [
+    assert [m.endswith("(and was not called again)") for m in messages] == [False] * PATIENCE + [
         True
     ]
 
@@ -291,7 +295,7 @@ def test_ctrl_c_ends_the_program():
     program._start()
     pid = program._process.pid
     with pytest.raises(KeyboardInterrupt):
-        program.ask("a line")
+        program.exchange("a line")
     assert not is_running(pid)
 
 
@@ -300,7 +304,7 @@ def test_ctrl_c_ends_the_program():
 def test_no_program_outlives_python():
     """Not even one that hangs, in a Python that ends without a word."""
     script = (
-        "from spec_tests.program import Program; program = Program(['sleep', '60'], 1); "
+        "from spec_tests.harness.program import Program; program = Program(['sleep', '60'], 1); "
         "program._start(); print(program._process.pid)"
     )
     done = subprocess.run(

@@ -53,7 +53,7 @@ def test_a_port_is_tested_from_any_folder_and_nothing_is_left_there(room):
         "--report",
         "report.json",
         "--report",
-        "report.md",
+        "report.html",
         "--port-timeout",
         "3",
         "--thorough",
@@ -65,7 +65,7 @@ def test_a_port_is_tested_from_any_folder_and_nothing_is_left_there(room):
     assert {row["id"]: row["status"] for row in found["requirements"]} == {"MLP-1": "failed"}
     assert {path.name for path in room.iterdir()} - before - {"__pycache__"} == {
         "report.json",
-        "report.md",
+        "report.html",
     }
 
 
@@ -105,7 +105,7 @@ def test_options_are_those_of_the_suite(passed_on):
         (["no_port.py"], 4, "--port no_port.py: there is no such file"),
         ([""], 4, "names no port"),
         (["my_port.py", "--video", "x.mp4"], 4, "give --checkpoint too"),
-        (["my_port.py", "--report", "report.txt"], 4, "use a name that ends in .json, .md, .html"),
+        (["my_port.py", "--report", "report.txt"], 4, "use a name that ends in .json, .html"),
         (["my_port.py", "-x"], 2, "No such option: -x"),
         ([], 2, "Missing argument 'PORT'"),
     ],

@@ -1,4 +1,4 @@
-"""Exported files answer as the NumPy writing does; what cannot be exported says why."""
+"""Exported files compute what the NumPy implementation does; errors say what cannot be exported."""
 
 import json
 import resource
@@ -30,7 +30,7 @@ def installed():
 
 
 def differences(folder, scheme, ending):
-    """How far each file is from the NumPy writing, for one clip and for three, by what it is of."""
+    """The error of each file against the NumPy implementation, for one clip and for three."""
     loaded = checkpoint(attention_type=scheme)
     model = TimeSformer.from_checkpoint(loaded)
     pixels = torch.randint(256, (3, *SHAPE), dtype=torch.uint8)

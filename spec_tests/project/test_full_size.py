@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_tests.golden_vectors import FOLDER
+from spec_tests.harness.golden_vectors import FOLDER
 from spec_tests.make_example import random_checkpoint
 from timesformer_ref import TimeSformer, load_checkpoint, save_checkpoint
 from timesformer_ref.config import TimeSformerConfig

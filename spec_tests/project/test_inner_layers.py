@@ -6,8 +6,8 @@ import pytest
 import torch
 from einops import rearrange
 
-from spec_tests.golden_vectors import MODELS, golden
-from spec_tests.ports import torch_float64_port
+from spec_tests.harness.golden_vectors import MODELS, golden
+from spec_tests.ports.variants import torch_float64
 from spec_tests.project.closeness import assert_close
 from timesformer_ref.numpy_blocks import classifier as numpy_classifier
 from timesformer_ref.numpy_blocks import divided_attention as numpy_attention
@@ -45,7 +45,7 @@ def test_attention_in_numpy(monkeypatch, name):
 @every_golden_model
 def test_attention_and_temporal_fc_in_torch(name):
     case, seen = golden(name), {}
-    model = torch_float64_port.load(case.weights, case.config)
+    model = torch_float64.load(case.weights, case.config)
     for layer, module in model.named_modules():
         if layer.endswith(("attn", "temporal_fc")):
             module.register_forward_hook(lambda _, __, out, layer=layer: seen.update({layer: out}))
@@ -66,7 +66,7 @@ def test_the_last_norm_in_both(name):
     tokens, frames = case.states[-1], case.grid[0]
     found = numpy_classifier.final_norm(tokens, case.weights, case.config, frames)
     assert_close(found, case.out["norm"], "NumPy norm")
-    norm = torch_float64_port.load(case.weights, case.config).norm
+    norm = torch_float64.load(case.weights, case.config).norm
     found = torch_classifier.final_norm(torch.tensor(tokens), norm, case.config, frames)
     assert_close(found.detach(), case.out["norm"], "PyTorch norm")
 

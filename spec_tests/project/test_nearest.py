@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_tests.golden_vectors import FOLDER, golden
+from spec_tests.harness.golden_vectors import FOLDER, golden
 from timesformer_ref.numpy_blocks import layers as numpy_layers
 from timesformer_ref.torch_blocks import layers as torch_layers
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from spec_tests.golden_vectors import MODELS, WITH_GRADIENTS, golden
+from spec_tests.harness.golden_vectors import MODELS, WITH_GRADIENTS, golden
 from spec_tests.project.closeness import GRADIENT_BOUND, assert_close
 
 every_golden_model = pytest.mark.parametrize("name", MODELS)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from spec_tests.golden_vectors import golden
-from spec_tests.porting import Port
-from spec_tests.ports import numpy_port, torch_float64_port, torch_port
+from spec_tests.harness.golden_vectors import golden
+from spec_tests.harness.porting import Port
+from spec_tests.ports import numpy_port, torch_port
+from spec_tests.ports.variants import torch_float64
 from spec_tests.project.closeness import assert_close
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.model import forward
@@ -25,7 +26,7 @@ def case(request):
 def outputs(case):
     """All that NumPy returns, and all that PyTorch returns, on the same clips."""
     wanted = {"output_attentions": True, "output_hidden_states": True}
-    model = torch_float64_port.load(case.weights, case.config)
+    model = torch_float64.load(case.weights, case.config)
     with torch.no_grad():
         torch_output = model(torch.tensor(case.video), **wanted)
     return forward(case.video, case.weights, case.config, **wanted), torch_output

@@ -1,18 +1,24 @@
-"""Where a port comes from, what is said of one that is none, and what a port may return."""
+"""How a port is found, the errors for what is not a port, and what a port may return."""
 
 from __future__ import annotations
 
+from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from spec_tests.cases import Case
-from spec_tests.judging import Nonconformance, Question, agree, for_cases
-from spec_tests.porting import BadPort, Breakdown, NotOffered, Port, Refusal, find_port
+from spec_tests.harness.cases import Case
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.interface import FUNCTIONS
+from spec_tests.harness.judging import Nonconformance, Question, agree, for_cases
+from spec_tests.harness.porting import Port, find_port
 from spec_tests.ports import numpy_port
 from timesformer_ref.config import TimeSformerConfig
+
+PAGE = Path(__file__).parents[2] / "docs" / "ports.md"
 
 FORWARD = "def forward(video, weights, config): return 0\n"
 
@@ -40,8 +46,15 @@ NO_PORTS = {
 }
 
 
-def told(place):
-    """The one line that says what is wrong with a port."""
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_have_the_arguments_that_the_interface_names(name):
+    arguments = tuple(signature(getattr(numpy_port, name)).parameters)
+    assert arguments[: len(FUNCTIONS[name])] == FUNCTIONS[name]
+    assert f"`{name}({', '.join(FUNCTIONS[name])})`" in PAGE.read_text()
+
+
+def error_of(place):
+    """The one line of the error for a place without a port."""
     with pytest.raises(BadPort) as error:
         find_port(str(place))
     message = str(error.value)
@@ -54,7 +67,7 @@ def told(place):
 def test_a_file_that_is_no_port(tmp_path, source, words):
     path = tmp_path / "my_port.py"
     path.write_text(source)
-    message = told(path)
+    message = error_of(path)
     for word in words:
         assert word in message
 
@@ -64,6 +77,7 @@ def test_a_file_that_is_no_port(tmp_path, source, words):
     [
         ("no/such/port.py", "there is no such file"),
         ("no.such.module", "cannot be imported: ModuleNotFoundError"),
+        ("spec_tests.ports.variants:torch_float8", "variants has no torch_float8"),
         ("mutant:unknown", "there is no mutant unknown"),
         ("cmd:", "names no program"),
         ("cmd:./port 'x", "cannot be read: No closing quotation"),
@@ -72,13 +86,13 @@ def test_a_file_that_is_no_port(tmp_path, source, words):
     ],
 )
 def test_a_place_without_a_port(place, words):
-    assert words in told(place)
+    assert words in error_of(place)
 
 
 def test_a_folder_and_another_file_are_no_python_files(tmp_path):
     (tmp_path / "port.txt").touch()
-    assert "is no Python file" in told(f"{tmp_path}/")
-    assert "is no Python file" in told(tmp_path / "port.txt")
+    assert "is no Python file" in error_of(f"{tmp_path}/")
+    assert "is no Python file" in error_of(tmp_path / "port.txt")
 
 
 def test_a_port_imports_the_files_beside_it(tmp_path):
@@ -87,12 +101,19 @@ def test_a_port_imports_the_files_beside_it(tmp_path):
     assert find_port(str(tmp_path / "a_port_of_two_files.py")).name == "a_port_of_two_files"
 
 
+def test_a_port_may_be_an_object_of_a_module(tmp_path):
+    path = tmp_path / "two_ports.py"
+    path.write_text("class small:\n    forward = len\n    DTYPE = 'float16'\n")
+    port = find_port(f"{path}:small")
+    assert (port.name, port.dtype) == ("small", "float16")
+
+
 def test_a_name_is_one_line():
     assert Port(SimpleNamespace(forward=len, NAME="my\n port"), "").name == "my port"
 
 
 def returns(answer):
-    """What a port that returns this is taken to have returned."""
+    """The result of a call of a port that returns this."""
     return Port(SimpleNamespace(forward=lambda: answer), "port").call("forward")
 
 
@@ -143,7 +164,7 @@ def raises(error):
 
 
 @pytest.mark.parametrize("error", [ValueError("no\nsuch  size"), SystemExit("no such size")])
-def test_an_error_is_a_refusal_that_tells_the_line_of_the_port(error):
+def test_an_error_is_a_refusal_that_names_the_line_of_the_port(error):
     with pytest.raises(Refusal) as refusal:
         raises(error).call("forward")
     assert refusal.value.kind == type(error).__name__
@@ -152,7 +173,7 @@ def test_an_error_is_a_refusal_that_tells_the_line_of_the_port(error):
     assert str(refusal.value).endswith("in forward: no such size")
 
 
-def test_an_error_in_a_library_tells_the_line_that_called_it():
+def test_an_error_in_a_library_names_the_line_that_called_it():
     port = Port(SimpleNamespace(forward=lambda: torch.ones(2) @ torch.ones(3)), "port")
     with pytest.raises(Refusal, match=r"^RuntimeError at test_port_loading.py:\d+, in <lambda>: "):
         port.call("forward")
@@ -167,7 +188,7 @@ def test_a_long_error_is_cut():
 def test_what_is_not_implemented_is_not_offered():
     with pytest.raises(NotOffered):
         raises(NotImplementedError()).call("forward")
-    with pytest.raises(NotOffered, match="the port has no mlp"):
+    with pytest.raises(NotOffered, match="the port lacks mlp"):
         raises(ValueError()).call("mlp")
 
 
@@ -197,7 +218,7 @@ def test_load_is_called_once_for_each_set_of_weights():
     assert [port.call("forward", 0, weights, CONFIG) for weights in sets] == [1, 1, 2, 1]
 
 
-def test_an_error_of_load_is_told():
+def test_an_error_of_load_is_shown():
     def load(weights, config):
         raise ValueError("an unknown weight")
 
@@ -241,7 +262,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("change", "words"), WRONG.values(), ids=WRONG)
-def test_a_wrong_answer_is_told(change, words):
+def test_a_wrong_answer_fails(change, words):
     with pytest.raises(Nonconformance, match=f"^mlp: {words}") as failure:
         agree(spoiled(change), CASE, "mlp")
     assert Case.from_report(failure.value.given) == CASE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_tests.requirements import named_by, requirements
+from spec_tests.harness.requirements import named_by, requirements
 
 SUITE = Path(__file__).parents[1]
 

@@ -1,4 +1,4 @@
-"""Every link, anchor and picture of the built site leads somewhere; every page tells its own."""
+"""All links, anchors and pictures of the built site lead somewhere; pages have descriptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A video window by window: which windows, what is seen in them, and how it is told."""
+"""A video window by window: which windows, what is seen in them, and how it is shown."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_times_are_minutes_and_seconds(seconds, text):
     assert clock(seconds) == text
 
 
-# How it is told
+# How it is shown
 
 
 def test_json_has_every_window_in_full(run, movie):

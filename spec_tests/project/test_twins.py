@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 
-from spec_tests.cases import Case, drawn_cases
-from spec_tests.porting import Port
-from spec_tests.ports import numpy_float64_port, torch_float64_port
+from spec_tests.harness.cases import Case, drawn_cases
+from spec_tests.harness.porting import Port
+from spec_tests.ports.variants import numpy_float64, torch_float64
 from spec_tests.project.closeness import GRADIENT_BOUND, assert_close
 
-NUMPY, TORCH = Port(numpy_float64_port, "NumPy"), Port(torch_float64_port, "PyTorch")
+NUMPY, TORCH = Port(numpy_float64, "NumPy"), Port(torch_float64, "PyTorch")
 any_geometry = drawn_cases(NUMPY, NUMPY.schemes, ragged=None)
 
 

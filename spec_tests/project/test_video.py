@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 VIDEOS = Path(__file__).parents[2] / "../shared/videos"
 
 STEP = 4
-"""Brightness between one frame and the next: a frame tells its number by how bright it is."""
+"""Brightness between one frame and the next: the number of a frame follows from its brightness."""
 
 SHORT = Preprocessing(num_frames=4, sampling_rate=4, crop=16)
 SEGMENTS = Preprocessing(num_frames=4, sampling_rate=None, crop=16)
@@ -112,7 +112,7 @@ def movie(tmp_path):
 )
 def test_frames_are_counted_in_the_order_of_display(tmp_path, name, codec):
     clip = read_clip(write(tmp_path / name, numbered(40), codec=codec), SHORT)
-    fps = 25.0 if name == "raw.h264" else 30.0  # a raw stream does not tell its rate
+    fps = 25.0 if name == "raw.h264" else 30.0  # a raw stream has no rate
     assert clip.frames == [frame_indices(40, fps, 4, 4).tolist()]
     assert seen(clip) == clip.frames
 

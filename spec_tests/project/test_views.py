@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from spec_tests.golden_vectors import FOLDER
+from spec_tests.harness.golden_vectors import FOLDER
 from timesformer_ref.input.views import crops
 
 

@@ -30,21 +30,23 @@ def conform(
     report: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Write the report to FILE.json, FILE.md or FILE.html; for several, say it again.",
+            help="Write the report to FILE.json or FILE.html; give it twice for both.",
             metavar="FILE",
         ),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Also compare on this checkpoint.", metavar="FILE")
+        Path | None, typer.Option(help="Also compare logits on this checkpoint.", metavar="FILE")
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(help="And on the clips of this video.", metavar="FILE")
+        Path | None,
+        typer.Option(help="With --checkpoint: on this video's clip.", metavar="FILE"),
     ] = None,
     port_timeout: Annotated[
-        float, typer.Option(help="Seconds that a program has for each call.", metavar="S")
+        float, typer.Option(help="Seconds per call of a program.", metavar="S")
     ] = 10.0,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Try twenty times as many inputs, and new ones.")
+        bool,
+        typer.Option("--thorough", help="Try twenty times as many inputs, and new ones."),
     ] = False,
 ) -> None:
     """Test a port of TimeSformer against the specification.
@@ -78,6 +80,6 @@ def _suite() -> str:
 
 
 def _apart(suite: str, room: str) -> list[str]:
-    """Run the suite with nothing read from the user's folder, and nothing left there."""
+    """Arguments with which pytest reads nothing from the user's folder and leaves nothing there."""
     places = [f"--rootdir={suite}", f"--confcutdir={suite}", "-o", f"cache_dir={room}"]
     return [suite, "-c", os.devnull, *places, "--no-header", "-q"]

@@ -1,5 +1,5 @@
-/* The layers, and the way back through each: X_back adds to the gradients of what X took, given the
-   gradient of what it returned. While calls are recorded, `go_back` can run through them from the
+/* The layers, and the backward pass of each: X_back adds to the gradients of the inputs of X, given
+   the gradient of its result. While calls are recorded, `go_back` can run through them from the
    last to the first, as autograd does for PyTorch. */
 #include <math.h>
 #include <string.h>
@@ -215,7 +215,7 @@ static void attention_back(const Call *c) {
     }
 }
 
-/* How much each token looks at each of its group, head by head (paper, eqs. 5 and 6). */
+/* The attention weights of each token to those of its group, by head (paper, eqs. 5 and 6). */
 static Rows attention(const Groups *g, Rows qkv) {
     Rows y = rows(g->rows * g->a, g->members);
     for (size_t i = 0; i < y.count; i++) {
@@ -242,7 +242,7 @@ static void attend_back(const Call *c) {
         }
 }
 
-/* The values of its group as each token looks at them (paper, eq. 7). */
+/* The mean of its group's values for each token, by attention weights (paper, eq. 7). */
 Rows attend(const Groups *g, Rows qkv) {
     Rows weight = attention(g, qkv), y = rows(g->rows, g->a * g->k);
     for (size_t i = 0; i < weight.count; i++)

@@ -106,8 +106,8 @@ Grid sequence_grid(const Config *config, Grid clip) {
 }
 
 /* One step and its residual (paper, eqs. 5 to 8 and 11; original `Block`). In the last step every
-   group has a copy of the class token, which gets the mean of what its copies learn. In earlier
-   steps it waits, and the update passes one more layer, `STEP_fc`. */
+   group has a copy of the class token, which gets the mean of its copies' updates. In earlier
+   steps it takes no part, and the update passes one more layer, `STEP_fc`. */
 Rows attention_step(Model *m, size_t number, size_t step, Grid clip, Rows tokens) {
     const Scheme *scheme = m->config.scheme;
     bool last = step == scheme->count - 1;
@@ -192,7 +192,7 @@ float gradients(Model *m, const Video *v, const int64_t *labels) {
     return (float)loss;
 }
 
-/* Every weight, as the smallest clip asks for it that all schemes can divide. */
+/* Every weight, each drawn when the smallest clip that all schemes can divide first uses it. */
 void initial_weights(Model *m) {
     size_t c = m->config.num_channels, side = 2 * m->config.patch_size;
     Video v = {1, 2, c, side, side, allocate(2 * c * side, side * sizeof(float))};

@@ -1,5 +1,5 @@
-/* Weights, from a file or fresh. There is no list of them: the model asks for each where it uses
-   it, by name, shape and start value. */
+/* Weights, from a file or fresh. There is no list of them: the model requests each where it
+   uses it, by name, shape and initial value. */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""A port under test: where it comes from, what it offers, and how it is called."""
+"""A port under test: how it is found, what it offers, and how its functions are called."""
 
 from __future__ import annotations
 
@@ -13,110 +13,69 @@ from typing import Any
 
 import numpy as np
 
-from spec_tests.arithmetic import ARITHMETICS
+from spec_tests.harness.arithmetic import ARITHMETICS
+from spec_tests.harness.command_port import CommandPort
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
+from spec_tests.mutants.build import build_named
 from timesformer_ref.schemes import SCHEMES
 
 TIMEOUT = 10.0
-"""Seconds for a call of a program, unless told."""
+"""Seconds per call of a program, by default."""
 
 LONGEST = 500
-"""Characters of an error that are shown."""
-
-DEFAULTS: dict[str, Any] = {
-    "NAME": "",
-    "DTYPE": "float32",
-    "ATTENTION_TYPES": ("space_only", "joint_space_time", "divided_space_time"),
-    "FIXED_FRAMES": False,
-    "FIXED_FRAME_SIZE": False,
-    "STATIC_SHAPES": False,
-}
-"""The optional attributes of a port."""
-
-FUNCTIONS = (
-    "forward",
-    "patchify",
-    "time_embedding",
-    "attention_step",
-    "mlp",
-    "block",
-    "classifier",
-    "gradients",
-    "initial_weights",
-    "frame_indices",
-    "segment_indices",
-    "crops",
-)
-
-
-class BadPort(Exception):
-    """There is no port to test; the message says why and what would be right."""
-
-
-class NotOffered(Exception):
-    """The port lacks a function."""
-
-
-class Refusal(Exception):
-    """The port raised an error, or answered with one; `kind` is its type."""
-
-    def __init__(self, message: str, kind: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class Breakdown(Exception):
-    """The port crashed, hung or answered garbage: no refusal of an input, but a failure."""
+"""How many characters of an error message are shown."""
 
 
 class Remembered:
-    """The last few things that were made of other things, by identity."""
+    """A cache of the last few results of a function, by the identity of its argument."""
 
     def __init__(self) -> None:
         self._made: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
 
     def of(self, source: Any, make: Callable[[Any], Any]) -> Any:
-        """What `make` makes of the source, or made of it when it came before."""
+        """`make(source)`, computed once for each source."""
         if id(source) not in self._made:
-            self._made[id(source)] = source, make(source)  # held, so that no other gets its id
+            self._made[id(source)] = source, make(source)  # the reference keeps its id in use
             if len(self._made) > 4:
                 self._made.popitem(last=False)
         return self._made[id(source)][1]
 
     def forget(self) -> None:
-        """Make everything anew."""
+        """Empty the cache."""
         self._made.clear()
 
 
 class Port:
-    """What the tests see of a port: its attributes, and one way to call every function.
+    """A port as the tests use it: its attributes, and one method that calls any function.
 
-    functions: an object with the port's functions and attributes. Raises BadPort for one that is
-    no port.
+    functions: an object with the port's functions and attributes. Raises BadPort for an object
+    that is not a port.
     """
 
     def __init__(self, functions: Any, name: str) -> None:
         self.functions = functions
-        told = {key: getattr(functions, key, default) for key, default in DEFAULTS.items()}
-        _check(functions, told)
-        self.name = " ".join(str(told["NAME"] or name).split())
-        self.dtype = told["DTYPE"]
+        values = {key: getattr(functions, key, default) for key, default in DEFAULTS.items()}
+        _check(functions, values)
+        self.name = " ".join(str(values["NAME"] or name).split())
+        self.dtype = values["DTYPE"]
         self.arithmetic = ARITHMETICS[self.dtype]
-        self.schemes = tuple(s for s in SCHEMES if s in told["ATTENTION_TYPES"])
-        self.fixed_frames = told["FIXED_FRAMES"]
-        self.fixed_frame_size = told["FIXED_FRAME_SIZE"]
-        self.static_shapes = told["STATIC_SHAPES"]
+        self.schemes = tuple(s for s in SCHEMES if s in values["ATTENTION_TYPES"])
+        self.fixed_frames = values["FIXED_FRAMES"]
+        self.fixed_frame_size = values["FIXED_FRAME_SIZE"]
+        self.static_shapes = values["STATIC_SHAPES"]
         self.loaded = Remembered()
         self.converted = Remembered()
 
     def call(self, function: str, *args: Any) -> Any:
-        """What the port's function returns, its arrays as NumPy's.
+        """What the port's function returns, as NumPy arrays.
 
         Raises NotOffered where the port lacks it, Refusal where it raises an error, Breakdown
-        where it breaks down or returns no arrays.
+        where it breaks down or returns something else than arrays.
         """
         run = getattr(self.functions, function, None)
         if run is None:
-            raise NotOffered(f"the port has no {function}")
+            raise NotOffered(f"the port lacks {function}")
         try:
             answer = run(*self._with_loaded_weights(args))
         except (NotOffered, Refusal, Breakdown):
@@ -128,18 +87,18 @@ class Port:
         return _arrays(answer)
 
     def offered(self, schemes: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of the schemes that the port has. Raises NotOffered where it has none of them."""
+        """Those of the schemes that the port has. Raises NotOffered where it has none."""
         found = tuple(scheme for scheme in schemes if scheme in self.schemes)
         if not found:
-            raise NotOffered(f"the port has not {' or '.join(schemes)}")
+            raise NotOffered(f"the port lacks {' or '.join(schemes)}")
         return found
 
     def close(self) -> None:
-        """End the port's program, where it is one."""
+        """End the port's program, if it is one."""
         getattr(self.functions, "close", lambda: None)()
 
     def _with_loaded_weights(self, args: tuple[Any, ...]) -> list[Any]:
-        """Weights replaced by what the port's `load` makes of them, once for each mapping."""
+        """The arguments with the weights replaced by what the port's `load` returns for them."""
         load = getattr(self.functions, "load", None)
         if load is None:
             return list(args)
@@ -150,15 +109,15 @@ class Port:
         ]
 
 
-def _check(functions: Any, told: Mapping[str, Any]) -> None:
-    """Raise BadPort for functions that are none, and attributes that mean nothing."""
+def _check(functions: Any, values: Mapping[str, Any]) -> None:
+    """Raise BadPort for functions that cannot be called, and for attributes without meaning."""
     for name in (*FUNCTIONS, "load"):
         function = getattr(functions, name, None)
         if function is not None and not callable(function):
             raise BadPort(f"{name} is {function!r}, expected a function")
     if getattr(functions, "forward", None) is None:
         raise BadPort("has no function forward(video, weights, config)")
-    dtype, schemes = told["DTYPE"], told["ATTENTION_TYPES"]
+    dtype, schemes = values["DTYPE"], values["ATTENTION_TYPES"]
     if not isinstance(dtype, str) or dtype not in ARITHMETICS:
         raise BadPort(f"DTYPE is {dtype!r}, expected one of {_names(ARITHMETICS)}")
     if isinstance(schemes, str) or not isinstance(schemes, Collection):
@@ -168,8 +127,8 @@ def _check(functions: Any, told: Mapping[str, Any]) -> None:
     if not schemes:
         raise BadPort(f"ATTENTION_TYPES is empty, expected some of {_names(SCHEMES)}")
     for name in ("FIXED_FRAMES", "FIXED_FRAME_SIZE", "STATIC_SHAPES"):
-        if not isinstance(told[name], bool):
-            raise BadPort(f"{name} is {told[name]!r}, expected True or False")
+        if not isinstance(values[name], bool):
+            raise BadPort(f"{name} is {values[name]!r}, expected True or False")
 
 
 def _names(values: Collection[Any]) -> str:
@@ -177,7 +136,7 @@ def _names(values: Collection[Any]) -> str:
 
 
 def _arrays(answer: Any) -> Any:
-    """The same answer, every array a copy by NumPy. Raises Breakdown where one is none."""
+    """The result with each array copied by NumPy. Raises Breakdown for what is not an array."""
     if isinstance(answer, Mapping):
         return {name: _arrays(part) for name, part in answer.items()}
     if isinstance(answer, tuple | list) and len(answer) == 2 and isinstance(answer[1], Mapping):
@@ -195,7 +154,7 @@ def _arrays(answer: Any) -> Any:
 
 
 def _in_a_line(error: BaseException) -> str:
-    """An error, and the line of the port that raised it: of a library only where no other did."""
+    """An error in one line, with the line of the port that raised it (or led to it)."""
     frames = [
         frame
         for frame in extract_tb(error.__traceback__)
@@ -213,7 +172,8 @@ def _in_a_line(error: BaseException) -> str:
 def find_port(place: str, timeout: float = TIMEOUT) -> Port:
     """The port at a place: `FILE.py`, `package.module`, `cmd:COMMAND` or `mutant:NAME`.
 
-    timeout: seconds for a call of a program. Raises BadPort, which says what is wrong with it.
+    After the first two `:OBJECT` may name an object of the module that has the port's functions.
+    timeout: seconds per call of a program. Raises BadPort, whose message names the mistake.
     """
     try:
         return Port(*_found(place, timeout))
@@ -222,27 +182,31 @@ def find_port(place: str, timeout: float = TIMEOUT) -> Port:
 
 
 def _found(place: str, timeout: float) -> tuple[Any, str]:
-    """The object with the port's functions, and a name for it."""
+    """The object with the port's functions, and its default name."""
     kind, _, rest = place.partition(":")
     if kind == "cmd":
-        from spec_tests.command_port import CommandPort
-
         return CommandPort(rest, timeout), rest
     if kind == "mutant":
-        from spec_tests.mutants.build import build_named
-
         try:
             return build_named(rest), place
         except ValueError as error:
             raise BadPort(str(error)) from error
     if not place.strip():
         raise BadPort("names no port")
-    is_file = place.endswith(".py") or "/" in place or Path(place).is_file()
-    return _import(place, is_file), Path(place).stem if is_file else place
+    module, _, attribute = place.rpartition(":")
+    if not module or not attribute.isidentifier():
+        module, attribute = place, ""
+    is_file = module.endswith(".py") or "/" in module or Path(module).is_file()
+    found, name = _import(module, is_file), Path(module).stem if is_file else module
+    if not attribute:
+        return found, name
+    if not hasattr(found, attribute):
+        raise BadPort(f"{name} has no {attribute}")
+    return getattr(found, attribute), attribute
 
 
 def _import(place: str, is_file: bool) -> Any:
-    """The module that is this file, or has this name."""
+    """The module of this file, or of this name. Raises BadPort where it cannot be imported."""
     try:
         if not is_file:
             sys.path.insert(0, "")

@@ -1,4 +1,4 @@
-"""The requirements of the specification, read from the page that states them."""
+"""The requirements, read from the specification page (`docs/specification.md`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PAGES = (
-    Path(__file__).parent / "specification.md",  # in the wheel
-    Path(__file__).parents[1] / "docs" / "specification.md",
+    Path(__file__).parents[1] / "specification.md",  # in the wheel
+    Path(__file__).parents[2] / "docs" / "specification.md",
 )
 
 
 class Requirement(NamedTuple):
-    """One numbered sentence. `hint`: what usually causes a port to break it."""
+    """One requirement. `text`: its sentence. `hint`: the usual reason why a port breaks it."""
 
     id: str
     group: str
@@ -24,7 +24,7 @@ class Requirement(NamedTuple):
 
 @cache
 def requirements() -> dict[str, Requirement]:
-    """Every requirement by its id, in the order of the page."""
+    """All requirements by id, in the order of the page."""
     page = next(page for page in PAGES if page.is_file()).read_text(encoding="utf-8")
     found = {}
     for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
@@ -38,7 +38,7 @@ def requirements() -> dict[str, Requirement]:
 
 
 def named_by(test: Any) -> list[str]:
-    """The ids that a test function's marks name, and those of its parameters."""
+    """The ids of the requirements that a test's marks, or those of its parameters, name."""
     marks = list(getattr(test, "pytestmark", ()))
     rows = [row for mark in marks if mark.name == "parametrize" for row in mark.args[1]]
     marks += [mark for row in rows for mark in getattr(row, "marks", ())]

@@ -7,13 +7,13 @@ from shutil import get_terminal_size
 
 import pytest
 
-from spec_tests.report.words import (
+from spec_tests.harness.report.words import (
     STATUSES,
     Finding,
     attributes,
+    columns,
     error_against_bound,
     in_words,
-    numbers,
     remark,
     summary,
     tests_failed,
@@ -23,7 +23,7 @@ COLOURS = {"failed": {"red": True}, "passed": {"green": True}, "not offered": {"
 
 
 def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None:
-    """A table of all requirements, then each failure."""
+    """Show a table of all requirements, then each failure."""
     terminal.section(f"conformance of {found['port']}")
     width = get_terminal_size().columns - 24
     group = ""
@@ -46,22 +46,22 @@ def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None
 
 
 def _show_failure(terminal: pytest.TerminalReporter, row: Finding) -> None:
-    """What happened, on which input, and what the reason may be."""
+    """Show a failure: what happened, on which input, and the hint."""
     terminal.write_line(f"{row['id']}  {row['requirement']}", red=True)
-    told = {"error": error_against_bound(row), "test": f"{row['test']}{tests_failed(row)}"}
+    lines = {"error": error_against_bound(row), "test": f"{row['test']}{tests_failed(row)}"}
     if row["input"]:
-        told |= {"input": in_words(row["input"]), "again": json.dumps(row["input"])}
-    told["hint"] = row["hint"]
+        lines |= {"input": in_words(row["input"]), "again": json.dumps(row["input"])}
+    lines["hint"] = row["hint"]
     terminal.write_line(f"  {row['message']}")
-    for line in numbers(row["worst"] or []):
+    for line in columns(row["worst"] or []):
         terminal.write_line(f"    {line}")
-    for name, text in told.items():
+    for name, text in lines.items():
         if text:
             terminal.write_line(f"  {name:6} {text}")
 
 
 def show_groups(terminal: pytest.TerminalReporter, found: dict[str, list[Finding]]) -> None:
-    """A line for each of several ports, and what is amiss."""
+    """Show one line per port, and the requirements that failed or were not offered."""
     terminal.section("conformance")
     for port, rows in found.items():
         counts = {s: [r["id"] for r in rows if r["status"] == s] for s in STATUSES}

@@ -1,4 +1,4 @@
-"""The parts of a report that every form of it words alike."""
+"""Texts that the report shows alike on the terminal and as HTML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from timesformer_ref.config import TimeSformerConfig
 
 STATUSES = ("failed", "passed", "not offered")
-"""What a requirement may be, the worse first; `not offered` where no test of it could run."""
+"""The status of a requirement, the worst first; `not offered` if no test of it could run."""
 
 Finding = dict[str, Any]
 
@@ -22,12 +22,12 @@ def summary(found: Finding) -> str:
 
 
 def attributes(found: Finding) -> str:
-    """What the port says of itself."""
+    """The arithmetic and the schemes of the port."""
     return ", ".join([found["dtype"], *found["attention_types"]])
 
 
 def remark(row: Finding) -> str:
-    """What is to say of a requirement besides its status, if anything."""
+    """What explains the status of a requirement: a message, a reason, or nothing."""
     if row["status"] == "failed":
         return row["message"]
     if row["status"] == "passed" and "reason" in row:
@@ -35,14 +35,14 @@ def remark(row: Finding) -> str:
     return row.get("reason", "")
 
 
-def in_words(told: Finding) -> str:
-    """The input of a failure, for people."""
-    if "golden" in told:
-        return ", ".join([f"the original's numbers {told['golden']!r}", *_asked(told)])
-    if "config" not in told:
-        return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
-    config = asdict(TimeSformerConfig()) | told["config"]
-    b, t, c, height, width = told["clip"]
+def in_words(given: Finding) -> str:
+    """The input of a failure in words."""
+    if "golden" in given:
+        return ", ".join([f"the original's numbers {given['golden']!r}", *_call(given)])
+    if "config" not in given:
+        return ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+    config = asdict(TimeSformerConfig()) | given["config"]
+    b, t, c, height, width = given["clip"]
     size = config["image_size"]
     trained = f"trained for {config['num_frames']} frames of {size} × {size}"
     as_trained = (t, height, width) == (config["num_frames"], size, size)
@@ -59,19 +59,19 @@ def in_words(told: Finding) -> str:
             f"labels {config['num_labels']}",
             f"epsilon {config['layer_norm_eps']:g}",
             *([] if config["qkv_bias"] else ["no qkv bias"]),
-            *(["tiny tokens"] if told["tiny"] else []),
-            *_asked(told),
-            f"{told['dtype']}, seed {told['seed']}",
+            *(["tiny tokens"] if given["tiny"] else []),
+            *_call(given),
+            f"{given['dtype']}, seed {given['seed']}",
         ]
     )
 
 
-def _asked(told: Finding) -> list[str]:
-    return [f"{name} {told[name]}" for name in ("function", "layer", "step") if name in told]
+def _call(given: Finding) -> list[str]:
+    return [f"{name} {given[name]}" for name in ("function", "layer", "step") if name in given]
 
 
 def error_against_bound(row: Finding) -> str:
-    """How far off, and how many times as far as allowed."""
+    """The error, and how many times the bound it is."""
     if row["error"] is None:
         return ""
     if not row["bound"]:
@@ -81,13 +81,13 @@ def error_against_bound(row: Finding) -> str:
 
 
 def tests_failed(row: Finding) -> str:
-    """How many tests of a requirement failed, where it has several."""
+    """How many tests of a requirement failed, if it has several."""
     several = sum(row["tests"].values())
     return f" ({row['tests']['failed']} of {several} tests failed)" if several > 1 else ""
 
 
-def numbers(worst: list[tuple[str, float, float]]) -> list[str]:
-    """Where an answer is most off, in columns."""
+def columns(worst: list[tuple[str, float, float]]) -> list[str]:
+    """The largest errors as the lines of a table."""
     rows = [("at", "expected", "actual")] if worst else []
     rows += [(place, f"{e:.9g}", f"{a:.9g}") for place, e, a in worst]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""Inputs for a port: a geometry drawn by Hypothesis, and arrays that follow from a seed."""
+"""Test inputs of a port: geometries that Hypothesis draws, and arrays made from a seed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from spec_tests.arithmetic import ARITHMETICS
-from spec_tests.porting import Port
+from spec_tests.harness.arithmetic import ARITHMETICS
+from spec_tests.harness.porting import Port
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES, STEPS, Grid
 from timesformer_ref.weights import weight_table
 
 Weights = dict[str, np.ndarray]
 Pick = Callable[[int, int], int]
-"""Chooses a whole number between two, both included."""
+"""A function that returns an integer from a range, both ends included."""
 
 ACROSS_FRAMES = tuple(s for s in SCHEMES if s != "space_only")
-"""The schemes of which some step looks across frames: one class token a clip, and time vectors."""
+"""The schemes in which tokens attend across frames: one class token per clip, and time vectors."""
 
 ANY_GRID = tuple(s for s in SCHEMES if s != "sparse_local_global")
-"""The schemes whose groupings divide any clip."""
+"""The schemes that can group the patches of a clip of any size."""
 
 SEVERAL_STEPS = tuple(s for s, steps in SCHEMES.items() if len(steps) > 1)
 
@@ -33,19 +33,19 @@ DROPPING = {
     "attention_probs_dropout_prob": 0.5,
     "drop_path_rate": 0.5,
 }
-"""Rates that would show in any answer, were they used outside training."""
+"""Dropout rates that would change any result if they were applied outside training."""
 
 TINY = 1e-3
-"""Standard deviation of tiny tokens: their variance is LayerNorm's epsilon."""
+"""Standard deviation of tiny tokens; their variance is as small as LayerNorm's epsilon."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One input of the model, and of each of its blocks.
+    """One input of the model, and one of each of its blocks; equal fields give equal arrays.
 
-    config: the fields of a TimeSformerConfig. clip: the shape of the video, b t c H W.
-    seed: of all arrays. dtype: a name from `ARITHMETICS`, whose numbers the arrays hold.
-    tiny: the tokens between blocks vary by `TINY` instead of 1.
+    config: the model's, or a mapping of its fields. clip: the shape of the video, b t c H W.
+    seed: determines all arrays. dtype: a name from `ARITHMETICS`; the arrays hold numbers of it.
+    tiny: the tokens between blocks have the standard deviation `TINY` instead of 1.
     """
 
     config: TimeSformerConfig
@@ -59,10 +59,10 @@ class Case:
             object.__setattr__(self, "config", TimeSformerConfig(**self.config))
 
     @classmethod
-    def from_report(cls, told: dict[str, Any]) -> Case:
-        """The case that a report tells as the input of a failure."""
-        own = {field.name: told[field.name] for field in fields(cls)}
-        return cls(**own | {"clip": tuple(told["clip"])})
+    def from_report(cls, described: dict[str, Any]) -> Case:
+        """The case that a report shows as the input of a failure (see `describe`)."""
+        own = {field.name: described[field.name] for field in fields(cls)}
+        return cls(**own | {"clip": tuple(described["clip"])})
 
     @property
     def grid(self) -> Grid:
@@ -71,12 +71,12 @@ class Case:
 
     @cached_property
     def video(self) -> np.ndarray:
-        """b t c H W."""
+        """A normalised video, b t c H W."""
         return self.numbers("video", tuple(self.clip))
 
     @cached_property
     def weights(self) -> Weights:
-        """By name: all different, none zero, of a size that lets every layer show in the answer."""
+        """Weights by name: none zero, of a scale at which every layer changes the result."""
         return {
             name: self.numbers(name, weight.shape, *_spread(name, weight.shape))
             for name, weight in weight_table(self.config).items()
@@ -84,7 +84,7 @@ class Case:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """What enters time embedding, b t (1 + n) d: the class token is the same in all frames."""
+        """The input of time embedding, b t (1 + n) d; the class token is the same in all frames."""
         b, (t, h, w) = self.clip[0], self.grid
         frames = self.numbers("frames", (b, t, 1 + h * w, self.config.hidden_size))
         frames[:, :, 0] = frames[0, 0, 0]
@@ -92,7 +92,7 @@ class Case:
 
     @cached_property
     def tokens(self) -> np.ndarray:
-        """What enters a block: b (1 + n t) d; of a space-only model (b t) (1 + n) d."""
+        """The input of a block: b (1 + n t) d; in a space-only model (b t) (1 + n) d."""
         b, (t, h, w) = self.clip[0], self.grid
         shape = (b * t, 1 + h * w) if self.config.separate_frames else (b, 1 + h * w * t)
         spread = TINY if self.tiny else 1.0
@@ -100,13 +100,13 @@ class Case:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """A class for each clip."""
+        """One class per clip."""
         return self._rng("labels").integers(0, self.config.num_labels, self.clip[0])
 
     def numbers(
         self, name: str, shape: tuple[int, ...], spread: float = 1.0, centre: float = 0.0
     ) -> np.ndarray:
-        """Normal numbers of this case's arithmetic, as float64; the same for the same name."""
+        """Normally distributed numbers of this case's arithmetic, as float64, the same per name."""
         x = centre + spread * self._rng(name).standard_normal(shape)
         return ARITHMETICS[self.dtype].round(x)
 
@@ -114,15 +114,15 @@ class Case:
         return np.random.default_rng([self.seed, *name.encode()])
 
     def describe(self) -> dict[str, Any]:
-        """All that it takes to make this case again, for a report."""
-        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        """What a report shows of this case; `from_report` makes the case from it again."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
         defaults = asdict(TimeSformerConfig())
         config = {k: v for k, v in asdict(self.config).items() if v != defaults[k]}
-        return told | {"config": config, "clip": list(self.clip)}
+        return own | {"config": config, "clip": list(self.clip)}
 
 
 def _spread(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Standard deviation and mean of a weight."""
+    """Standard deviation and mean of a weight's numbers."""
     if "norm" in name:
         return 0.2, float(name.endswith("weight"))
     if name.endswith("weight"):
@@ -165,7 +165,7 @@ FRAMES: dict[str, Callable[[Pick], tuple[int, int]]] = {
     "single": lambda pick: (1, 1),
     "any": lambda pick: (pick(1, 4), pick(1, 4)),
 }
-"""Frames that the weights were trained for, and frames of the clip, by what a test needs."""
+"""By name of a relation: draws the number of frames trained for, and that of the clip."""
 
 
 def _trained_patches(pick: Pick) -> tuple[int, int, int]:
@@ -174,7 +174,7 @@ def _trained_patches(pick: Pick) -> tuple[int, int, int]:
 
 
 def _other_patches(pick: Pick) -> tuple[int, int, int]:
-    """Never as many as trained, since a number times the next or next but one is no square."""
+    """A number of patches that differs from the trained: n (n + 1) and n (n + 2) are no squares."""
     side, short = pick(1, 3), pick(2, 3)
     long = short + pick(1, 2)
     return (side, short, long) if pick(0, 1) else (side, long, short)
@@ -196,7 +196,7 @@ PATCHES: dict[str, Callable[[Pick], tuple[int, int, int]]] = {
     "single": lambda pick: (1, 1, 1),
     "any": _any_patches,
 }
-"""Rows (and columns) of patches that the weights were trained for, rows and columns of the clip."""
+"""By name of a relation: draws the side of the trained grid, and rows and columns of the clip."""
 
 
 @st.composite
@@ -211,11 +211,12 @@ def drawn_cases(
     batch: int | None = None,
     **config: Any,
 ) -> dict[str, Any]:
-    """The arguments of a `Case` that this port can take.
+    """Draw the arguments of a `Case` that this port can take.
 
     frames, patches: keys of `FRAMES` and `PATCHES`. ragged: whether there are pixels beyond the
-    last whole patch; None leaves it open. config: fields that the test needs so.
-    A port of static shapes gets one geometry for each scheme; only the seed varies.
+    last whole patch; None for either. batch: clips, if not drawn. config: fields of the config
+    that are not drawn.
+    A port with `STATIC_SHAPES` gets one geometry per scheme, and only the seed varies.
     """
 
     def pick(low: int, high: int) -> int:

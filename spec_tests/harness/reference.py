@@ -1,6 +1,7 @@
-"""What is right, in float64, by the port interface: the NumPy writing, as the golden vectors prove.
+"""The reference: the expected results, by the port interface. The golden vectors prove it right.
 
-Its crops compute as PyTorch does, in float32; here they are plain arithmetic.
+All functions are those of the NumPy port, which compute in the type of their input (here float64),
+but `crops`: there it computes as PyTorch does, in float32; here it is plain arithmetic.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from spec_tests.ports.numpy_port import *  # noqa: F403
 
 
 def crops(frames: np.ndarray, scale: int, crop: int) -> np.ndarray:
-    """Three views, v t c crop crop; frames t H W c are numbers of 0 to 255."""
+    """Three views, v t c crop crop, of frames t H W c with values from 0 to 255."""
     height, width = frames.shape[1:3]
     down, right = height, width
     if min(height, width) != scale:
@@ -29,7 +30,7 @@ def crops(frames: np.ndarray, scale: int, crop: int) -> np.ndarray:
 
 
 def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Rows resized to another number, linear between the centres of pixels."""
+    """The pixels with another number of rows, by linear interpolation between pixel centres."""
     rows = pixels.shape[-2]
     places = np.arange(size) + 0 * pixels[0, 0, :1, 0]  # of the pixels' arithmetic
     source = ((places + 0.5) * rows / size - 0.5).clip(0, rows - 1)

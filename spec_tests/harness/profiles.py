@@ -1,4 +1,4 @@
-"""How hard Hypothesis looks for inputs that break a port."""
+"""How many inputs Hypothesis tries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from hypothesis import settings
 
 
 def register_profiles(chosen: str | None) -> None:
-    """`default` gives everybody the same inputs; `thorough` twenty times as many, and new ones."""
+    """Load a profile of Hypothesis: `conformance` (the same inputs in each run) unless chosen.
+
+    `thorough` tries twenty times as many inputs, other ones in each run.
+    """
     settings.register_profile("conformance", max_examples=100, derandomize=True, database=None)
     settings.register_profile("thorough", max_examples=2000, print_blob=True)
     settings.load_profile(chosen or "conformance")

@@ -1,4 +1,4 @@
-"""The numbers of the original model: the ground truth of every test."""
+"""The golden vectors: inputs and results of the original model, the ground truth of the suite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import Grid
 from timesformer_ref.weights import part
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 MODELS = tuple(
     path.stem
     for path in sorted(FOLDER.glob("*.safetensors"))
@@ -27,9 +27,9 @@ WITH_GRADIENTS = ("divided", "joint", "space_only")
 
 @dataclass(frozen=True)
 class Golden:
-    """One file: what goes into the original model, its weights, and all that comes out.
+    """One file: an input of the original model, its weights, and all its results.
 
-    A case like any other, but that its answers are known: `out["logits"]`.
+    It has the attributes of a `Case`, and the original's results besides, such as `out["logits"]`.
     """
 
     name: str
@@ -39,22 +39,22 @@ class Golden:
 
     @cached_property
     def video(self) -> np.ndarray:
-        """b t c H W."""
+        """The normalised video, b t c H W."""
         return self.tensors["in.video"].astype(np.float64)
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
-        """By the original's names."""
+        """Weights by the original's names."""
         return {n: w.astype(np.float64) for n, w in part(self.tensors, "weights").items()}
 
     @property
     def labels(self) -> np.ndarray:
-        """The class of each clip."""
+        """One class per clip."""
         return self.tensors["in.labels"]
 
     @property
     def out(self) -> dict[str, np.ndarray]:
-        """What the original answers, by name."""
+        """The original's results by name."""
         return part(self.tensors, "out")
 
     @property
@@ -69,18 +69,18 @@ class Golden:
 
     @property
     def states(self) -> list[np.ndarray]:
-        """What enters block 0, then what leaves each block."""
+        """The tokens that enter block 0, then those that leave each block."""
         names = ["embeddings", *(f"blocks.{i}" for i in range(self.config.num_hidden_layers))]
         return [self.out[name] for name in names]
 
     def describe(self) -> dict[str, Any]:
-        """What it takes to find this case again, for a report."""
+        """What a report shows of this case."""
         return {"golden": self.name}
 
 
 @cache
 def golden(name: str) -> Golden:
-    """The case of this name."""
+    """The golden vector of this name."""
     with safe_open(FOLDER / f"{name}.safetensors", "np") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = file.metadata()

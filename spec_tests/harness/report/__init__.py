@@ -1,4 +1,4 @@
-"""What a run found, requirement by requirement: gathered here, told by the files beside."""
+"""The report of a run by requirement: gathered here, written by the modules of this package."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from typing import Any
 
 import pytest
 
-from spec_tests.judging import Nonconformance
-from spec_tests.porting import BadPort, Breakdown, Port, Refusal
-from spec_tests.report.html import as_html
-from spec_tests.report.markdown import as_markdown
-from spec_tests.report.terminal import show_groups, show_requirements
-from spec_tests.report.words import STATUSES, Finding, numbers
-from spec_tests.requirements import named_by, requirements
+from spec_tests.harness.errors import BadPort, Breakdown, Refusal
+from spec_tests.harness.judging import Nonconformance
+from spec_tests.harness.porting import Port
+from spec_tests.harness.report.html import as_html
+from spec_tests.harness.report.terminal import show_groups, show_requirements
+from spec_tests.harness.report.words import STATUSES, Finding, columns
+from spec_tests.harness.requirements import named_by, requirements
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.cli.console import printable
 
 NOT_OFFERED = "not offered: "
-"""What the reason begins with for which a test is skipped that the port cannot take."""
+"""How the reason begins for which a test is skipped that the port cannot run."""
 
 OUTCOMES = {"failed": "failed", "passed": "passed", "skipped": "not offered"}
 
 SLIPS = {"ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError"}
-"""Errors of a port that is not whole yet."""
+"""Errors that a port raises while it is still being written."""
 
 
 def as_json(found: Finding) -> str:
-    """For programs: `port`, and `requirements` as objects."""
+    """The report as JSON, for programs (docs/ports.md lists its fields)."""
     return json.dumps(found, indent=1) + "\n"
 
 
-WRITERS = {".json": as_json, ".md": as_markdown, ".html": as_html}
-"""How a report is written, by the ending of the file's name."""
+WRITERS = {".json": as_json, ".html": as_html}
+"""The function that writes a report, by the ending of the file's name."""
 
 
 def verdict_of(report: pytest.TestReport, error: BaseException | None) -> Finding | None:
-    """What one test found, in a form that travels between processes.
+    """The outcome of one test as JSON types, so that other processes can send it.
 
-    None for a test that was skipped for a reason of its own, which tells nothing of the port.
+    None for a test that was skipped for a reason that has nothing to do with the port.
     """
     verdict: Finding = {"outcome": report.outcome}
     if report.skipped:
         _, not_offered, reason = str(error).partition(NOT_OFFERED)
         return verdict | {"reason": reason} if not_offered else None
     if isinstance(error, Nonconformance):
-        told = {"error": error.error, "bound": error.bound, "input": error.given}
-        verdict |= {"message": printable(error.message), **told, "worst": error.worst}
+        numbers = {"error": error.error, "bound": error.bound, "worst": error.worst}
+        verdict |= {"message": printable(error.message), "input": error.given, **numbers}
         verdict["broken"] = _is_broken(error.__cause__)
     elif error is not None:
         line = next((line for line in str(error).splitlines() if line.strip()), "")
@@ -59,19 +59,19 @@ def verdict_of(report: pytest.TestReport, error: BaseException | None) -> Findin
 
 
 def _is_broken(cause: BaseException | None) -> bool:
-    """Whether the port got no further, so that no hint at a mistake in the model would help."""
+    """Whether the port did not run at all, so that a hint at a mistake in the model is no help."""
     return isinstance(cause, Breakdown) or (isinstance(cause, Refusal) and cause.kind in SLIPS)
 
 
 def _plain(value: Any) -> Any:
-    """A number or array of NumPy as Python's."""
+    """A number or array of NumPy as Python numbers; anything else as a string."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 class Report:
-    """A pytest plugin that gathers the verdicts of all tests, also those of other processes.
+    """A pytest plugin that gathers the outcomes of all tests, also those of other processes.
 
-    paths: files to write, `.json`, `.md` or `.html`. Raises BadPort for another kind of file, and
+    paths: files to write, `.json` or `.html`. Raises BadPort for another kind of file, and
     for files about more than one port.
     """
 
@@ -98,7 +98,7 @@ class Report:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        """Of a process that the port has ended comes no verdict, only the name of the test."""
+        """Record a failure where the port ended a worker process, which then sends no outcome."""
         file, _, test = crashitem.partition("::")
         if Path(file).parent.name == "project":
             return
@@ -113,7 +113,7 @@ class Report:
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> Generator[None]:
-        """The report is the last thing to read, and failures that it tells are told only there."""
+        """Show the report last, and leave out of pytest's own list the failures that it shows."""
         if len(self.ports) > 1:
             yield
             if any(self.verdicts.values()):
@@ -122,7 +122,7 @@ class Report:
                 )
             return
         failed = terminalreporter.stats.pop("failed", [])
-        more = [r for r in failed if not _is_told(r) or config.option.tbstyle != "auto"]
+        more = [r for r in failed if not _is_shown(r) or config.option.tbstyle != "auto"]
         if more:
             terminalreporter.stats["failed"] = more
         yield
@@ -133,7 +133,7 @@ class Report:
             show_requirements(terminalreporter, self.findings(port))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the files, where this is not one of several processes."""
+        """Write the files, unless this process is a worker of pytest-xdist."""
         if hasattr(session.config, "workerinput") or session.config.option.collectonly:
             return
         for path in self.paths:
@@ -142,7 +142,7 @@ class Report:
                 new.write_text(text, encoding="utf-8")
 
     def findings(self, port: str) -> Finding:
-        """The port, and each requirement that was tested."""
+        """The report on one port: its attributes, and a row per requirement that was tested."""
         verdicts = self.verdicts[port]
         rows = [finding(name, verdicts[name]) for name in requirements() if name in verdicts]
         return {
@@ -159,15 +159,17 @@ def _verdict(report: pytest.TestReport) -> Finding | None:
     return dict(report.user_properties).get("verdict")
 
 
-def _is_told(report: pytest.TestReport) -> bool:
-    """Whether all that is to say of a failure stands in its verdict."""
+def _is_shown(report: pytest.TestReport) -> bool:
+    """Whether the report shows all of a failure, so that pytest need not."""
     return "input" in (_verdict(report) or {})
 
 
 def finding(name: str, verdicts: list[Finding]) -> Finding:
-    """A requirement, and what its tests found; of failures one, if possible on a shrunk input."""
+    """The row of a requirement. Of several failures it shows one, on a shrunk input if possible."""
     rule = requirements()[name]
-    verdicts = sorted(verdicts, key=lambda verdict: verdict["test"])  # whoever was the first
+    verdicts = sorted(
+        verdicts, key=lambda verdict: verdict["test"]
+    )  # in whichever order they ended
     tests = Counter(OUTCOMES[verdict["outcome"]] for verdict in verdicts)
     status = next(status for status in STATUSES if status in tests)
     row = {"id": name, "group": rule.group, "requirement": rule.text, "status": status}
@@ -177,14 +179,14 @@ def finding(name: str, verdicts: list[Finding]) -> Finding:
     if status == "failed":
         failures = [v for v in verdicts if v["outcome"] == "failed"]
         shrunk = [v for v in failures if "config" in (v.get("input") or {})]
-        told = ("message", "error", "bound", "input", "worst", "test")
+        shown = ("message", "error", "bound", "input", "worst", "test")
         failure = (shrunk or failures)[0]
-        row |= {key: failure.get(key) for key in told}
+        row |= {key: failure.get(key) for key in shown}
         row["hint"] = "" if failure.get("broken") else rule.hint
     return row
 
 
 def text_of(verdict: Finding) -> str:
-    """A failed test in words: what, where the numbers are worst, on which input."""
-    worst = [f"  {line}" for line in numbers(verdict["worst"])]
+    """A failed test as text: what happened, the largest errors, the input."""
+    worst = [f"  {line}" for line in columns(verdict["worst"])]
     return "\n".join([verdict["message"], *worst, f"  input: {json.dumps(verdict['input'])}"])

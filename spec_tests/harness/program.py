@@ -1,4 +1,4 @@
-"""A program in any language: started, asked a line at a time, ended with all that it started."""
+"""A program in any language as a process: start it, exchange lines with it, end it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,19 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import IO
 
-from spec_tests.porting import Breakdown
+from spec_tests.harness.errors import Breakdown, Hang
 
 UNREAD = 100
-"""Lines that wait to be read; a program that writes more is not listened to any longer."""
+"""Unread lines that are kept; the output of a program that writes more is not read any longer."""
 
 LONGEST = 1000
-"""Bytes of a line, and of the end of standard error, that are kept."""
-
-
-class Hang(Breakdown):
-    """The program did not answer in time."""
+"""How many bytes of a line, and of the end of standard error, are kept."""
 
 
 class Program:
-    """A process that answers a line with a line; a fresh one after it broke down.
+    """A process that replies to each line with a line; after a breakdown a new one is started.
 
-    command: the program and its arguments. timeout: seconds for an answer.
+    command: the program and its arguments. timeout: seconds until a reply.
     """
 
     def __init__(self, command: list[str], timeout: float) -> None:
@@ -36,12 +32,12 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
 
-    def ask(self, line: str) -> str:
-        """Send a line and wait for the answer. Raises Breakdown where none comes."""
+    def exchange(self, line: str) -> str:
+        """Send a line and return the reply. Raises Breakdown where none comes."""
         if self._process is None:
             self._start()
         try:
-            return self._ask(line)
+            return self._exchange(line)
         except BaseException:  # Ctrl-C too
             self.stop()
             raise
@@ -53,7 +49,7 @@ class Program:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # a group of its own, to be killed with all it started
+                start_new_session=True,  # its own group, which is killed as a whole
             )
         except (OSError, ValueError) as error:
             raise Breakdown(f"the program does not start: {error}") from error
@@ -62,24 +58,24 @@ class Program:
         self._reader = _thread(_collect, self._process.stdout, self._lines)
         self._listener = _thread(_keep_the_end, self._process.stderr, self._errors)
 
-    def _ask(self, line: str) -> str:
-        if not self._lines.empty() and (unasked := self._lines.get()) is not None:
-            raise Breakdown(f"the program wrote {unasked!r} without being asked")
+    def _exchange(self, line: str) -> str:
+        if not self._lines.empty() and (early := self._lines.get()) is not None:
+            raise Breakdown(f"the program wrote {early!r} before it was sent a request")
         try:
             self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
         except OSError:
             raise Breakdown(self._how_it_ended("closed its standard input")) from None
         try:
-            answer = self._lines.get(timeout=self.timeout)
+            reply = self._lines.get(timeout=self.timeout)
         except Empty:
-            raise Hang(f"the program hung: no answer in {self.timeout:g} s") from None
-        if answer is None:
+            raise Hang(f"the program hung: no reply in {self.timeout:g} s") from None
+        if reply is None:
             raise Breakdown(self._how_it_ended("closed its standard output"))
-        return answer
+        return reply
 
     def _how_it_ended(self, otherwise: str) -> str:
-        """The exit code or signal, with the end of what it wrote to standard error."""
+        """How the process ended: exit code or signal, and the end of its standard error."""
         try:
             code = self._process.wait(timeout=min(1, self.timeout))
         except subprocess.TimeoutExpired:
@@ -91,7 +87,7 @@ class Program:
         return f"the program {how}" + (f": {words}" if words else "")
 
     def stop(self) -> None:
-        """Kill the program and what it has started."""
+        """Kill the program and all processes that it has started."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -104,7 +100,7 @@ class Program:
             process.stdin.close()
 
     def close(self) -> None:
-        """Let the program end by itself, as it should at the end of its input; else kill it."""
+        """Close the program's input, at which it should exit; kill it where it does not."""
         if self._process is not None:
             with suppress(OSError, subprocess.TimeoutExpired):
                 self._process.stdin.close()
@@ -125,7 +121,7 @@ def _thread(run: Callable[..., None], *arguments: object) -> Thread:
 
 
 def _collect(stream: IO[bytes], lines: Queue[str | None]) -> None:
-    """Every line of the program's output as long as somebody reads them; None at the end."""
+    """Put each line of the program's output on the queue, and None at the end."""
     with stream:
         while lines.qsize() < UNREAD and (line := stream.readline(LONGEST)):
             lines.put(line.decode(errors="replace").rstrip("\r\n"))
@@ -133,7 +129,7 @@ def _collect(stream: IO[bytes], lines: Queue[str | None]) -> None:
 
 
 def _keep_the_end(stream: IO[bytes], kept: bytearray) -> None:
-    """The last bytes of the program's standard error."""
+    """Keep the last bytes of the program's standard error."""
     with stream:
         while chunk := stream.read1(1 << 16):
             kept[:] = (kept + chunk)[-LONGEST:]

@@ -1,4 +1,4 @@
-"""The report as one page of HTML, for people who look."""
+"""The report as one page of HTML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from html import escape
 from itertools import groupby
 
-from spec_tests.report.words import (
+from spec_tests.harness.report.words import (
     STATUSES,
     Finding,
     attributes,
@@ -75,7 +75,7 @@ a { color: inherit; }
 
 
 def as_html(found: Finding) -> str:
-    """A title, what failed, and a list of all requirements; nothing is loaded from elsewhere."""
+    """A self-contained page: a title, the failures, and a list of all requirements."""
     title = f"Conformance of {escape(found['port'])}"
     counts = "".join(
         f'<li class="{_class(s)}"><b>{found["counts"][s]}</b>{s}</li>' for s in STATUSES
@@ -111,7 +111,7 @@ def _group(group: str, rows: list[Finding]) -> str:
 
 
 def _row(row: Finding) -> str:
-    """A requirement's id, status and sentence, and what is to say besides."""
+    """A requirement's id, status and sentence, and a remark where there is one."""
     failed = row["status"] == "failed"
     name = f'<a href="#{row["id"]}">{row["id"]}</a>' if failed else row["id"]
     more = f'<p class="faint">{escape(remark(row))}</p>' if remark(row) else ""
@@ -122,20 +122,20 @@ def _row(row: Finding) -> str:
 
 
 def _failure(row: Finding) -> str:
-    """What happened, on which input, and what the reason may be."""
-    told = {
+    """A failure: what happened, on which input, and the hint."""
+    points = {
         "Error": escape(error_against_bound(row)),
         "Hint": _sentence(row["hint"]),
         "Test": f"<code>{escape(row['test'])}</code>{tests_failed(row)}",
     }
     if row["input"]:
         again = f"<pre>{escape(json.dumps(row['input']))}</pre>"
-        told["Input"] = escape(in_words(row["input"])) + again
-    points = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in told.items() if text)
+        points["Input"] = escape(in_words(row["input"])) + again
+    items = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in points.items() if text)
     return (
         f'<article id="{row["id"]}"><h3>{row["id"]}</h3><p>{_sentence(row["requirement"])}</p>'
         f'<p class="message">{escape(row["message"])}</p>{_numbers(row["worst"] or [])}'
-        f"<dl>{points}</dl></article>\n"
+        f"<dl>{items}</dl></article>\n"
     )
 
 
@@ -157,5 +157,5 @@ def _class(status: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """A sentence of the specification, its code marked."""
+    """A sentence of the specification, with its code marked up."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

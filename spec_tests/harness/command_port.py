@@ -1,4 +1,4 @@
-"""A port in any language: a program that answers a line a call (`--port cmd:COMMAND`)."""
+"""A port in any language: a program that is sent one line per call (`--port cmd:COMMAND`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,22 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from spec_tests.porting import DEFAULTS, FUNCTIONS, BadPort, Breakdown, NotOffered, Refusal
-from spec_tests.ports import numpy_port
-from spec_tests.program import Hang, Program
+from spec_tests.harness.errors import BadPort, Breakdown, Hang, NotOffered, Refusal
+from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
+from spec_tests.harness.program import Program
 
 KEPT = 4
-"""Weights files that are left for the program to come back to."""
+"""How many weights files stay on the disk, so that the program can read them again."""
 
 PATIENCE = 6
-"""Breakdowns of a function that has never answered, after which it is not asked again."""
+"""After how many breakdowns a function that has never returned is not called again."""
 
 
 class CommandPort:
-    """A program by the port interface: attributes as it describes itself, functions as calls.
+    """A program as an object with the attributes and functions of the port interface.
 
-    command: started once, and again after it broke down. timeout: seconds for a call.
+    command: started once, and again after each breakdown. timeout: seconds per call.
+    Raises BadPort for a command that cannot be started, or describes itself wrongly.
     """
 
     def __init__(self, command: str, timeout: float) -> None:
@@ -47,20 +47,20 @@ class CommandPort:
         self._describe()
 
     def close(self) -> None:
-        """End the program, and remove its files."""
+        """End the program and remove its files."""
         self._program.close()
         self._folder.cleanup()
 
     def _describe(self) -> None:
         try:
-            _, told = self._exchange(None, {"function": "describe"}, {})
+            _, attributes = self._exchange(None, {"function": "describe"}, {})
         except NotOffered:
             return
         except Breakdown as error:
             raise BadPort(f"describe: {error}") from error
         except Refusal as error:
-            raise BadPort(f"describe: the program answered with the error {error}") from error
-        for name, value in told.items():
+            raise BadPort(f"describe: the program responded with the error {error}") from error
+        for name, value in attributes.items():
             if name in DEFAULTS:
                 is_text = isinstance(DEFAULTS[name], str)
                 setattr(self, name, value if is_text else _json(name, value))
@@ -71,9 +71,8 @@ class CommandPort:
         return partial(self._call, function)
 
     def _call(self, function: str, *args: Any) -> Any:
-        names = signature(getattr(numpy_port, function)).parameters
         weights, metadata, tensors = None, {"function": function}, {}
-        for name, value in zip(names, args, strict=False):
+        for name, value in zip(FUNCTIONS[function], args, strict=True):
             if isinstance(value, Mapping):
                 weights = self._file_of(value)
             elif isinstance(value, np.ndarray):
@@ -88,7 +87,7 @@ class CommandPort:
         return _tensor(answer, "output")
 
     def _file_of(self, weights: Mapping[str, np.ndarray]) -> Path:
-        """The file of these weights, written at their first call."""
+        """The file of these weights, which is written when they are first used."""
         key = id(weights)
         if key not in self._weights:
             path = self._path("weights")
@@ -105,16 +104,16 @@ class CommandPort:
     def _exchange(
         self, weights: Path | None, metadata: dict[str, str], tensors: dict[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Tensors and metadata of the program's answer to one request."""
+        """The tensors and metadata of the program's response to one request."""
         function = metadata["function"]
         if function in self._given_up:
-            raise Breakdown(f"{self._given_up[function]} (and was not asked again)")
+            raise Breakdown(f"{self._given_up[function]} (and was not called again)")
         request, response = self._path("request"), self._path("response")
         tensors = {n: np.ascontiguousarray(x) for n, x in tensors.items()}
         save_file(tensors, request, metadata)
         try:
-            self._ask(f"{weights or ''}\t{request}\t{response}")
-            answer, told = _read(response)
+            self._send(f"{weights or ''}\t{request}\t{response}")
+            answer, metadata = _read(response)
         except Breakdown as breakdown:
             self._count(function, breakdown)
             raise
@@ -123,15 +122,15 @@ class CommandPort:
                 with suppress(OSError):
                     path.unlink()
         self._answered.add(function)
-        if "unsupported" in told:
-            raise NotOffered(told["unsupported"] or f"the port has no {function}")
-        if "error" in told:
-            raise Refusal(told["error"], "error")
-        return answer, told
+        if "unsupported" in metadata:
+            raise NotOffered(metadata["unsupported"] or f"the port lacks {function}")
+        if "error" in metadata:
+            raise Refusal(metadata["error"], "error")
+        return answer, metadata
 
-    def _ask(self, line: str) -> None:
-        """Send a line and wait for `done`."""
-        reply = self._program.ask(line)
+    def _send(self, line: str) -> None:
+        """Send a line and read the line `done`. Raises Breakdown for another one."""
+        reply = self._program.exchange(line)
         if reply.strip() != "done":
             self._program.stop()
             raise Breakdown(
@@ -140,7 +139,7 @@ class CommandPort:
             )
 
     def _count(self, function: str, breakdown: Breakdown) -> None:
-        """Give up a function that hangs, or has never answered, so that the run has an end."""
+        """Call a function no more that hung, or never returned, so that the run comes to an end."""
         self._breakdowns[function] += 1
         hopeless = function not in self._answered and self._breakdowns[function] >= PATIENCE
         if isinstance(breakdown, Hang) or hopeless:
@@ -155,9 +154,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except FileNotFoundError:
         raise Breakdown("the program said 'done' without writing the response file") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise Breakdown(f"the response is no safetensors file: {error}") from error
+        raise Breakdown(f"the response is not a safetensors file: {error}") from error
     except (TypeError, AttributeError) as error:
-        raise Breakdown(f"the response has a type that NumPy has not: {error}") from error
+        raise Breakdown(f"the response has a type that NumPy lacks: {error}") from error
 
 
 def _tensor(answer: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -167,7 +166,7 @@ def _tensor(answer: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def _words(command: str) -> list[str]:
-    """A command's program and arguments."""
+    """The command's program and arguments. Raises BadPort where there is none."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -178,7 +177,7 @@ def _words(command: str) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """An argument as metadata: configs and grids as JSON."""
+    """An argument as metadata: strings as they are, all else as JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(asdict(value) if hasattr(value, "attention_type") else value)
@@ -188,4 +187,4 @@ def _json(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise BadPort(f"describe: {name} is {value!r}, which is no JSON") from error
+        raise BadPort(f"describe: {name} is {value!r}, which is not JSON") from error

@@ -1,8 +1,8 @@
-"""Judging a port's answers: what is right, how far off they may be, and how a failure is told.
+"""Judging a port's results: the expected ones, the bound of their error, and what a failure shows.
 
-The reference is the NumPy writing in float64. The bound is derived: `ROUNDINGS` times the largest
-error that the reference itself makes on the same input when each of its operations rounds as the
-port's arithmetic does.
+The reference is the NumPy implementation in float64. The bound is derived: `ROUNDINGS` times the
+largest error that the reference itself makes on the same input if each of its operations rounds as
+the port's arithmetic does. `arithmetic.py` gives the reasons.
 """
 
 from __future__ import annotations
@@ -22,31 +22,33 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from spec_tests import reference
-from spec_tests.arithmetic import SINGLE, Arithmetic, each_array, noisy
-from spec_tests.cases import Case, drawn_cases
-from spec_tests.porting import Breakdown, NotOffered, Port, Refusal
+from spec_tests.harness import reference
+from spec_tests.harness.arithmetic import SINGLE, Arithmetic, each_array, noisy
+from spec_tests.harness.cases import Case, drawn_cases
+from spec_tests.harness.errors import Breakdown, NotOffered, Refusal
+from spec_tests.harness.interface import FUNCTIONS
+from spec_tests.harness.porting import Port
 from timesformer_ref.schemes import SCHEMES
 
 ROUNDINGS = 16
-"""How many times the rounding error of its arithmetic a port's answer may be off."""
+"""How many times the measured rounding error a port's result may be off."""
 
 TRIALS = 3
-"""Runs of which the rounding error is the largest difference."""
+"""How many noisy runs measure the rounding error; the largest counts."""
 
 AFTER_FAILURE, AFTER_BREAKDOWN = 40, 4
-"""New inputs that Hypothesis may try to make a failing one smaller; fewer where each of them ends
-the port's program."""
+"""How many new inputs Hypothesis may try after a failure, to find a smaller one that fails; fewer
+where each of them ends the port's program."""
 
 Answer = dict[str, np.ndarray]
-"""What a function returns, by the names of its parts; a single array's name is empty."""
+"""The result of a function: its arrays by name. The name of a single array is empty."""
 
 
 class Nonconformance(AssertionError):
-    """The port is wrong: what happened, on which input, and the numbers where there are some.
+    """A result of the port is wrong.
 
-    error, bound: relative to the largest expected number. worst: where the answer is worst off, as
-    (place, expected, actual).
+    message: what happened. given: the input, as a report shows it. error, bound: relative to the
+    largest expected number. worst: where the errors are largest, as (place, expected, actual).
     """
 
     def __init__(
@@ -63,14 +65,14 @@ class Nonconformance(AssertionError):
 
 
 class NotJudged(Exception):
-    """A port of fixed sizes refused another size, as it may."""
+    """There is nothing to judge: a port of fixed sizes refused another size, as it may."""
 
 
 class Question:
-    """A function of a port, asked about a case.
+    """One call of a port's function: its arguments, the expected result, and the bound.
 
-    look: which part of the answer counts. changes: arguments by name in place of the case's own;
-    layer 0 unless told. Raises NotOffered for a scheme that the port has not.
+    look: the index of the part of the result that counts. changes: arguments by name in place of
+    the case's own; `layer` is 0 by default. Raises NotOffered for a scheme that the port lacks.
     """
 
     def __init__(
@@ -80,28 +82,28 @@ class Question:
             port.offered((case.config.attention_type,))
         self.port, self.case, self.function, self.look = port, case, function, look
         self.right = getattr(reference, function)
-        names = inspect.signature(self.right).parameters
+        names = FUNCTIONS[function]
         own = {n: getattr(case, n, 0) for n in names if n not in changes}
         self.arguments = {n: changes[n] if n in changes else own[n] for n in names}
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What the answer is computed in: views of a video are float32, whatever the model is."""
+        """The arithmetic of the result: views of a video are float32, whatever the model's is."""
         return SINGLE if self.function == "crops" else self.port.arithmetic
 
     @cached_property
     def expected(self) -> Answer:
-        """The reference's answer."""
+        """The reference's result."""
         return _once(("expected", *self._key), lambda: self._reference(self.arguments))
 
     @cached_property
     def allowed(self) -> dict[str, float]:
-        """How far off each part may be."""
+        """The largest error that each part of the result may have, as an absolute number."""
         return _once(("allowed", self.arithmetic, repr(self.look), *self._key), self._bounds)
 
     @cached_property
     def _key(self) -> tuple[str, bytes]:
-        """The same for the same question to another port."""
+        """Equal for the same function and arguments, also of another port."""
         return self.function, blake2b(pickle.dumps(self.arguments)).digest()
 
     def _bounds(self) -> dict[str, float]:
@@ -109,8 +111,8 @@ class Question:
         errors = {n: arithmetic.unit * _largest(x[self.look]) for n, x in self.expected.items()}
         rounded = each_array(arithmetic.round, self.arguments)
         for trial in range(TRIALS):
-            spoil = partial(noisy, arithmetic, np.random.default_rng(trial))
-            found = self._reference(each_array(spoil, rounded))
+            add_noise = partial(noisy, arithmetic, np.random.default_rng(trial))
+            found = self._reference(each_array(add_noise, rounded))
             for name, exact in self.expected.items():
                 off = np.asarray(found[name])[self.look] - exact[self.look]
                 errors[name] = max(errors[name], _largest(off))
@@ -126,9 +128,10 @@ class Question:
             jaxtyping.config.update("jaxtyping_disable", unchecked)
 
     def answer(self) -> Answer:
-        """The port's answer: of the right shape, finite, and its arguments left as they were.
+        """Call the port and return its result, whose names, shapes and types are checked.
 
-        Raises Nonconformance where it is not so, or where the port breaks down.
+        Raises Nonconformance where they are wrong, where a number is not finite, where the port
+        changed an argument in place, and where it raised an error or broke down.
         """
         handed = {name: self._handed(value) for name, value in self.arguments.items()}
         before = each_array(np.copy, handed)
@@ -144,7 +147,7 @@ class Question:
         return self._checked(answer)
 
     def compare(self, actual: Answer, expected: Answer, what: str = "") -> None:
-        """Raise Nonconformance where two answers differ by more than the bound."""
+        """Raise Nonconformance where two results differ by more than the bound."""
         for name in expected:
             found, right = actual[name][self.look], expected[name][self.look]
             scale = _largest(right) or 1.0
@@ -162,20 +165,20 @@ class Question:
             )
 
     def failure(self, message: str, *numbers: Any) -> Nonconformance:
-        """What to raise: the message, and on which input."""
-        told = {n: self.arguments[n] for n in ("layer", "step") if n in self.arguments}
-        given = self.case.describe() | {"function": self.function} | told
-        step = f" ({told['step']})" if "step" in told else ""
+        """A Nonconformance with this message and the input of this call."""
+        place = {n: self.arguments[n] for n in ("layer", "step") if n in self.arguments}
+        given = self.case.describe() | {"function": self.function} | place
+        step = f" ({place['step']})" if "step" in place else ""
         return Nonconformance(f"{self.function}{step}: {message}", given, *numbers)
 
     def _handed(self, value: Any) -> Any:
-        """An argument as the port gets it: in its type, and its own to spoil."""
+        """A copy of an argument in the type that the port takes."""
         kind = np.float64 if self.port.dtype == "float64" else np.float32
 
         def rounded(x: np.ndarray) -> np.ndarray:
             return np.copy(x) if x.dtype.kind == "u" else self.port.arithmetic.round(x).astype(kind)
 
-        if isinstance(value, Mapping):  # the same weights are handed over as the same mapping
+        if isinstance(value, Mapping):  # the same for the same weights, to load them once
             return self.port.converted.of(value, partial(each_array, rounded))
         return each_array(rounded, value)
 
@@ -215,7 +218,7 @@ class Question:
 
 
 MADE: OrderedDict[Any, Any] = OrderedDict()
-"""The last cases, the reference's answers to them and their bounds: the next port gets the same."""
+"""Cache of the last cases, reference results and bounds, which the next port needs again."""
 
 
 def _once(key: Any, make: Callable[[], Any]) -> Any:
@@ -229,7 +232,10 @@ def _once(key: Any, make: Callable[[], Any]) -> Any:
 def agree(
     port: Port, case: Any, function: str, *, golden: Any = None, look: Any = ..., **changes: Any
 ) -> None:
-    """The port's function gives the original's numbers, where there are any, or the reference's."""
+    """Check that the port's function returns the golden numbers if given, else the reference's.
+
+    For `look` and `changes` see `Question`. Raises Nonconformance where it does not.
+    """
     question = Question(port, case, function, look, **changes)
     expected = question.expected if golden is None else parts(golden)
     question.compare(question.answer(), expected)
@@ -237,7 +243,7 @@ def agree(
 
 @contextmanager
 def may_refuse() -> Iterator[None]:
-    """Do not judge a port that raises an error here."""
+    """In this context a port may raise an error: then raises NotJudged in place of the failure."""
     try:
         yield
     except Nonconformance as failure:
@@ -247,7 +253,7 @@ def may_refuse() -> Iterator[None]:
 
 
 def parts(answer: Any) -> Answer:
-    """An answer by the names of its parts."""
+    """A result as arrays by name."""
     if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping):
         return {"the loss": np.asarray(answer[0])} | parts(answer[1])
     if isinstance(answer, Mapping):
@@ -260,15 +266,15 @@ def _largest(x: np.ndarray) -> float:
 
 
 def _worst(actual: np.ndarray, expected: np.ndarray) -> list[tuple[str, float, float]]:
-    """The three places that are most off."""
-    actual = np.broadcast_to(actual, expected.shape)  # the original's loss is no scalar
+    """The three places with the largest errors."""
+    actual = np.broadcast_to(actual, expected.shape)  # the original's loss has an axis
     order = np.argsort(-np.abs(actual - expected), axis=None)[:3]
     places = [np.unravel_index(i, expected.shape) for i in order]
     return [(f"[{', '.join(map(str, p))}]", float(expected[p]), float(actual[p])) for p in places]
 
 
 requirement = pytest.mark.requirement
-"""Names the requirements that a test checks."""
+"""The mark that names the requirements that a test checks."""
 
 
 def for_cases(
@@ -277,11 +283,12 @@ def for_cases(
     rather: tuple[str, ...] = tuple(SCHEMES),
     **constraints: Any,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Run a test `(port, case, …)` on cases that Hypothesis draws (see `drawn_cases`).
+    """A decorator that runs a test `(port, case, …)` on cases that Hypothesis draws.
 
-    Of the schemes only those that the port offers are drawn, and of these only those of `rather`
-    where there are any. A function that it lacks, or a size that it may refuse and does, makes the
-    test one that was not offered.
+    schemes: of these, the ones that the port has are drawn; if some of them are in `rather`, only
+    those. examples: how many cases. constraints: see `drawn_cases`.
+    The test counts as not offered if the port lacks the function, or refuses the size of each case
+    as it may.
     """
 
     def decorate(check: Callable[..., None]) -> Callable[..., None]:
@@ -294,18 +301,18 @@ def for_cases(
             times = settings.default.max_examples * examples // 100
             unhurried = settings(
                 max_examples=max(times, 1),
-                phases=set(Phase) - {Phase.explain},  # as long as all others, and nobody sees it
+                phases=set(Phase) - {Phase.explain},  # slow, and its result is not shown
                 deadline=None,
                 report_multiple_bugs=False,
                 suppress_health_check=list(HealthCheck),
             )
             run = given(drawn)(trials.run)
-            if settings.default.derandomize:  # the same inputs for everybody, others for each test
+            if settings.default.derandomize:  # the same inputs in each run, other ones in each test
                 run = seed(crc32(check.__qualname__.encode()))(run)
             unhurried(run)()
             trials.check_some_were_judged()
 
-        test.check = check  # to be called with a case of a report
+        test.check = check  # called with the case of a report (docs/ports.md)
         parameters = inspect.signature(check).parameters
         test.__signature__ = inspect.Signature([p for n, p in parameters.items() if n != "case"])
         test.__name__, test.__doc__, test.__module__ = (
@@ -319,7 +326,7 @@ def for_cases(
 
 
 class Trials:
-    """One test's cases: which failed, and how many more may be tried."""
+    """The cases of one test: which of them failed, and how many more may be tried."""
 
     def __init__(self, check: Callable[..., None], arguments: dict[str, Any]) -> None:
         self.check, self.arguments = check, arguments
@@ -329,7 +336,7 @@ class Trials:
         self.why_not = ""
 
     def run(self, drawn: dict[str, Any]) -> None:
-        """Try one case; what has failed before fails again, and shrinking comes to an end."""
+        """Run the test on one case; a case that failed before fails with the same error."""
         key = repr(drawn)
         if key not in self.failures and self.left > 0:
             self.left -= bool(self.failures)
@@ -346,6 +353,6 @@ class Trials:
             raise self.failures[key].with_traceback(None)
 
     def check_some_were_judged(self) -> None:
-        """Raise NotOffered where no case could be judged."""
+        """Raise NotOffered if no case could be judged."""
         if not self.judged:
             raise NotOffered(self.why_not)

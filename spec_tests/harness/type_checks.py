@@ -1,4 +1,4 @@
-"""How the shapes in annotations are checked while the tests run."""
+"""How types and shapes in annotations are checked while the tests run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import beartype
 
 
 def of_lasting_functions(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """beartype's check, but none of a function that another makes at each call.
+    """The function with beartype's check, or as it is if it is defined inside another function.
 
-    There, to prepare the check takes a hundred times as long as what it checks.
+    An inner function is defined anew at each call, and preparing its check would take a hundred
+    times as long as running it.
     """
     if "<locals>" in function.__qualname__:
         return function
