@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import warnings
+from pydoc import render_doc
 
 import numpy as np
 import pytest
 import torch
 
+import timesformer_ref
 from spec_tests.project.closeness import assert_close
 from spec_tests.project.tiny import INPUT, checkpoint, same_weights, write_video
 from timesformer_ref import TimeSformer, default_model, forward, load_checkpoint
@@ -47,7 +49,7 @@ def test_without_a_checkpoint_it_answers_and_a_line_says_so(run, room):
     said = run("classify", "a.mp4", "--backend", "both", "--json", "--top", 99)
     assert said.code == 0
     assert said.err.count("\n") == 1
-    assert "no --checkpoint: camera-motion answers" in said.err
+    assert "no --checkpoint: using camera-motion" in said.err
     answer = json.loads(said.out)
     assert (answer["checkpoint"], answer["views"]) == ("camera-motion", 1)
     assert answer["max_difference"] < 1e-4
@@ -65,7 +67,7 @@ def test_crops_may_be_asked_for_all_the_same(run, room):
 def test_features_need_no_checkpoint_either(run, room):
     said = run("features", "a.mp4", "--out", "x.npz")
     assert said.code == 0
-    assert "camera-motion answers" in said.err
+    assert "using camera-motion" in said.err
     depth = load_checkpoint(default_model.NAME).config.hidden_size
     assert np.load("x.npz")["class_feature"].shape == (1, depth)
 
@@ -76,3 +78,11 @@ def test_a_folder_of_its_name_goes_first_where_it_is_named(run, room):
     assert same_weights(load_checkpoint(default_model.NAME).weights, start.weights)
     answer = json.loads(run("classify", "a.mp4", "--json").out)  # where none is named, it does not
     assert answer["top"][0]["label"] in load_checkpoint(default_model.FILE).labels
+
+
+def test_help_shows_this_project_and_not_all_of_pytorch():
+    assert len(render_doc(timesformer_ref).splitlines()) < 750
+    assert {"from_pretrained", "forward"} <= {*dir(TimeSformer)}
+    assert "parameters" not in dir(TimeSformer)
+    model = TimeSformer.from_pretrained("camera-motion")
+    assert {"parameters", "cls_token", "save_pretrained"} <= {*dir(model)}

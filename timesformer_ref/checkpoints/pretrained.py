@@ -1,4 +1,4 @@
-"""The PyTorch model with a way in from files and a way out to them."""
+"""The PyTorch model with methods that load and save it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,31 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import nn
 
 from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from timesformer_ref.torch_blocks import model
 
 
-class TimeSformer(model.TimeSformer):
+class _OwnNames(type):
+    """Leaves `nn.Module`'s hundred methods out of a class's `dir`, and so of its `help`."""
+
+    def __dir__(cls) -> list[str]:
+        own = cls.__mro__[: cls.__mro__.index(nn.Module)]
+        return sorted({name for base in own for name in vars(base)})
+
+
+class TimeSformer(model.TimeSformer, metaclass=_OwnNames):
     """A video transformer (see `timesformer_ref.torch_blocks.model.TimeSformer`).
 
-    labels, preprocessing: what its checkpoint tells of its classes and its input (`Checkpoint`).
+    labels, preprocessing: those that its checkpoint states (see `Checkpoint`).
     """
 
     labels: tuple[str, ...] | None = None
     preprocessing: Mapping[str, Any] = MappingProxyType({})
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(nn.Module)})  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_pretrained(
@@ -66,7 +78,7 @@ class TimeSformer(model.TimeSformer):
         return timesformer.eval()
 
     def save_pretrained(self, target: str | PathLike[str]) -> Path:
-        """Write the model in the form that the target's name tells (see `save_checkpoint`)."""
+        """Write the model in the form that the target's ending means (see `save_checkpoint`)."""
         weights = {name: w.detach().cpu() for name, w in self.state_dict().items()}
         checkpoint = Checkpoint(self.config, weights, self.labels, dict(self.preprocessing))
         return save_checkpoint(checkpoint, target)

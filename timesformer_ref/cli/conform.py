@@ -24,13 +24,14 @@ def conform(
     pytest_args: Annotated[
         list[str] | None,
         typer.Argument(
-            help="After --, anything else for pytest, such as -- -x -k gelu.", metavar="PYTEST_ARGS"
+            help="Further arguments for pytest, after --, such as -- -x -k gelu.",
+            metavar="PYTEST_ARGS",
         ),
     ] = None,
     report: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Write the report to FILE.json, FILE.md or FILE.html; for several, say it again.",
+            help="Write the report to FILE.json, FILE.md or FILE.html; may be given several times.",
             metavar="FILE",
         ),
     ] = None,
@@ -38,13 +39,16 @@ def conform(
         Path | None, typer.Option(help="Also compare on this checkpoint.", metavar="FILE")
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(help="And on the clips of this video.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Also compare on the clips of this video, with the checkpoint.", metavar="FILE"
+        ),
     ] = None,
     port_timeout: Annotated[
-        float, typer.Option(help="Seconds that a program has for each call.", metavar="S")
+        float, typer.Option(help="Time limit for each call of a program, seconds.", metavar="S")
     ] = 10.0,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Try twenty times as many inputs, and new ones.")
+        bool, typer.Option("--thorough", help="Try twenty times as many inputs, drawn anew.")
     ] = False,
 ) -> None:
     """Test a port of TimeSformer against the specification.
