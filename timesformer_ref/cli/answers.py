@@ -8,7 +8,7 @@ from rich.table import Table
 
 from timesformer_ref.cli.console import bars, out, printable
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.use.classify import Prediction
     from timesformer_ref.use.timeline import Timeline
 

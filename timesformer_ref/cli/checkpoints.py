@@ -12,7 +12,7 @@ from rich.table import Table
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from torch import Tensor
 
 

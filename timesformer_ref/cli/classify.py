@@ -17,7 +17,7 @@ from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
 from timesformer_ref.cli.console import err, one_line, out, progress_bar, require, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.input.video import Clip
     from timesformer_ref.use.classify import Classifier, Prediction, Progress
     from timesformer_ref.use.timeline import Timeline

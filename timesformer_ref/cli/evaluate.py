@@ -18,7 +18,7 @@ from timesformer_ref.cli.train import (
     require_training,
 )
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.camera_motion.clips import EvaluationClips
     from timesformer_ref.input.preprocessing import Preprocessing
 

@@ -11,7 +11,7 @@ import typer
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from torch import Tensor
 
     from timesformer_ref.checkpoints import Checkpoint

@@ -15,7 +15,7 @@ import typer
 from timesformer_ref import default_model
 from timesformer_ref.cli.console import err, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.checkpoints import Checkpoint
     from timesformer_ref.input.preprocessing import Preprocessing
 

@@ -15,7 +15,7 @@ import typer
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from rich.progress import Progress
 
     from timesformer_ref.checkpoints import Checkpoint
@@ -134,15 +134,12 @@ def train(
     with progress_bar() as progress, wrong_use(), plain_errors():
         chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
         if recipe == CAMERA_MOTION:
-            _refuse(
-                videos,
-                checkpoint,
-                image_vit,
-                validation,
-                given.variant,
-                given.heads,
-                *asked.values(),
-            )
+            unused = (videos, checkpoint, image_vit, validation, given.variant, given.heads)
+            if asked or any(one is not None for one in unused):
+                raise typer.BadParameter(
+                    "--recipe camera-motion makes its own clips and model: leave out VIDEOS, "
+                    "--validation, what to start from, and the options of the input"
+                )
             job = camera_motion_job(chosen, seed)
         else:
             if videos is None:
@@ -205,15 +202,6 @@ def choose_recipe(
     if epochs or steps:
         asked |= {"epochs": epochs, "steps": steps}
     return replace(recipes[name], **asked)
-
-
-def _refuse(*given: object) -> None:
-    """Refuse arguments that a recipe with its own clips cannot use."""
-    if any(one is not None for one in given):
-        raise typer.BadParameter(
-            "--recipe camera-motion makes its own clips and model: leave out VIDEOS, --validation, "
-            "what to start from, and the options of the input"
-        )
 
 
 def _start(
