@@ -1,4 +1,4 @@
-"""What a model attends to in a clip, and the frames on which that is shown."""
+"""What the class token attends to in a clip, and the frames on which that is shown."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import read_clip
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.use.attend import (
-    Look,
+    ClipAttention,
     attend,
-    numpy_attentions,
     read_shown_frames,
-    torch_attentions,
 )
+from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
 from timesformer_ref.use.rollout import rollout
 
 ATTEND = ("attend", "a.mp4", "-c", "divided.pyth", "--out")
@@ -40,17 +39,20 @@ def room(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", ["divided_space_time", "space_only"])
-def test_both_implementations_look_at_the_same(scheme):
+def test_both_implementations_attend_to_the_same(scheme):
     start = checkpoint(attention_type=scheme)
     video = clip().numpy()
     output = forward(video, start.arrays(), start.config, output_attentions=True)
-    for run in (torch_attentions(start, "cpu"), numpy_attentions(start)):
-        look = attend(start.config, video[0], run)
-        np.testing.assert_allclose(look.logits, output.logits[0], atol=1e-5)
+    for run in (
+        torch_implementation(start, "cpu", output_attentions=True),
+        numpy_implementation(start, output_attentions=True),
+    ):
+        found = attend(start.config, video[0], run)
+        np.testing.assert_allclose(found.logits, output.logits[0], atol=1e-5)
         expected = rollout(output.attentions, start.config, (4, 4, 4))[0]
-        np.testing.assert_allclose(look.patches, expected, atol=1e-6)
-        assert look.frame_shares.sum() == pytest.approx(1)
-        assert [list(block) for block in look.frames] == [
+        np.testing.assert_allclose(found.patches, expected, atol=1e-6)
+        assert found.frame_shares.sum() == pytest.approx(1)
+        assert [list(block) for block in found.frames] == [
             [] if scheme == "space_only" else ["temporal"]
         ] * 2
 
@@ -78,14 +80,14 @@ def pictures():
     return Image
 
 
-def test_heat_lies_on_the_patch_that_is_looked_at(tmp_path):
+def test_heat_lies_on_the_patch_that_is_attended_to(tmp_path):
     pillow = pictures()
     from timesformer_ref.use.attention_pictures import draw_attention
 
     patches = np.full((2, 3, 3), 0.1)
     patches[1, 0, 2] = 0.8
-    look = Look(np.zeros(2), patches, [{}])
-    draw_attention(look, np.zeros((2, 48, 48, 3)), [0, 5], "", tmp_path / "x.gif")
+    found = ClipAttention(np.zeros(2), patches, [{}])
+    draw_attention(found, np.zeros((2, 48, 48, 3)), [0, 5], "", tmp_path / "x.gif")
     with pillow.open(tmp_path / "x.gif") as film:
         assert (film.format, film.n_frames) == ("GIF", 2)
         reds = []
@@ -135,6 +137,6 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(run, room):
 
 
 def test_attend_without_matplotlib_names_what_to_install(run, room, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.animation", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "timesformer_ref.use.attention_pictures", raising=False)
     one_line(run(*ATTEND, "x.png"), 1, "matplotlib", "pip install 'timesformer-ref[pictures]'")

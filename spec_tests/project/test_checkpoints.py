@@ -165,7 +165,7 @@ def test_heads_come_from_the_argument_then_the_config_then_the_width(tmp_path):
 
 def test_heads_that_cannot_be_are_refused(tmp_path):
     path = write_torch(tmp_path / "x.pth", checkpoint().weights)
-    with refused(path, "no tensor tells the number of heads", "32", "num_attention_heads"):
+    with refused(path, "no tensor shows the number of heads", "32", "num_attention_heads"):
         load_checkpoint(path)
     with refused(path, "5 heads", "width 32"):
         load_checkpoint(path, num_attention_heads=5)
@@ -203,7 +203,7 @@ def test_an_impossible_input_is_left_out_with_a_word(tmp_path):
     path = write_torch(tmp_path / "x.pyth", state)
     with pytest.warns(CheckpointWarning) as caught:
         loaded = load_checkpoint(path, num_attention_heads=4)
-    assert [str(w.message).removeprefix(f"{path}: tells ").split()[0] for w in caught] == [
+    assert [str(w.message).removeprefix(f"{path}: states ").split()[0] for w in caught] == [
         "crop",
         "mean",
         "std",
@@ -306,7 +306,7 @@ def test_a_processor_s_config_tells_the_input(tmp_path, name):
 def test_an_impossible_processor_config_is_left_out_with_a_word(tmp_path, told, left_out):
     folder = save_checkpoint(checkpoint(), tmp_path / "folder")
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
-    with pytest.warns(CheckpointWarning, match=f"preprocessor_config.json: tells {left_out} "):
+    with pytest.warns(CheckpointWarning, match=f"preprocessor_config.json: states {left_out} "):
         assert load_checkpoint(folder).preprocessing == {}
 
 

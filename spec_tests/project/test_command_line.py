@@ -37,11 +37,8 @@ from timesformer_ref.checkpoints.choosing import PreprocessingWarning, choose_pr
 from timesformer_ref.checkpoints.variants import find_variant
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.use.features import (
-    extract_features,
-    numpy_hidden_states,
-    torch_hidden_states,
-)
+from timesformer_ref.use.features import extract_features
+from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -303,7 +300,7 @@ def test_a_published_geometry_needs_no_flags():
     published = type(start)(ssv2.config, {})
     assert choose_preprocessing(published) == ssv2.preprocessing
     told = type(start)(ssv2.config, {}, None, {"mean": (0.5, 0.5, 0.5)})
-    with pytest.warns(PreprocessingWarning, match=r"tells mean \(0.5, 0.5, 0.5\), which is follow"):
+    with pytest.warns(PreprocessingWarning, match=r"states mean \(0.5, 0.5, 0.5\), which is"):
         chosen = choose_preprocessing(told)
     assert (chosen.mean, chosen.channel_order) == ((0.5, 0.5, 0.5), "bgr")
     asked = choose_preprocessing(told, None, {"mean": (0.1,) * 3, "sampling_rate": 8})
@@ -511,7 +508,10 @@ def test_features_hold_what_the_block_returns(run, room, tmp_path, model, ending
 
 def test_a_block_that_is_not_there_is_refused():
     start = checkpoint()
-    for run in (torch_hidden_states(start, "cpu"), numpy_hidden_states(start)):
+    for run in (
+        torch_implementation(start, "cpu", output_hidden_states=True),
+        numpy_implementation(start, output_hidden_states=True),
+    ):
         for block in (-1, 3):
             with pytest.raises(ValueError, match=f"block {block} .* to 2"):
                 extract_features(start, clip().numpy(), block, run)
@@ -546,7 +546,7 @@ def test_inspect_tells_what_a_checkpoint_is(run):
         "channel_order bgr",
     ):
         assert word in said.out
-    assert "not told" in run("inspect", "bare.pyth", "--heads", 4).out
+    assert "not stated" in run("inspect", "bare.pyth", "--heads", 4).out
 
 
 @pytest.mark.parametrize("source", ["told", "told.pyth"])

@@ -47,7 +47,7 @@ def test_without_a_checkpoint_it_answers_and_a_line_says_so(run, room):
     said = run("classify", "a.mp4", "--backend", "both", "--json", "--top", 99)
     assert said.code == 0
     assert said.err.count("\n") == 1
-    assert "no --checkpoint: camera-motion answers" in said.err
+    assert "no --checkpoint: using camera-motion" in said.err
     answer = json.loads(said.out)
     assert (answer["checkpoint"], answer["views"]) == ("camera-motion", 1)
     assert answer["max_difference"] < 1e-4
@@ -65,7 +65,7 @@ def test_crops_may_be_asked_for_all_the_same(run, room):
 def test_features_need_no_checkpoint_either(run, room):
     said = run("features", "a.mp4", "--out", "x.npz")
     assert said.code == 0
-    assert "camera-motion answers" in said.err
+    assert "using camera-motion" in said.err
     depth = load_checkpoint(default_model.NAME).config.hidden_size
     assert np.load("x.npz")["class_feature"].shape == (1, depth)
 

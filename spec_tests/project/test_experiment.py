@@ -11,13 +11,13 @@ import torch
 pytest.importorskip("accelerate")
 pytest.importorskip("matplotlib")
 
-from timesformer_ref.camera_motion.ablation import conduct
+from timesformer_ref.camera_motion.ablation import run as ablation
 from timesformer_ref.camera_motion.ablation.runs import (
     QUICK,
     RUNS,
     Run,
-    carry_out,
     directions,
+    run_one,
     start,
 )
 from timesformer_ref.camera_motion.ablation.tasks import APPEARANCES, TaskClips, make_clips
@@ -55,7 +55,7 @@ def test_what_a_model_is_not_to_know_stays_zero(clips):
         model = start(Run("motion", positions=positions), TINY)
         assert {n for n, w in model.named_parameters() if not w.requires_grad} == unknown
         assert not any(model.get_parameter(name).any() for name in unknown)
-    found = carry_out(Run("motion", positions="none"), TINY, clips, clips)
+    found = run_one(Run("motion", positions="none"), TINY, clips, clips)
     assert len(found["losses"]) == 2
     assert found["parameters"] == sum(w.numel() for w in model.parameters())
 
@@ -96,29 +96,29 @@ def test_space_only_cannot_see_order():
 
 
 def test_a_broken_experiment_goes_on(tmp_path, monkeypatch):
-    carried_out = []
+    trained = []
 
     def pretend(run, scale, clips, fresh, report):
-        if len(carried_out) == 3:
+        if len(trained) == 3:
             raise KeyboardInterrupt
-        carried_out.append(run)
+        trained.append(run)
         return {
             **vars(run), "parameters": 1, "multiply_adds": 10**6, "losses": [1.0],
             "curve": [[1, 0.5]], "seconds": 1, "top1": 0.5, "axis": 0.5, "direction": 0.5,
         }  # fmt: skip
 
-    monkeypatch.setattr(conduct, "QUICK", TINY)
+    monkeypatch.setattr(ablation, "QUICK", TINY)
     row = {"frames": 8, "size": 224, "predicted": 10**9, "counted": 10**9}
-    monkeypatch.setattr(conduct, "carry_out", pretend)
-    monkeypatch.setattr(conduct, "time_steps", lambda scale, repeats: dict.fromkeys(SCHEMES, 1.0))
+    monkeypatch.setattr(ablation, "run_one", pretend)
+    monkeypatch.setattr(ablation, "time_steps", lambda scale, repeats: dict.fromkeys(SCHEMES, 1.0))
     monkeypatch.setattr(
-        conduct, "grow", lambda: [row | {"attention_type": scheme} for scheme in SCHEMES]
+        ablation, "grow", lambda: [row | {"attention_type": scheme} for scheme in SCHEMES]
     )
     with pytest.raises(KeyboardInterrupt):
-        conduct.conduct(tmp_path / "ablation" / "results.json", quick=True)
-    carried_out.append(None)  # now it is not the third any more
-    results = conduct.conduct(tmp_path / "ablation" / "results.json", quick=True)
-    assert [run for run in carried_out if run] == list(RUNS)
+        ablation.run_ablation(tmp_path / "ablation" / "results.json", quick=True)
+    trained.append(None)  # now it is not the third any more
+    results = ablation.run_ablation(tmp_path / "ablation" / "results.json", quick=True)
+    assert [run for run in trained if run] == list(RUNS)
     assert len(results["runs"]) == len(RUNS)
     data = tmp_path / "ablation" / "results.json"
     assert json.loads(data.read_text()) == results

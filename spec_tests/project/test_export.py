@@ -144,7 +144,7 @@ def test_onnx_is_refused_what_would_not_run(dtype, tmp_path):
     ("arguments", "words"),
     [
         (["--out", "model.txt"], [".onnx or .pt2"]),
-        (["--out", "."], ["exported as"]),
+        (["--out", "."], [".onnx or .pt2"]),
         (["--out", "model.pt2", "--crop", 4], ["smaller than one patch"]),
         (["--out", "model.pt2", "--rate", "none"], ["--rate"]),
     ],

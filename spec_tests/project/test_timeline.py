@@ -249,7 +249,7 @@ def test_options_of_a_timeline_without_one_are_wrong_use(run, option):
 
 
 def test_a_picture_without_matplotlib_names_what_to_install(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "timesformer_ref.use.timeline_picture", raising=False)
     said = run(*TIMELINE, "--picture", "x.png")
     one_line(said, 1, "matplotlib", "pip install 'timesformer-ref[pictures]'")

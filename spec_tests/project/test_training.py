@@ -117,11 +117,11 @@ def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
     losses(short, out=tmp_path)
     with pytest.raises(RunError, match=r"holds a run already"):
         losses(short, out=tmp_path)
-    with pytest.raises(RunError, match=r"state.safetensors: this run has seed 0, asked is 1"):
+    with pytest.raises(RunError, match=r"state.safetensors: this run has seed 0, not 1"):
         losses(short, out=tmp_path, resume=True, seed=1)
-    with pytest.raises(RunError, match=r"has videos None, asked is 7f"):
+    with pytest.raises(RunError, match=r"has videos None, not 7f"):
         losses(short, out=tmp_path, resume=True, settings={"videos": "7f"})
-    with pytest.raises(RunError, match=r"has recipe .*'batch_size': 4.* asked is .*: 8"):
+    with pytest.raises(RunError, match=r"has recipe .*'batch_size': 4.* not .*: 8"):
         losses(replace(short, batch_size=8), out=tmp_path, resume=True)
     (tmp_path / "state.safetensors").write_bytes(b"\x80\x04.")
     with pytest.raises(RunError, match=r"state.safetensors: is not the saved state of a run"):
@@ -369,7 +369,7 @@ def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
     assert sum(int(n) for line in counts[1:] for n in line.split(",")[1:]) == 4
     again = run(*words, "--resume")
     assert (again.code, again.out) == (0, said.out.splitlines()[-1] + "\n")
-    one_line(run(*words, "--resume", "--seed", 1), 1, "has seed 0, asked is 1")
+    one_line(run(*words, "--resume", "--seed", 1), 1, "has seed 0, not 1")
 
 
 @pytest.mark.parametrize(

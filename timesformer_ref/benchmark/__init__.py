@@ -1,1 +1,1 @@
-"""How fast a clip goes through: this project beside others and beside bare products."""
+"""Time and memory of this project's models, of others', and of bare matrix products."""

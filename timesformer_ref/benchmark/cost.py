@@ -1,4 +1,4 @@
-"""What a model costs: multiply-adds by part, predicted from the step table (paper, figure 3)."""
+"""The cost of a model: multiply-adds by part, predicted from the step table (paper, figure 3)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from timesformer_ref.schemes import STEPS, Grid
 
 
 def group_shape(step: str, grid: Grid) -> tuple[int, int]:
-    """How many groups the step makes of a clip's patches, and how many patches a group has."""
+    """The number of groups that a step makes of a clip's patches, and of patches in a group."""
     patches = np.empty((1, prod(grid), 1))
     groups, members, _ = rearrange(patches, STEPS[step].group, **STEPS[step].lengths(1, grid)).shape
     return groups, members
 
 
 def comparisons(config: TimeSformerConfig, grid: Grid | None = None) -> int:
-    """With how many tokens a patch compares itself in one block, the class token included.
+    """The number of tokens to which a patch attends in one block, the class token included.
 
     N F + 1 for joint attention, N + F + 1 for divided: the paper's N + F + 2 has the class token in
     the temporal step as well, the original's code has not.

@@ -1,4 +1,4 @@
-"""The memory that a run takes beyond what the process, or the GPU, holds already."""
+"""Measure the memory that a run takes beyond what the process, or the GPU, holds already."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_memory(run: Callable[[], object], device: str) -> int | None:
-    """Bytes at the highest point of a run, less those before it; None where nothing tells them.
+    """The peak of bytes during a run, less those before it; None where they cannot be measured.
 
-    On a CPU what Linux counts as resident, with all that the libraries take for themselves.
+    On a CPU these are Linux's resident bytes, including those that libraries take for themselves.
     """
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
@@ -24,9 +24,9 @@ def peak_memory(run: Callable[[], object], device: str) -> int | None:
         return torch.cuda.max_memory_allocated() - before
     if not CLEAR_REFS.exists():
         return None
-    ctypes.CDLL(None).malloc_trim(0)  # else what others have freed would be taken again, unseen
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise freed memory would be reused without being counted
     before = _resident("VmRSS")
-    CLEAR_REFS.write_text("5")  # sets the highest point back to now
+    CLEAR_REFS.write_text("5")  # resets the peak
     run()
     return _resident("VmHWM") - before
 

@@ -1,4 +1,4 @@
-"""Benchmarks as bars: each runner's time, as a part of the peer's."""
+"""Draw benchmarks as bars: each runner's time relative to the peer's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLOURS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1
 
 
 def draw_benchmarks(reports: list[dict[str, Any]]) -> Figure:
-    """A panel for each report: a bar for each runner, and a mark for each round."""
+    """Draw one panel per report: one bar per runner, and one mark per round."""
     rows = [len(found["timings"]) for found in reports]
     figure, axes = plt.subplots(
         len(reports),
@@ -30,7 +30,7 @@ def draw_benchmarks(reports: list[dict[str, Any]]) -> Figure:
 
 
 def draw_benchmark(axis: Axes, found: dict[str, Any]) -> float:
-    """One report; returns its longest time, as a part of the peer's."""
+    """Draw one report; returns its longest time relative to the peer's."""
     timings = found["timings"]
     peer = timings[0]
     furthest = 0.0
@@ -51,7 +51,7 @@ def draw_benchmark(axis: Axes, found: dict[str, Any]) -> float:
 
 
 def title(found: dict[str, Any]) -> str:
-    """A report's case in words."""
+    """A title that names what a report timed."""
     scheme = found["scheme"].replace("_space_time", "").replace("_", " ")
     words = [f"{scheme} {found['frames']} × {found['size']}", found["dtype"]]
     if found["batch"] > 1:
@@ -64,7 +64,7 @@ def title(found: dict[str, Any]) -> str:
 
 
 def colour(name: str) -> str:
-    """Ours, others, and the floor."""
+    """The colour of a runner: ours, a peer, or the floor."""
     if name.startswith("timesformer_ref"):
         return COLOURS["ours"]
     return COLOURS["floor"] if name == FLOOR else COLOURS["peer"]

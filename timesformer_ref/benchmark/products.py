@@ -1,4 +1,4 @@
-"""The floor: the original's linear layers as bare products, with nothing between them."""
+"""The lower limit: the original's linear layers as bare products, with nothing between them."""
 
 from __future__ import annotations
 

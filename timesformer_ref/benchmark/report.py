@@ -1,4 +1,4 @@
-"""All that was measured, and on what."""
+"""The report of a benchmark: all measurements, and the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timesformer_ref.benchmark.timing import Timing
 
 
 def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]:
-    """What a benchmark found, for a JSON file. videos: how many were read, if any were."""
+    """The report for a JSON file. videos: the number of videos that were read, if any."""
     config = case.config
     return {
         "scheme": config.attention_type,
@@ -34,7 +34,7 @@ def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]
 
 
 def machine(device: str) -> str:
-    """Processor, threads and versions in words."""
+    """Processor or GPU, threads and versions as text."""
     versions = f"PyTorch {torch.__version__}, NumPy {np.__version__}"
     if device != "cpu":
         return f"{torch.cuda.get_device_name()}, {versions}"
@@ -42,7 +42,7 @@ def machine(device: str) -> str:
 
 
 def _processor() -> str:
-    """The processor's name, which only Linux tells well."""
+    """The processor's name; Linux has the most precise one."""
     info = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
     return names[0] if names else platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: everyone on the same weights and the same clips."""
+"""The runners of a benchmark, all on the same weights and the same clips."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.torch_blocks.fold import fold
 from timesformer_ref.torch_blocks.pack import can_pack, pack
 
-Run = Callable[[], np.ndarray | None]
-"""Takes the clips through once; returns what must be alike for all, if there is anything."""
+Runner = Callable[[], np.ndarray | None]
+"""Runs a model on the clips once; returns the values to compare with the peer's, if any."""
 
 PEER = "transformers (eager)"
-"""Ratios compare with this one's time: `TimesformerForVideoClassification` as its users run it."""
+"""Times are relative to this one's: `TimesformerForVideoClassification` as its users run it."""
 FLOOR = "matrix products alone"
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed.
+    """The case to time.
 
-    compiled: also what `torch.compile` makes of the models, which takes minutes.
-    with_numpy: let NumPy take part where it can, with float32 on a CPU.
+    compiled: also time the models compiled by `torch.compile`, which takes minutes.
+    with_numpy: also time the NumPy implementation, if the case is float32 on a CPU.
     train: time a training step (forward, backward, AdamW) instead of a forward pass.
-    checkpointing: in training, compute activations again instead of keeping them.
+    checkpointing: in training, recompute activations instead of keeping them.
     """
 
     config: TimeSformerConfig
@@ -56,13 +56,13 @@ class Case:
         return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
     def checkpoint(self) -> Checkpoint:
-        """Random weights, of which none is zero."""
+        """A checkpoint of random weights, none of them zero."""
         weights = random_weights(self.config, seed=0)
         return Checkpoint(self.config, {name: torch.from_numpy(w) for name, w in weights.items()})
 
 
-def runners(case: Case) -> dict[str, Run]:
-    """Everyone by name, on the same weights; the peer first, the floor last."""
+def runners(case: Case) -> dict[str, Runner]:
+    """All runners by name, on the same weights; the peer first, the floor last."""
     checkpoint = case.checkpoint()
     make = training_step if case.train else forward_pass
     runs = {name: make(model, case) for name, model in models(checkpoint, case).items()}
@@ -75,7 +75,7 @@ def runners(case: Case) -> dict[str, Run]:
 
 
 def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
-    """The PyTorch models that take part."""
+    """The PyTorch models to time, by name."""
     ours = TimeSformer.from_checkpoint(checkpoint, dtype=case.dtype, device=case.device)
     found: dict[str, nn.Module] = {PEER: transformers_model(checkpoint, case)}
     if case.compiled:
@@ -93,14 +93,14 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
 
 
 def compiled(model: nn.Module, case: Case) -> nn.Module:
-    """What `torch.compile` makes of a model for clips of one shape; on a GPU as one CUDA graph."""
+    """Compile a model with `torch.compile` for clips of one shape; on a GPU as one CUDA graph."""
     options: dict[str, Any] = {} if case.device == "cpu" else {"mode": "reduce-overhead"}
     model.compile(dynamic=False, **options)
     return model
 
 
 def transformers_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
-    """The peer's model, of the extra `peers`."""
+    """The peer's model; needs the extra `peers`."""
     from transformers import TimesformerConfig, TimesformerForVideoClassification
 
     config = replace(checkpoint.config, drop_path_rate=0.0)
@@ -113,8 +113,8 @@ def transformers_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
     return prepared.eval()
 
 
-def forward_pass(model: nn.Module, case: Case) -> Run:
-    """Classify the clips."""
+def forward_pass(model: nn.Module, case: Case) -> Runner:
+    """A runner that classifies the clips."""
     video = torch.from_numpy(case.clips).to(case.device, case.dtype)
     model.requires_grad_(False)
 
@@ -126,10 +126,10 @@ def forward_pass(model: nn.Module, case: Case) -> Run:
     return run
 
 
-def training_step(model: nn.Module, case: Case) -> Run:
-    """Forward, backward and AdamW on the clips, every label the first; what is alike is the loss.
+def training_step(model: nn.Module, case: Case) -> Runner:
+    """A runner of training steps: forward, backward, AdamW; every label is 0. It returns the loss.
 
-    It learns by nothing, so that all steps are steps of the same model.
+    The learning rate is 0, so that every step times the same weights.
     """
     video = torch.from_numpy(case.clips).to(case.device, case.dtype)
     labels = torch.zeros(case.batch, dtype=torch.long, device=case.device)

@@ -1,4 +1,4 @@
-"""How the time and memory of a clip grow with its frames and their size, scheme by scheme.
+"""Measure how time and memory of a clip grow with its frames and their size, by scheme.
 
 python -m timesformer_ref.benchmark.scale FILE.json
 """
@@ -31,7 +31,7 @@ CLIPS = [(8, 112), (8, 224), (8, 448), (32, 224), (96, 224)]
 def measure(scheme: str, frames: int, size: int) -> dict[str, Any]:
     """Seconds and bytes of one clip through ViT-Base in its fastest form, and its operations.
 
-    A grid that the scheme cannot divide has its error instead.
+    For a grid that the scheme cannot divide, the error message instead.
     """
     found: dict[str, Any] = {"scheme": scheme, "frames": frames, "size": size}
     try:
@@ -63,7 +63,7 @@ def measure(scheme: str, frames: int, size: int) -> dict[str, Any]:
 
 
 def main(target: Path) -> None:
-    """Measure every scheme on every clip, the small ones oftener than once."""
+    """Measure every scheme on every clip, the small ones several times."""
     cases = [(scheme, *clip) for clip in CLIPS for scheme in SCHEMES]
     rows = [measure(*case) for case in track(cases, "measuring")]
     found = {"machine": machine("cpu"), "dtype": "float32", "rows": rows}

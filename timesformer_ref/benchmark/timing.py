@@ -1,4 +1,4 @@
-"""Time everyone in turn, round by round, so that a slow moment of the machine strikes all alike."""
+"""Time runners in turn, round by round, so that a slow moment of the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from timesformer_ref.benchmark.memory import peak_memory
-from timesformer_ref.benchmark.runners import FLOOR, Run
+from timesformer_ref.benchmark.runners import FLOOR, Runner
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One runner's seconds for its clips, in order, and what they are to others'.
+    """One runner's seconds for its clips, in order, and their ratios to others'.
 
     ratio, floor_ratio: to the peer's time and to the bare products', medians over the rounds.
-    difference: the largest of any logit from the peer's, in parts of its largest logit; products
-        have none.
+    difference: the largest of any logit from the peer's, relative to the peer's largest logit; None
+        for products.
     peak_memory: bytes beyond the weights and the clips.
     """
 
@@ -33,19 +33,19 @@ class Timing:
 
     @property
     def median_seconds(self) -> float:
-        """The time to quote."""
+        """The median of the seconds."""
         return median(self.seconds)
 
 
 def time_runners(
-    runs: dict[str, Run],
+    runs: dict[str, Runner],
     repeats: int,
     progress: Callable[[], None] = lambda: None,
     device: str = "cpu",
 ) -> list[Timing]:
-    """Ratios are medians of the ratios of one round; the first runner is the peer.
+    """Time all runners; the first one is the peer. Ratios are medians over the rounds.
 
-    Two rounds before those are not timed: one warms up and compares the answers, one looks at the
+    Two rounds before those are not timed: one warms up and compares the logits, one measures the
     memory. `progress` is called after each run.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -74,7 +74,7 @@ def time_runners(
     ]
 
 
-def _seconds(run: Run, device: str) -> float:
+def _seconds(run: Runner, device: str) -> float:
     start = perf_counter()
     run()
     if device != "cpu":

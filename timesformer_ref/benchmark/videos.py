@@ -1,4 +1,4 @@
-"""From video files to answers: this project beside the usual loop of the peer's users."""
+"""Time from video files to logits: this project and the usual loop of the peer's users."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import av
 import numpy as np
 import torch
 
-from timesformer_ref.benchmark.runners import Case, Run, transformers_model
+from timesformer_ref.benchmark.runners import Case, Runner, transformers_model
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
 from timesformer_ref.use.classify import Classifier
-from timesformer_ref.use.prefetch import ahead
+from timesformer_ref.use.prefetch import prefetch
 
 RATE = 32
 """Frames are sampled as the smallest published checkpoint expects."""
 
 
-def video_runners(videos: Sequence[Path], case: Case) -> dict[str, Run]:
-    """Both classify the same frames of every video, one centre crop each; the answers are logits.
+def video_runners(videos: Sequence[Path], case: Case) -> dict[str, Runner]:
+    """Two runners that classify the same frames of every video, one centre crop each.
 
-    They resize in different ways, so that the answers are alike but not the same.
+    They resize in different ways, so that the logits are close but not equal.
     """
     checkpoint = case.checkpoint()
     return {
@@ -33,8 +33,8 @@ def video_runners(videos: Sequence[Path], case: Case) -> dict[str, Run]:
     }
 
 
-def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Run:
-    """A video after the other: decode, choose frames, process images, run the model."""
+def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Runner:
+    """A runner that decodes, chooses frames, processes and classifies, one video after another."""
     from transformers import VideoMAEImageProcessor
 
     side = case.config.image_size
@@ -67,8 +67,8 @@ def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Ru
     return lambda: np.stack([classify(video) for video in videos])
 
 
-def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Run:
-    """What `timesformer-ref classify` does for a folder."""
+def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Runner:
+    """A runner that does what `timesformer-ref classify` does for a folder."""
     config = case.config
     side = config.image_size
     preprocessing = Preprocessing(
@@ -77,7 +77,7 @@ def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> 
     classifier = Classifier(checkpoint, preprocessing, device=case.device, dtype=case.dtype)
 
     def run() -> np.ndarray:
-        reads = ahead(partial(classifier.read, video) for video in videos)
+        reads = prefetch(partial(classifier.read, video) for video in videos)
         pairs = zip(videos, reads, strict=True)
         return np.stack([classifier.predict(video, clip.result()).logits for video, clip in pairs])
 

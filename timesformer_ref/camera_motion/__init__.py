@@ -1,1 +1,1 @@
-"""Clips of a moving camera, made from a seed, and the small model that learns to name its moves."""
+"""Generated clips of a moving camera, and the small model that classifies its moves."""

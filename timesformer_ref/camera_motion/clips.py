@@ -1,4 +1,4 @@
-"""Generated clips as data to train on and to be evaluated on."""
+"""Generated clips as data sets for training and evaluation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from timesformer_ref.input.sampling import TARGET_FPS
 from timesformer_ref.training.chance import FRESH
 
 AT_ONCE = 16
-"""Scenes rendered together: few enough for a processor's cache."""
+"""Number of scenes rendered together: few enough for a processor's cache."""
 
 
 def frame_seconds(preprocessing: Preprocessing) -> Float[np.ndarray, " t"]:
-    """When a clip's frames are taken from a video, in seconds from the middle of the clip."""
+    """The times of a clip's frames, in seconds from the middle of the clip."""
     frames, rate = preprocessing.num_frames, preprocessing.sampling_rate or 1
     span = (frames * rate - 1) / TARGET_FPS
     return np.linspace(-span / 2, span / 2, frames)
@@ -33,7 +33,7 @@ def frame_seconds(preprocessing: Preprocessing) -> Float[np.ndarray, " t"]:
 def make_clips(
     scenes: Sequence[Scene], preprocessing: Preprocessing
 ) -> list[tuple[Float32[Tensor, "t c H W"], int]]:
-    """Scenes to normalised clips with their labels. Their pictures must have one shape."""
+    """Render scenes to normalised clips with their labels. All pictures must have one shape."""
     clips = torch.cat(
         [
             render(scenes[first : first + AT_ONCE], preprocessing.crop)
@@ -47,7 +47,7 @@ def make_clips(
 def normalise(
     clips: Float32[Tensor, "b t c H W"], preprocessing: Preprocessing
 ) -> Float32[Tensor, "b t c H W"]:
-    """Pixels in [0, 1] as the model expects them."""
+    """Normalise pixels in [0, 1] with the mean and std of the preprocessing."""
     mean, std = (
         rearrange(torch.tensor(numbers), "c -> c 1 1")
         for numbers in (preprocessing.mean, preprocessing.std)
@@ -56,9 +56,9 @@ def normalise(
 
 
 class TrainingClips(Dataset[tuple[Tensor, int]]):
-    """Camera moves without end: clip number k of a run rests on its seed and k alone.
+    """An endless series of clips: number k of a run depends on its seed and k alone.
 
-    easy: over so many clips the scenes go from the easiest to all that may occur (`draw_scene`).
+    easy: the number of clips over which scenes go from the easiest to all kinds (`draw_scene`).
     """
 
     def __init__(self, preprocessing: Preprocessing, seed: int, easy: int = 0) -> None:
@@ -69,7 +69,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         return self.__getitems__([k])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, int]]:
-        """Many at once, which is faster."""
+        """Several clips at once, which is faster."""
         scenes = [draw_scene(self.seed, k, self.seconds, self._ease(k)) for k in numbers]
         return make_clips(scenes, self.preprocessing)
 
@@ -78,7 +78,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
 
 
 class EvaluationClips(Dataset[tuple[Tensor, int]]):
-    """So many scenes, each as one view, forwards or in a way that changes the moves.
+    """Scenes as clips of one view each, forwards, backwards or mirrored.
 
     shown: a name from `SHOWN`.
     """
@@ -102,13 +102,13 @@ SHOWN: dict[str, tuple[tuple[int, ...], Mapping[str, str]]] = {
     "backwards": ((0,), OPPOSITE),
     "mirrored": ((3,), MIRRORED),
 }
-"""Along which axes a clip is turned around, and what becomes of its move."""
+"""The axes along which a clip is reversed, and the label of each move after that."""
 
 
 def fresh_clips(
     preprocessing: Preprocessing, count: int = 2000, shown: str = "forwards"
 ) -> EvaluationClips:
-    """Generated clips that no model was trained on."""
+    """Generated clips that are not used in training."""
     seconds = frame_seconds(preprocessing)
     scenes = [draw_scene(0, number, seconds, stream=FRESH) for number in range(count)]
     return EvaluationClips(scenes, preprocessing, shown)
@@ -117,6 +117,6 @@ def fresh_clips(
 def photograph_clips(
     preprocessing: Preprocessing, speeds: int = 10, shown: str = "forwards"
 ) -> EvaluationClips:
-    """Known camera moves over real photographs (see `photograph_scenes`)."""
+    """Clips of known camera moves over real photographs (see `photograph_scenes`)."""
     scenes = photograph_scenes(frame_seconds(preprocessing), speeds)
     return EvaluationClips(scenes, preprocessing, shown)

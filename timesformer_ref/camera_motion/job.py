@@ -11,7 +11,7 @@ from timesformer_ref.training.jobs import Job
 from timesformer_ref.training.recipe import Recipe
 
 CAMERA_MOTION = "camera-motion"
-"""The name of the recipe that makes its own clips and starts from nothing."""
+"""The name of the recipe that makes its own clips and model."""
 
 RECIPE = Recipe(
     optimizer="adamw",
@@ -24,11 +24,11 @@ RECIPE = Recipe(
     warm_up=0.15,
     clip_norm=1.0,
 )
-"""For clips that are generated without end."""
+"""For an endless series of generated clips."""
 
 
 def camera_motion_job(recipe: Recipe, seed: int) -> Job:
-    """The small model of camera moves from nothing, on generated clips that grow harder."""
+    """The job of training the small model from initial values, on clips of growing difficulty."""
     easy = round(EASY * (recipe.steps or 0) * recipe.batch_size)
     model = untrained(seed=seed)
     model.labels, model.preprocessing = LABELS, asdict(PREPROCESSING)

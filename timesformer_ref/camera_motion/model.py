@@ -1,4 +1,4 @@
-"""The small model of camera moves, before it has learnt anything."""
+"""The small model of camera moves and its initial values."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ PREPROCESSING = Preprocessing(
     num_frames=8, sampling_rate=4, crop=24, single_crop_scale=24, num_crops=1, antialias=True
 )
 EASY = 0.2
-"""Over this part of the run the scenes grow harder."""
+"""The part of the run over which the scenes grow harder."""
 
 
 def untrained(config: TimeSformerConfig = CONFIG, seed: int = 0) -> TimeSformer:
-    """A model that can learn motion from nothing.
+    """A model with initial values from which it can learn motion.
 
-    The start values of the original suit a model whose patches were trained on images before. For
-    one that was not, and is narrow, linear layers start at deviation 1 / sqrt(width), those after
-    the temporal step included, and `time_embed` with sinusoids of the size of the patches' own
-    values: at zero the frames have no order, and a movement looks like its reverse.
+    The original's initial values suit a model whose patches were trained on images before. For one
+    that was not, and is narrow, linear layers get the deviation 1 / sqrt(width), those after the
+    temporal step included, and `time_embed` sinusoids of the size of the patches' own values: at
+    zero the frames have no order, and a movement cannot be distinguished from its reverse.
     """
     torch.manual_seed(seed)
     model = TimeSformer(config)
@@ -51,7 +51,7 @@ def untrained(config: TimeSformerConfig = CONFIG, seed: int = 0) -> TimeSformer:
 
 
 def sinusoids(frames: int, width: int) -> Float32[Tensor, "1 frames width"]:
-    """Waves over the frames, from one in four frames down to one in four times all of them."""
+    """Sinusoids over the frames, with periods from four frames to four times all of them."""
     rates = pi / 2 * frames ** -torch.linspace(0, 1, width // 2)
     angles = torch.outer(torch.arange(frames), rates)
     return rearrange([angles.sin(), angles.cos()], "wave t d -> 1 t (wave d)")

@@ -1,4 +1,4 @@
-"""The nine camera moves as one table, and the path that a camera takes."""
+"""The nine camera moves as one table, and the path of a camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOVES: dict[str, tuple[float, float, float, float]] = {
     "roll clockwise": (0, 0, 0, 1),
     "roll counter-clockwise": (0, 0, 0, -1),
 }
-"""For each label, how a camera's pose changes: x to the right, y down, log magnification, angle.
+"""For each label, the change of the camera's pose: x right, y down, log magnification, angle.
 
 The names are the camera's, so the picture's content moves against them: at pan left to the right,
 at tilt up downwards, at roll clockwise counter-clockwise; at zoom in it grows. One unit is the
@@ -31,11 +31,11 @@ OPPOSITE = {"static": "static"} | {
     for pair in zip(MOVING[::2], MOVING[1::2], strict=True)
     for move, other in (pair, pair[::-1])
 }
-"""What each move becomes when its clip is played backwards."""
+"""The move that each becomes when its clip is played backwards."""
 MIRRORED = {move: OPPOSITE[move] if move.startswith(("pan", "roll")) else move for move in MOVES}
-"""What each becomes when its frames are mirrored left to right."""
+"""The move that each becomes when its frames are mirrored left to right."""
 SPEEDS = (1 / 9, 1.0)
-"""Units a second: from a third of the frame in three seconds to the whole frame in one."""
+"""Units per second: from a third of the frame in three seconds to the whole frame in one."""
 
 
 def camera_path(
@@ -47,8 +47,8 @@ def camera_path(
 ) -> Float[np.ndarray, "t 4"]:
     """The camera's pose (x, y, log magnification, angle) at these moments; at second 0 it is zero.
 
-    speed: units a second on the average; `unsteady` of 0 to 1 makes it swell and fade once in two
-    seconds by that share, from `phase` (radians) on, without ever turning back.
+    speed: average units per second; the speed varies around it as a sinusoid of two seconds, of
+    amplitude `unsteady` (0 to 1) relative to it and of `phase` (radians), and never reverses.
     """
     swell = unsteady / np.pi * (np.sin(np.pi * seconds + phase) - np.sin(phase))
     return np.outer(speed * (seconds + swell), MOVES[move])

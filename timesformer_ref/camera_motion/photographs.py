@@ -1,4 +1,4 @@
-"""Known camera moves over real photographs, which no model here is trained on."""
+"""Known camera moves over real photographs, which are not used in training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PHOTOGRAPHS = (
 )  # fmt: skip
 """The photographs that come with scikit-image, by their names in `skimage.data`."""
 SIZE = 2.75
-"""Shorter side of a photograph, in frames: room for the fastest move within its borders."""
+"""Shorter side of a photograph, in frames: enough for the fastest move."""
 DENSITY = 64
-"""Pixels of a photograph to a frame's width, more than twice what a frame shows."""
+"""Pixels of a photograph per width of a frame, more than twice a frame's own."""
 
 
 def photograph_scenes(seconds: Seconds, speeds: int, seed: int = 0) -> list[Scene]:
-    """Every move over every photograph at so many speeds, from the slowest to the fastest.
+    """Scenes of every move over every photograph at several speeds, from slowest to fastest.
 
-    The camera starts where its way keeps within the picture. seconds: as for `draw_scene`.
+    The camera starts where its path stays within the picture. seconds: as for `draw_scene`.
     """
     steps = np.geomspace(*SPEEDS, speeds).tolist()
     return [

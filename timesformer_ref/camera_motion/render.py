@@ -1,4 +1,4 @@
-"""Scenes to clips."""
+"""Render scenes to clips."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from timesformer_ref.camera_motion.scenes import Scene
 
 FINER = 2
-"""A frame is made this many times as high and wide and then averaged, against aliasing."""
+"""Factor by which frames are rendered larger and then averaged, against aliasing."""
 
 
 def render(scenes: Sequence[Scene], side: int) -> Float32[Tensor, "b t 3 side side"]:
@@ -23,7 +23,7 @@ def render(scenes: Sequence[Scene], side: int) -> Float32[Tensor, "b t 3 side si
         torch.tensor(np.stack([getattr(scene, name) for scene in scenes]), dtype=torch.float32)
         for name in ("path", "objects", "size", "brightness", "blur")
     )
-    places = look(path, objects, side * FINER) / rearrange(size / 2, "b xy -> b 1 1 1 xy")
+    places = picture_places(path, objects, side * FINER) / rearrange(size / 2, "b xy -> b 1 1 1 xy")
     seen = F.grid_sample(
         torch.from_numpy(np.stack([scene.picture for scene in scenes])),
         rearrange(places, "b t h w xy -> b (t h) w xy"),
@@ -39,10 +39,10 @@ def render(scenes: Sequence[Scene], side: int) -> Float32[Tensor, "b t 3 side si
     return frames.clamp_(0, 1)
 
 
-def look(
+def picture_places(
     path: Float32[Tensor, "b t 4"], objects: Float32[Tensor, "b n t 5"], side: int
 ) -> Float32[Tensor, "b t side side 2"]:
-    """Which place of the picture each pixel shows: x and y in frames, from the picture's middle.
+    """The place in the picture that each pixel shows: x and y in frames, from its middle.
 
     The screen is scaled by the camera's magnification, turned by its angle and moved to its place.
     """
@@ -66,7 +66,7 @@ def look(
 def _blurred(
     frames: Float32[Tensor, "b t c h w"], blur: Float32[Tensor, " b"]
 ) -> Float32[Tensor, "b t c h w"]:
-    """Each pixel mixed with its neighbours by the clip's blur, along both axes."""
+    """Blur each clip: mix every pixel with its neighbours along both axes."""
     kernels = torch.stack([blur, 1 - 2 * blur, blur], dim=-1)
     images = F.pad(rearrange(frames, "b t c h w -> (t c) b h w"), (1, 1, 1, 1), mode="replicate")
     for pattern in ("b k -> b 1 1 k", "b k -> b 1 k 1"):

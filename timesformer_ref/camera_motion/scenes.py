@@ -1,4 +1,4 @@
-"""What a generated clip shows, drawn by chance from a seed."""
+"""The contents of a generated clip, drawn at random from a seed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Seconds = Float[np.ndarray, " t"]
 
 @dataclass(frozen=True)
 class Scene:
-    """All that a clip is made from. Lengths are in frames: 1 is a frame's width and its height.
+    """The contents of a clip. Lengths are in frames: 1 is a frame's width and its height.
 
-    label: its place in `LABELS`.
+    label: the move's place in `LABELS`.
     path: the camera's pose at each frame (see `camera_path`), from the middle of the picture.
-    picture: what the camera looks at, mirrored at its borders, and size, its width and height.
-    objects: things before the camera, frame by frame: centre x and y on the screen, from its
+    picture: the background, mirrored at its borders, and size, its width and height.
+    objects: discs in the foreground, frame by frame: centre x and y on the screen, from its
         middle, radius (0 for none), and x and y of the part of the picture on their surface.
     brightness: a factor for each frame.
     blur: the part of each of its two neighbours in a pixel, along both axes; 0 is sharp.
-    noise: standard deviation of what is added to each pixel, from noise_seed.
+    noise: standard deviation of the noise that is added to each pixel, drawn from noise_seed.
     """
 
     label: int
@@ -42,11 +42,11 @@ class Scene:
 def draw_scene(
     seed: int, number: int, seconds: Seconds, ease: float = 0.0, stream: tuple[int, ...] = ()
 ) -> Scene:
-    """Scene number `number` of a seed, whichever others are drawn.
+    """Scene number `number` of a seed, independent of the others.
 
     seconds: when the frames are taken; second 0 is the middle.
-    ease: from 0, all that may occur, to 1, which has coarse pictures and fast steady cameras only,
-        and nothing that disturbs: what a model learns from first.
+    ease: from 0, all kinds, to 1, which has only coarse pictures and fast steady cameras without
+        objects and noise: what a model learns from first.
     stream: what the scene is for, as for `seed_sequence`; by default training.
     """
     rng = generator(seed, number, stream=stream)
@@ -68,9 +68,10 @@ def draw_scene(
 def _path(
     rng: np.random.Generator, move: str, seconds: Seconds, side: float, ease: float
 ) -> Float[np.ndarray, "t 4"]:
-    """The move from anywhere and, half of the time, at any angle; with a little of the others.
+    """A path of the move from a random place and, half of the time, at a random angle.
 
-    A pan is one on the screen, so at another angle it leads elsewhere in the picture.
+    A little of the other moves is mixed in. A pan is one on the screen, so its direction in the
+    picture depends on the angle.
     """
     slowest, fastest = np.log(SPEEDS)
     speed = float(np.exp(rng.uniform(slowest + 0.7 * ease * (fastest - slowest), fastest)))
@@ -85,7 +86,7 @@ def _path(
 
 
 def _tremble(rng: np.random.Generator, seconds: Seconds) -> Float[np.ndarray, "t 4"]:
-    """A hand that is not steady, half of the time: two waves of up to 0.006 in each direction."""
+    """Camera shake, half of the time: two waves of up to 0.006 in each direction."""
     rate, phase = rng.uniform(2, 20, (2, 4)), rng.uniform(0, 2 * np.pi, (2, 4))
     waves = np.sin(seconds[:, None, None] * rate + phase).sum(axis=1)
     return rng.uniform(0, 0.006) * (rng.random() < 0.5) * waves

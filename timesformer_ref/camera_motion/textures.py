@@ -1,4 +1,4 @@
-"""Pictures of nothing in particular to point a camera at: shapes that cover each other, clouds."""
+"""Random background pictures: shapes that cover each other, and clouds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SHAPES = ("ellipse", "box", "triangle", "line")
 
 
 def texture(rng: np.random.Generator, ease: float = 0.0) -> Float32[np.ndarray, "3 h w"]:
-    """A picture whose values lie in [0, 1] but for a few: shapes, clouds, or shapes under clouds.
+    """A picture of shapes, clouds, or both, whose values lie in [0, 1] but for 4 %.
 
-    ease: 0 for all that may occur, from coarse to fine; 1 for the coarse alone.
+    ease: 0 for all kinds, from coarse to fine; 1 for coarse ones only.
     """
     clouded = rng.choice([0.0, 1.0, rng.uniform(0.1, 0.9)], p=[0.25, 0.25, 0.5])
     picture = np.zeros((3, SIDE, SIDE), np.float32)

@@ -1,4 +1,4 @@
-"""Files and hub folders to weights, and back."""
+"""Read and write checkpoints: files, Hugging Face folders and hub models."""
 
 from timesformer_ref.checkpoints.checkpoint import (
     Checkpoint,

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, whatever the form of its file."""
+"""The contents of a checkpoint, whatever the form of its file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Form = Literal["original", "Hugging Face", "safetensors"]
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be read or written: names the file, the tensor, what was found."""
+    """A checkpoint that cannot be read or written; names the file, the tensor, what was found."""
 
 
 class CheckpointWarning(UserWarning):
-    """Something that reading or writing a checkpoint changed, or had to assume."""
+    """A change or an assumption made in reading or writing a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one model and what is known of them.
+    """The weights of one model, with its config and metadata.
 
     weights: tensors by their name in the original's state dict, in the type of the file; NumPy
         arrays become tensors.
-    labels: the name of each class, where the file has them.
-    preprocessing: those fields of `Preprocessing` that the file itself tells.
-    form: of the file it came from.
+    labels: the name of each class, if the file has them.
+    preprocessing: those fields of `Preprocessing` that the file itself states.
+    form: the form of its file.
     """
 
     config: TimeSformerConfig

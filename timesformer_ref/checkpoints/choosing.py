@@ -1,4 +1,4 @@
-"""How a checkpoint wants its input: asked, told, looked up or assumed, and never in silence."""
+"""Choose the preprocessing of a checkpoint: given, stated, looked up, or assumed with a warning."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.preprocessing import Preprocessing
 
 ASSUMED = {"sampling_rate": "rate 32", "mean": "mean 0.45", "std": "std 0.225"}
-"""The original's numbers, for a checkpoint that neither tells its own nor is a published one."""
+"""The original's numbers, for a checkpoint that states none and matches no published one."""
 
 
 class PreprocessingWarning(UserWarning):
-    """Something about the input that had to be assumed, or that looks wrong."""
+    """A preprocessing that had to be assumed, or that seems wrong."""
 
 
 def choose_preprocessing(
@@ -26,7 +26,7 @@ def choose_preprocessing(
     variant: Variant | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> Preprocessing:
-    """The input that a checkpoint, or the model made of it, is to have.
+    """The preprocessing for a checkpoint, or for the model made of it.
 
     In order of precedence: what is `asked` (fields of `Preprocessing`), the named variant, the
     checkpoint's own config, the published variant that its geometry matches, and last the numbers
@@ -56,7 +56,7 @@ def choose_preprocessing(
         for name in ASSUMED.keys() & checkpoint.preprocessing.keys() - asked.keys():
             if known[name] != getattr(match.preprocessing, name):
                 _warn(
-                    f"the checkpoint's own config tells {name} {known[name]}, which is followed; "
+                    f"the checkpoint's own config states {name} {known[name]}, which is followed; "
                     f"{match.name}, of the same geometry, has {getattr(match.preprocessing, name)}"
                 )
         return _changed(config, match.preprocessing, known)
@@ -65,7 +65,7 @@ def choose_preprocessing(
     chosen = _changed(config, default, known)
     if missing := [name for name in ASSUMED if name not in known]:
         _warn(
-            f"the checkpoint does not say how its input is made and matches no published variant: "
+            f"the checkpoint does not state its preprocessing and matches no published variant: "
             f"assuming {chosen.num_frames} frames x {chosen.sampling_rate or 'segments'} "
             f"({', '.join(ASSUMED[name] for name in missing)} by default); "
             "give --variant, --rate, --mean and --std"

@@ -1,4 +1,4 @@
-"""A model's geometry, read off its tensors: a file's name or config may say something else."""
+"""A model's geometry, inferred from its tensors, whatever a file's name or config states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timesformer_ref.schemes import SCHEMES, STEPS
 from timesformer_ref.weights import misfits, shape_text, weight_table
 
 HEAD_WIDTH = 64
-"""Width of a head in every published TimeSformer; no tensor tells it."""
+"""Width of a head in every published TimeSformer; no tensor shows it."""
 
 NOT_IN_TENSORS = (
     "layer_norm_eps",
@@ -25,7 +25,7 @@ NOT_IN_TENSORS = (
     "attention_probs_dropout_prob",
     "drop_path_rate",
 )
-"""What only a config can tell, besides the heads; its default otherwise."""
+"""The fields that only a config can give, besides the heads; the default otherwise."""
 
 AXES = {
     "patch_embed.proj.weight": "width x channels x patch x patch",
@@ -34,18 +34,18 @@ AXES = {
     "blocks.0.mlp.fc1.weight": "MLP width x width",
     "head.weight": "labels x width",
 }
-"""The tensors that tell the geometry, and how."""
+"""The tensors that show the geometry, and how."""
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-"""What weights are stored in."""
+"""The types in which weights are stored."""
 
 
 def infer_config(
-    path: object, weights: Mapping[str, Tensor], told: Mapping[str, Any]
+    path: object, weights: Mapping[str, Tensor], stated: Mapping[str, Any]
 ) -> TimeSformerConfig:
-    """The config whose weights these are.
+    """The config that these weights fit.
 
-    told: fields of a config that lay beside the weights; only what tensors cannot tell is taken
+    stated: fields of a config stored with the weights; only what tensors cannot show is taken
     from it (heads, `NOT_IN_TENSORS`, and for a model without time embedding the number of frames).
     Raises CheckpointError where the tensors are not those of a TimeSformer.
     """
@@ -62,12 +62,12 @@ def infer_config(
         raise CheckpointError(
             f"{path}: pos_embed has places for {patches} patches, expected a square grid"
         )
-    frames = told.get("num_frames", TimeSformerConfig.num_frames)
+    frames = stated.get("num_frames", TimeSformerConfig.num_frames)
     if "time_embed" in weights:
         frames = _shape(path, weights, "time_embed")[1]
     fields = {
-        **{name: told[name] for name in NOT_IN_TENSORS if name in told},
-        "num_attention_heads": _heads(path, width, told),
+        **{name: stated[name] for name in NOT_IN_TENSORS if name in stated},
+        "num_attention_heads": _heads(path, width, stated),
         "image_size": isqrt(patches) * patch,
         "patch_size": patch,
         "num_channels": channels,
@@ -86,7 +86,7 @@ def infer_config(
 
 
 def _shape(path: object, weights: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
-    """A shape from which the geometry is read, as far as its number of axes is right."""
+    """The shape of a tensor of `AXES`. Raises CheckpointError for a wrong number of axes."""
     axes = AXES[name]
     if name not in weights:
         raise CheckpointError(f"{path}: tensor {name} is missing, expected {axes}")
@@ -96,27 +96,27 @@ def _shape(path: object, weights: Mapping[str, Tensor], name: str) -> tuple[int,
     return found
 
 
-def _heads(path: object, width: int, told: Mapping[str, Any]) -> Any:
-    """The number of heads as told, else as the published models have it."""
-    if "num_attention_heads" not in told and width % HEAD_WIDTH:
+def _heads(path: object, width: int, stated: Mapping[str, Any]) -> Any:
+    """The number of heads as stated, else of heads as wide as in the published models."""
+    if "num_attention_heads" not in stated and width % HEAD_WIDTH:
         raise CheckpointError(
-            f"{path}: no tensor tells the number of heads, and heads of {HEAD_WIDTH} do not divide "
+            f"{path}: no tensor shows the number of heads, and heads of {HEAD_WIDTH} do not divide "
             f"the width {width}: give num_attention_heads (--heads)"
         )
-    heads = told.get("num_attention_heads", width // HEAD_WIDTH)
+    heads = stated.get("num_attention_heads", width // HEAD_WIDTH)
     if isinstance(heads, int) and heads > 0 and width % heads:
         raise CheckpointError(f"{path}: {heads} heads do not divide the tensors' width {width}")
     return heads
 
 
 def _depth(weights: Mapping[str, Tensor]) -> int:
-    """How many blocks are numbered from 0 without a gap; others are told as unexpected."""
+    """How many blocks are numbered from 0 without a gap; others are reported as unexpected."""
     numbers = {int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d{1,6})\.", name))}
     return next(depth for depth in count(1) if depth not in numbers)
 
 
 def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
-    """The scheme whose earlier steps the names tell; time tells joint from space-only."""
+    """The scheme by the names of its earlier steps; joint and space-only differ in `time_embed`."""
     found = {
         step
         for step in STEPS
@@ -136,7 +136,7 @@ def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
 def check(path: object, checkpoint: Checkpoint) -> None:
     """Refuse a checkpoint with problems.
 
-    Raises CheckpointError, which tells the first problem and counts the others.
+    Raises CheckpointError, which names the first problem and counts the others.
     """
     if problems := find_problems(checkpoint):
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
@@ -146,7 +146,7 @@ def check(path: object, checkpoint: Checkpoint) -> None:
 def find_problems(checkpoint: Checkpoint) -> list[str]:
     """Compare weights with the weight table: none missing, none more, right shapes, real numbers.
 
-    Also whether labels, where there are any, are one a class.
+    Also whether labels, if there are any, are one per class.
     """
     config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
     problems = list(misfits(weights, config))

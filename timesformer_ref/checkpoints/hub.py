@@ -1,4 +1,4 @@
-"""Model folders from the Hugging Face Hub, by its own library: cache, progress, offline mode."""
+"""Download models from the Hugging Face Hub by its own library: cache, progress, offline mode."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from timesformer_ref.checkpoints.hugging_face import CONFIG, MODEL_FILES, PROCES
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether this reads `owner/name` and not like a file."""
+    """Whether a name has the form `owner/name` and no ending of a file."""
     return bool(re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source)) and not re.search(
         r"\.(pyth?|pt|pth|bin|safetensors)$", source
     )
 
 
 def download(hub_id: str) -> Path:
-    """The folder in the cache that holds a hub model's config and weights, fetched where needed.
+    """Download a hub model's config and weights, unless cached, and return their folder.
 
     Raises CheckpointError for an unknown model, one without weights, and without a connection.
     """
@@ -34,7 +34,7 @@ def download(hub_id: str) -> Path:
 
 
 def _fetch(hub_id: str, wanted: list[str]) -> Path:
-    """The cache's folder with the latest commit's files of these names, those that there are."""
+    """Download those of these files that the latest commit has, and return their folder."""
     try:
         return Path(snapshot_download(hub_id, allow_patterns=wanted))
     except LocalEntryNotFoundError as error:

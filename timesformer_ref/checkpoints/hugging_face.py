@@ -20,13 +20,13 @@ from timesformer_ref.weights import weight_table
 CONFIG = "config.json"
 
 PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
-"""What tells of the input: of images (as published), and of videos (as `transformers` 5 writes)."""
+"""Files with the preprocessing: as published, and as `transformers` 5 writes it for videos."""
 
 MODEL_FILES = ("model.safetensors", "pytorch_model.bin")
 """In order of preference; each also comes sharded, with an index."""
 
 SCHEMES = ("space_only", "joint_space_time", "divided_space_time")
-"""What `transformers` can hold."""
+"""The attention schemes of `transformers`."""
 
 
 def rename_from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -47,7 +47,7 @@ def rename_to_hugging_face(
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """What a folder's config files tell of its model.
+    """The metadata in a folder's config files.
 
     Raises CheckpointError where there is no `config.json`, and for another model's.
     """
@@ -68,24 +68,24 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The content of a folder's `config.json`, a TimeSformer's."""
+    """The content of a folder's `config.json`. Raises CheckpointError for another model's."""
     path = folder / CONFIG
     if not path.is_file():
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
         raise CheckpointError(f"{folder}: a folder without {CONFIG} is no model (it holds {held})")
-    told = read_json(path)
-    if told.get("model_type", "timesformer") != "timesformer":
+    stated = read_json(path)
+    if stated.get("model_type", "timesformer") != "timesformer":
         raise CheckpointError(
-            f"{path}: describes another model, model_type {told['model_type']!r}, "
+            f"{path}: describes another model, model_type {stated['model_type']!r}, "
             "expected 'timesformer'"
         )
-    if told.get("hidden_act", "gelu") != "gelu":
+    if stated.get("hidden_act", "gelu") != "gelu":
         raise CheckpointError(
-            f"{path}: hidden_act {told['hidden_act']!r}, but a TimeSformer has the exact 'gelu'"
+            f"{path}: hidden_act {stated['hidden_act']!r}, but a TimeSformer has the exact 'gelu'"
         )
-    if isinstance(told.get("drop_path_rate"), int):  # whole, as the library asks
-        told["drop_path_rate"] = float(told["drop_path_rate"])
-    return told
+    if isinstance(stated.get("drop_path_rate"), int):  # whole, as the library asks
+        stated["drop_path_rate"] = float(stated["drop_path_rate"])
+    return stated
 
 
 def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:
@@ -104,13 +104,13 @@ def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """What a folder's processor config tells of the input; nothing where there is none."""
+    """The preprocessing in a folder's processor config; empty if there is none."""
     path = next((folder / name for name in PROCESSORS if (folder / name).is_file()), None)
     if path is None:
         return {}
-    told = read_json(path)
-    found = {field: told[key] for field, key in _NUMBERS.items() if key in told}
-    crop, note = told.get("crop_size"), told.get(KEY)
+    stated = read_json(path)
+    found = {field: stated[key] for field, key in _NUMBERS.items() if key in stated}
+    crop, note = stated.get("crop_size"), stated.get(KEY)
     if isinstance(crop, dict) and "height" in crop:
         found["crop"] = crop["height"]
     return known_preprocessing(path, found | (note if isinstance(note, dict) else {}))
@@ -155,7 +155,7 @@ def config_json(config: TimeSformerConfig, labels: tuple[str, ...] | None) -> di
     """The content of `config.json`; its `drop_path_rate` must be a whole number there."""
     names = labels or tuple(f"LABEL_{i}" for i in range(config.num_labels))
     fields = asdict(replace(config, drop_path_rate=0.0))
-    del fields["num_labels"]  # told by the labels
+    del fields["num_labels"]  # given by the labels
     return {
         "architectures": ["TimesformerForVideoClassification"],
         "model_type": "timesformer",

@@ -1,4 +1,4 @@
-"""Weights to start from: fresh ones, an image ViT's, or another geometry's."""
+"""Initial weights: random, from an image ViT, or resized from another geometry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _fan_in(rng: np.random.Generator, bound: float, shape: Shape) -> Array:
 
 
 def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
-    """Fresh float32 weights, distributed as the original's (`VisionTransformer.__init__`)."""
+    """Random float32 weights, distributed as the original's (`VisionTransformer.__init__`)."""
     rng = np.random.default_rng(seed)
     table = weight_table(config)
     bound = prod(table["patch_embed.proj.weight"].shape[1:]) ** -0.5
@@ -41,7 +41,7 @@ def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
 
 
 def random_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
-    """Fresh float32 weights with none at zero, so that every layer shows in the answer."""
+    """Random float32 weights with none at zero, so that every layer affects the logits."""
     rng = np.random.default_rng(seed)
     return {
         name: weight if weight.any() else rng.normal(0, 0.02, weight.shape).astype(np.float32)
@@ -52,9 +52,9 @@ def random_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
 def weights_from_image_vit(
     vit: Mapping[str, Array], config: TimeSformerConfig, seed: int = 0
 ) -> dict[str, Array]:
-    """Start a video model from an image ViT's state dict (original `load_pretrained`).
+    """Initial values of a video model from an image ViT's state dict (original `load_pretrained`).
 
-    Every attention step of a block starts as the image's one attention. Positions for another
+    Every attention step of a block starts as the ViT's one attention. Positions for another
     number of patches are resized, nearest over the flattened table. A classifier for other labels,
     the time embedding and each `STEP_fc` keep the fresh weights of `seed`, and so does every weight
     that the ViT lacks. A kernel for 3 channels is summed to 1, or repeated in proportion to more.
@@ -74,7 +74,7 @@ def weights_from_image_vit(
             source = resize_positions(source, fresh.shape[1] - 1)
         if source.shape != fresh.shape:
             raise ValueError(
-                f"{name} of the image ViT has shape {source.shape}, the config asks {fresh.shape}"
+                f"{name} of the image ViT has shape {source.shape}, the config needs {fresh.shape}"
             )
         weights[name] = np.array(source)
     return weights
@@ -84,7 +84,7 @@ _IMAGE_ATTENTION = "blocks.0.attn.qkv.weight"
 
 
 def _image_name(name: str, config: TimeSformerConfig) -> str:
-    """The weight of an image ViT from which a weight of this name starts."""
+    """The name of the image ViT's weight that initialises a weight of this name."""
     for step in config.steps:
         prefix = step_prefix(config.attention_type, step)
         if prefix:
@@ -93,7 +93,7 @@ def _image_name(name: str, config: TimeSformerConfig) -> str:
 
 
 def _kernel(kernel: Array, shape: Shape) -> Array:
-    """A patch projection for RGB, made one for `shape[1]` channels; flattened kernels unfold."""
+    """A patch projection for RGB converted to `shape[1]` channels; flattened kernels unfold."""
     d, channels, p, _ = shape
     if kernel.ndim == 2 and kernel.shape[1] == 3 * p * p:
         kernel = kernel.reshape(d, 3, p, p)

@@ -1,4 +1,4 @@
-"""What a file tells of a model beside its tensors, and the note that says it in files we write."""
+"""The metadata of a model beside its tensors, and the note that holds it in files we write."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, 
 from timesformer_ref.input.preprocessing import RULES
 
 KEY = "timesformer_ref"
-"""Where our note lies: beside `model_state`, in safetensors' metadata, in a processor's config."""
+"""The key of our note: beside `model_state`, in safetensors' metadata, in a processor's config."""
 
 
 class Metadata(NamedTuple):
-    """What is known of a model beside its weights.
+    """What a file states of a model beside its weights.
 
     config: fields of `TimeSformerConfig`; preprocessing: fields of `Preprocessing`.
     """
@@ -30,7 +30,7 @@ NO_METADATA = Metadata({}, None, {})
 
 
 def write_note(checkpoint: Checkpoint) -> str:
-    """All of a checkpoint but its weights, as JSON."""
+    """Everything in a checkpoint but its weights, as JSON."""
     return json.dumps(
         {
             "config": asdict(checkpoint.config),
@@ -43,8 +43,8 @@ def write_note(checkpoint: Checkpoint) -> str:
 def read_note(path: object, note: object) -> Metadata:
     """What `write_note` wrote. Raises CheckpointError for anything else."""
     try:
-        told = json.loads(note)  # type: ignore[arg-type]
-        config, labels, preprocessing = told["config"], told["labels"], told["preprocessing"]
+        stated = json.loads(note)  # type: ignore[arg-type]
+        config, labels, preprocessing = stated["config"], stated["labels"], stated["preprocessing"]
         return Metadata(
             dict(config),
             None if labels is None else tuple(map(str, labels)),
@@ -56,18 +56,18 @@ def read_note(path: object, note: object) -> Metadata:
         ) from error
 
 
-def known_preprocessing(path: object, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Those fields of `Preprocessing` that are there; impossible ones are left out, with a word."""
+def known_preprocessing(path: object, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The stated fields of `Preprocessing`; impossible values are left out with a warning."""
     known = {}
     for name, (possible, expected) in RULES.items():
-        if name not in told:
+        if name not in stated:
             continue
-        value = tuple(told[name]) if isinstance(told[name], list) else told[name]
+        value = tuple(stated[name]) if isinstance(stated[name], list) else stated[name]
         if possible(value):
             known[name] = value
         else:
             warnings.warn(
-                f"{path}: tells {name} {value!r}, expected {expected}: not used",
+                f"{path}: states {name} {value!r}, expected {expected}: not used",
                 CheckpointWarning,
                 stacklevel=2,
             )

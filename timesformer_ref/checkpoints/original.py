@@ -25,7 +25,7 @@ _DATA = {
 
 
 def content(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What `torch.save` is to write: what the original reads, and our note of what it lacks."""
+    """The dict to save: what the original reads, and our note of what it lacks."""
     config, preprocessing = checkpoint.config, checkpoint.preprocessing
     data: dict[str, Any] = {
         "NUM_FRAMES": config.num_frames,
@@ -53,9 +53,9 @@ def content(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def read_cfg(path: object, cfg: object) -> Metadata:
-    """What the original's `cfg` tells.
+    """The metadata in the original's `cfg`.
 
-    cfg: YAML text or a dict; anything else tells nothing, and so does what has another form than
+    cfg: YAML text or a dict; anything else gives none, and so does what has another form than
     the original's configs.
     """
     if isinstance(cfg, str):

@@ -1,4 +1,4 @@
-"""The PyTorch model with a way in from files and a way out to them."""
+"""The PyTorch model with methods that load and save it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timesformer_ref.torch_blocks import model
 class TimeSformer(model.TimeSformer):
     """A video transformer (see `timesformer_ref.torch_blocks.model.TimeSformer`).
 
-    labels, preprocessing: what its checkpoint tells of its classes and its input (`Checkpoint`).
+    labels, preprocessing: those that its checkpoint states (see `Checkpoint`).
     """
 
     labels: tuple[str, ...] | None = None
@@ -66,7 +66,7 @@ class TimeSformer(model.TimeSformer):
         return timesformer.eval()
 
     def save_pretrained(self, target: str | PathLike[str]) -> Path:
-        """Write the model in the form that the target's name tells (see `save_checkpoint`)."""
+        """Write the model in the form that the target's ending means (see `save_checkpoint`)."""
         weights = {name: w.detach().cpu() for name, w in self.state_dict().items()}
         checkpoint = Checkpoint(self.config, weights, self.labels, dict(self.preprocessing))
         return save_checkpoint(checkpoint, target)

@@ -1,4 +1,4 @@
-"""Any form of checkpoint to weights by their original names."""
+"""Read any form of checkpoint to weights under their original names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_checkpoint(
 
     `camera-motion` is the small model that comes with the package (`default_model`).
     The geometry comes from the tensors, whatever a file's name or config says; the number of heads,
-    which no tensor tells, from `num_attention_heads`, else the config, else width / 64.
+    which no tensor shows, from `num_attention_heads`, else the config, else width / 64.
     num_frames, image_size: another clip length or frame size (pixels) than the file's; embeddings
     are resized as the original's loader does, with a CheckpointWarning.
 
@@ -85,20 +85,20 @@ def read_unchecked(source: str | PathLike[str], heads: int | None = None) -> Che
     path = _locate(source)
     form: Form
     if path.is_dir():
-        form, told = "Hugging Face", hugging_face.read_metadata(path)
+        form, stated = "Hugging Face", hugging_face.read_metadata(path)
         weights = hugging_face.read_weights(path)
     else:
         form = "safetensors" if path.suffix == ".safetensors" else "original"
         weights, rest = read_tensors(path)
-        told = _metadata(path, rest)
-    config_told = {**told.config, **({} if heads is None else {"num_attention_heads": heads})}
+        stated = _metadata(path, rest)
+    config_stated = {**stated.config, **({} if heads is None else {"num_attention_heads": heads})}
     weights = hugging_face.rename_from_hugging_face(weights)
-    config = infer_config(path, weights, config_told)
-    return Checkpoint(config, weights, told.labels, told.preprocessing, form)
+    config = infer_config(path, weights, config_stated)
+    return Checkpoint(config, weights, stated.labels, stated.preprocessing, form)
 
 
 def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:
-    """What a single file tells beside its tensors, or the config that lies beside it."""
+    """The metadata in a single file, or in the config that lies beside it."""
     if KEY in rest:
         return read_note(path, rest[KEY])
     if path.name in hugging_face.MODEL_FILES and (path.parent / hugging_face.CONFIG).is_file():

@@ -1,4 +1,4 @@
-"""Tensor files, read without ever running what is in them."""
+"""Read tensor files without running any code in them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from torch import Tensor
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
 
 CONTAINERS = ("model_state", "state_dict", "model")
-"""Where the files in the wild keep the weights; else they are the whole file."""
+"""The keys under which files keep their weights; without one, the whole file is the weights."""
 
 PREFIXES = ("module.", "model.")
-"""What wrappers put before the original's names."""
+"""Prefixes that wrappers put before the original's names."""
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a file by name, wrappers' prefixes taken off, and what else it holds.
+    """The tensors of a file by name, without wrappers' prefixes, and what else it holds.
 
     Raises CheckpointError for a file that is no tensor file, is cut off, or holds code.
     """
@@ -78,7 +78,7 @@ def _read_torch(path: Path) -> Mapping[Any, Any]:
 
 
 def _refuse_compressed(path: Path) -> None:
-    """PyTorch stores and never compresses: a small archive must not unfold to fill the memory."""
+    """Refuse compressed archives, which PyTorch never writes: a small one could fill the memory."""
     with zipfile.ZipFile(path) as archive:
         unfolded = sum(entry.file_size for entry in archive.infolist())
     if unfolded > path.stat().st_size:
@@ -86,7 +86,7 @@ def _refuse_compressed(path: Path) -> None:
 
 
 def _what_it_is(path: Path) -> str:
-    """Say of a file that PyTorch cannot read why that may be."""
+    """A guess why PyTorch cannot read a file, for its error message."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith((b"PK", b"\x80")):
@@ -97,7 +97,7 @@ def _what_it_is(path: Path) -> str:
 
 
 def _check_storage(path: Path, name: object, tensor: Tensor) -> None:
-    """A small file must not claim a huge tensor: every number it shows has to be in it."""
+    """Refuse a tensor that claims more numbers than the file holds."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         raise CheckpointError(
             f"{path}: tensor {name} is sparse, quantised or empty, expected plain numbers"

@@ -13,7 +13,7 @@ class Variant:
     """One published checkpoint: ViT-Base, patch 16, divided attention.
 
     model: TimeSformer, TimeSformer-HR (larger frames) or TimeSformer-L (longer clips).
-    rate: a clip spans frames times rate frames at 30 per second; None for one frame a segment.
+    rate: a clip spans frames times rate frames at 30 per second; None for one frame per segment.
     top1, top5: reported accuracy on the validation set, per cent: three crops of one clip, for
         HowTo100M of as many clips as cover the video.
     hub: the Hugging Face id of the converted file, where there is one.
@@ -32,19 +32,19 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending, which no two variants share."""
+        """The file's name without its ending; it is unique."""
         return self.file.removesuffix(".pyth")
 
     @property
     def config(self) -> TimeSformerConfig:
-        """The geometry of its weights."""
+        """The config of its weights."""
         return TimeSformerConfig(
             image_size=self.crop, num_frames=self.frames, num_labels=self.classes
         )
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What its weights expect of a video.
+        """The preprocessing that its weights expect.
 
         Something-Something frames entered the original in BGR order; a single crop is taken from a
         frame whose shorter side is the smallest that training saw, 256 for 224, else the crop's own
@@ -96,7 +96,7 @@ VARIANTS: tuple[Variant, ...] = (
 def find_variant(name: str) -> Variant:
     """The one published variant whose name, file or hub id has all words of `name`.
 
-    Words are parted by anything but letters and digits, and case does not count: `k400 hr`,
+    Words are separated by anything but letters and digits, and case does not count: `k400 hr`,
     `8x32-k600` and a file's whole name work.
     Raises ValueError with the choices where none or several match.
     """

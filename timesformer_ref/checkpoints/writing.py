@@ -1,4 +1,4 @@
-"""Weights to any form of checkpoint, whole or not at all."""
+"""Write a checkpoint in any form, atomically."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENDINGS: dict[str, Form] = {
 
 
 def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path:
-    """Write a checkpoint in the form that the target's name tells (`ENDINGS`).
+    """Write a checkpoint in the form that the target's ending means (`ENDINGS`).
 
     The file or folder appears whole, in place of an earlier one, or not at all.
     Raises CheckpointError for what that form cannot hold, for weights that do not fit the config,
@@ -43,7 +43,7 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
     path = Path(target)
     if path.suffix not in ENDINGS:
         raise CheckpointError(
-            f"{path}: the ending {path.suffix!r} tells no form: use .pyth or .pth for the "
+            f"{path}: the ending {path.suffix!r} means no form: use .pyth or .pth for the "
             "original's, .safetensors, or a name without ending for a Hugging Face folder"
         )
     check(path, checkpoint)
@@ -88,15 +88,15 @@ def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
     with whole_folder(path) as unfinished:
         save_file(_apart(weights), unfinished / "model.safetensors", {"format": "pt"})
         files = {hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels)}
-        if told := checkpoint.preprocessing:
-            files[hugging_face.PROCESSORS[0]] = hugging_face.preprocessor_json(told)
+        if stated := checkpoint.preprocessing:
+            files[hugging_face.PROCESSORS[0]] = hugging_face.preprocessor_json(stated)
         for name, content in files.items():
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (unfinished / name).write_text(text + "\n", encoding="utf-8")
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights with no two sharing memory: safetensors writes each on its own."""
+    """The weights, copied where two share memory, as safetensors requires."""
     seen: set[int] = set()
     apart = {}
     for name, weight in weights.items():
@@ -116,7 +116,7 @@ _WRITERS = {
 
 
 def _check_folder(path: Path) -> None:
-    """Only an earlier model, or nothing, may give way to a folder."""
+    """Refuse to replace anything but an earlier model."""
     ours = {"model.safetensors", hugging_face.CONFIG, *hugging_face.PROCESSORS}
     if path.exists() and not path.is_dir():
         raise CheckpointError(f"{path}: is a file, expected the name of a folder")

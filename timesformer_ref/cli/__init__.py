@@ -1,4 +1,4 @@
-"""The command `timesformer-ref`, a file a subcommand."""
+"""The command `timesformer-ref`: one file per subcommand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def general(
         bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
     ] = False,
 ) -> None:
-    """Take the options that belong to no command."""
+    """The options that stand before the name of a command."""
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -82,19 +82,19 @@ def main() -> None:
 
 @cache
 def _command() -> Any:
-    """What typer makes of the commands; it takes as long as a small model's answer."""
+    """The parsed command line interface, made once: making it takes as long as a small model."""
     return typer.main.get_command(app)
 
 
 def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """`--debug` counts wherever it stands, before or after the name of the command."""
+    """Take `--debug` out of the arguments, wherever it stands, and return whether it was there."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     own = [argument for argument in arguments[:end] if argument != "--debug"]
     return own + arguments[end:], len(own) < end
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether an error tells a user something, and a traceback would tell no more."""
+    """Whether an error's message is meant for the user, so that no traceback is needed."""
     from torch import OutOfMemoryError
 
     from timesformer_ref.checkpoints import CheckpointError

@@ -1,4 +1,4 @@
-"""How predictions are told: to people as tables and lines, to programs as JSON."""
+"""Show predictions: as tables and lines for people, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from timesformer_ref.cli.console import bars, out, printable
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.use.classify import Prediction
     from timesformer_ref.use.timeline import Timeline
 
@@ -16,7 +16,7 @@ Names = tuple[str, ...] | None
 
 
 def answer_json(answer: Prediction | Timeline, names: Names, top: int) -> dict[str, Any]:
-    """All but the video: a prediction, or a timeline's windows from `start` to `end` in seconds."""
+    """A prediction, or a timeline's windows with `start` and `end` in seconds, as a JSON object."""
     from timesformer_ref.use.classify import Prediction
 
     if isinstance(answer, Prediction):
@@ -51,14 +51,14 @@ def _prediction_json(prediction: Prediction, names: Names, top: int) -> dict[str
 
 
 def show_prediction(prediction: Prediction, names: Names, top: int) -> None:
-    """A table of the best classes."""
+    """Print a table of the best classes."""
     best = prediction.top(top)
     out.print(bars((prediction.probabilities[i], _numbered(i, names)) for i in best))
     _show_difference([prediction])
 
 
 def show_line(prediction: Prediction, names: Names, top: int) -> None:
-    """The best classes in a line that starts with the video."""
+    """Print the best classes in one line that begins with the video's name."""
     classes = ", ".join(
         f"{_label(index, names)} {100 * prediction.probabilities[index]:.1f} %"
         for index in prediction.top(top)
@@ -70,7 +70,7 @@ def show_line(prediction: Prediction, names: Names, top: int) -> None:
 
 
 def show_timeline(timeline: Timeline, names: Names, with_video: bool) -> None:
-    """A table of what is seen from when to when."""
+    """Print a table of the predicted classes with start, end and probability."""
     from timesformer_ref.use.timeline import clock
 
     if with_video:

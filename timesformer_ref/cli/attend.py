@@ -10,10 +10,10 @@ from rich.markup import escape
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
-from timesformer_ref.cli.console import bars, err, out, printable, progress_bar, wrong_use
+from timesformer_ref.cli.console import bars, out, printable, progress_bar, require, wrong_use
 
 TOP_CLASSES, TOP_FRAMES = 3, 16
-"""How many are told, at most."""
+"""Most classes and frames that are printed."""
 
 
 @options.takes_input
@@ -23,7 +23,7 @@ def attend(
         Path,
         typer.Option(
             "--out",
-            help="Where to draw: .png for all frames at once, .gif for one after another.",
+            help="The picture: .png for all frames at once, .gif for one after another.",
             metavar="FILE",
         ),
     ],
@@ -36,11 +36,11 @@ def attend(
     *,
     given: options.VideoInput,
 ) -> None:
-    """Draw what the class token looks at in a video.
+    """Draw which parts of a video the class token attends to.
 
-    That is its attention in one clip and central crop, followed through all steps of all blocks
-    (attention rollout) and laid over the frames; below, what each frame has of it, and which frame
-    looks at which.
+    The picture shows its attention in one clip and central crop, followed through all steps of all
+    blocks (attention rollout), as a heat map over each frame; below, each frame's share, and how
+    much frames attend to each other.
     """
     import numpy as np
     from scipy.special import softmax
@@ -48,43 +48,41 @@ def attend(
     from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.input.video import read_clip
     from timesformer_ref.use.attend import (
+        ENDINGS,
         attend,
-        check_target,
-        numpy_attentions,
         read_shown_frames,
-        torch_attentions,
     )
     from timesformer_ref.use.classify import Prediction
+    from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
+    from timesformer_ref.use.target import check_target
 
     with wrong_use():
-        check_target(out_file)
+        check_target(out_file, ENDINGS)
     if out_file.resolve() == video.resolve():
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
-    try:
-        from timesformer_ref.use.attention_pictures import draw_attention
-    except ModuleNotFoundError:
-        err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
-        raise typer.Exit(1) from None
+    require("pictures", "matplotlib")
+    from timesformer_ref.use.attention_pictures import draw_attention
+
     loaded = options.read_checkpoint(checkpoint, given.heads)
     preprocessing = given.choose(loaded)
     names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
     run = (
-        torch_attentions(loaded, options.check_device(device))
+        torch_implementation(loaded, options.check_device(device), output_attentions=True)
         if backend == "torch"
-        else numpy_attentions(loaded)
+        else numpy_implementation(loaded, output_attentions=True)
     )
     with wrong_use(), progress_bar() as progress:
         progress.add_task(escape(video.name), total=None)
         clip = read_clip(video, preprocessing, num_crops=1, pixels=given.pixels)
-        look = attend(loaded.config, clip.video[0], run)
+        found = attend(loaded.config, clip.video[0], run)
         shown = read_shown_frames(video, preprocessing, loaded.config.patch_size, given.pixels)
-    probabilities = softmax(look.logits)
-    answer = Prediction(str(video), clip.frames, 1, backend, look.logits, probabilities)
+    probabilities = softmax(found.logits)
+    answer = Prediction(str(video), clip.frames, 1, backend, found.logits, probabilities)
     best = answer.top(1)[0]
     title = f"{names[best] if names else f'class {best}'}, {100 * probabilities[best]:.1f} %"
-    draw_attention(look, shown, clip.frames[0], printable(title), out_file)
+    draw_attention(found, shown, clip.frames[0], printable(title), out_file)
     show_prediction(answer, names, TOP_CLASSES)
-    most = sorted(np.argsort(-look.frame_shares, kind="stable")[:TOP_FRAMES])
+    most = sorted(np.argsort(-found.frame_shares, kind="stable")[:TOP_FRAMES])
     out.print("attention by frame:" if len(most) == len(shown) else "frames with most attention:")
-    out.print(bars((look.frame_shares[i], f"frame {clip.frames[0][i]}") for i in most))
+    out.print(bars((found.frame_shares[i], f"frame {clip.frames[0][i]}") for i in most))
     out.print(f"{out_file}: drawn")

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def bench(
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(
-            help="Video files: time the way from them to answers instead.", metavar="VIDEO"
-        ),
+        typer.Argument(help="Video files: time from file to prediction instead.", metavar="VIDEO"),
     ] = None,
     frames: Annotated[int, typer.Option(help="Frames of the clip.", min=1, metavar="N")] = 8,
     size: Annotated[int, typer.Option(help="Side of a frame, pixels.", min=1, metavar="N")] = 224,
@@ -32,39 +30,43 @@ def bench(
     repeats: Annotated[int, typer.Option(help="Measured rounds.", min=1, metavar="N")] = 7,
     threads: Annotated[
         int | None,
-        typer.Option(help="Threads of PyTorch; else its own choice.", min=1, metavar="N"),
+        typer.Option(help="Threads of PyTorch; by default its own choice.", min=1, metavar="N"),
     ] = None,
     dtype: Annotated[
-        options.Dtype, typer.Option(help="Arithmetic; NumPy takes part in float32 alone.")
+        options.Dtype, typer.Option(help="Arithmetic; NumPy takes part in float32 only.")
     ] = "float32",
     batch: Annotated[int, typer.Option(help="Clips at once.", min=1, metavar="N")] = 1,
     device: options.DeviceOption = "cpu",
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Also time what torch.compile makes of them.")
+        bool, typer.Option("--compile", help="Also time the models compiled by torch.compile.")
     ] = False,
     with_numpy: Annotated[
-        bool, typer.Option("--numpy/--no-numpy", help="Let NumPy take part where it can.")
+        bool,
+        typer.Option(
+            "--numpy/--no-numpy", help="Also time the NumPy implementation where possible."
+        ),
     ] = True,
     train: Annotated[
         bool, typer.Option(help="Time a training step: forward, backward, AdamW.")
     ] = False,
     checkpointing: Annotated[
-        bool, typer.Option(help="In training, compute activations again instead of keeping them.")
+        bool, typer.Option(help="In training, recompute activations instead of keeping them.")
     ] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures here.", metavar="FILE")
+        Path | None,
+        typer.Option("--json", help="Also write the results to this file.", metavar="FILE"),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Also draw them here.", metavar="FILE")
+        Path | None, typer.Option(help="Also draw the results to this file.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Time this project beside transformers, and beside bare matrix products, on random clips.
+    """Time this project against transformers, and against bare matrix products, on random clips.
 
     All run in turn, round by round, on the same random weights of ViT-Base and the same clips, so
-    that a slow moment of the machine strikes all alike. The products are the original's linear
+    that a slow moment of the machine affects all alike. The products are the original's linear
     layers with nothing between them.
 
-    With videos, from file to answer: as `classify` does it, beside the loop of PyAV, an image
+    With videos, the time is from file to prediction: `classify` against a loop of PyAV, an image
     processor and transformers, on the same frames and one crop of each video.
     """
     import torch
@@ -103,7 +105,7 @@ def bench(
 
 
 def timings_table(timings: list[Timing]) -> Table:
-    """A row for each runner."""
+    """A table with one row per runner."""
     table = Table("", "median time", "to transformers", "to products", "memory", "off by", box=None)
     for timing in timings:
         memory, floor = timing.peak_memory, timing.floor_ratio

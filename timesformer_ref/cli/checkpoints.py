@@ -12,7 +12,7 @@ from rich.table import Table
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from torch import Tensor
 
 
@@ -22,9 +22,10 @@ def inspect(
     ],
     heads: options.HeadsOption = None,
 ) -> None:
-    """Tell what a checkpoint is.
+    """Show what a checkpoint holds.
 
-    That is its form, geometry and scheme, the published variant that it matches, and any problem.
+    The output names its form, geometry and scheme, the published variant that it matches, and any
+    problem.
     """
     from timesformer_ref.checkpoints.geometry import find_problems
     from timesformer_ref.checkpoints.reading import read_unchecked
@@ -54,7 +55,7 @@ def inspect(
             f"{k} {'segments' if k == 'sampling_rate' and v is None else v}"
             for k, v in loaded.preprocessing.items()
         )
-        or ("as the published variant" if match else "not told: give --rate, --mean and --std"),
+        or ("as the published variant" if match else "not stated: give --rate, --mean and --std"),
         "problems": "\n".join(_first(problems))
         or "none: every tensor is there, of the right shape, and finite",
     }
@@ -94,13 +95,13 @@ def convert(
     ] = None,
     labels: options.StoredLabelsOption = None,
     dtype: Annotated[
-        options.Dtype | None, typer.Option(help="Round the weights to it, or widen them.")
+        options.Dtype | None, typer.Option(help="Convert the weights to this type.")
     ] = None,
     heads: options.HeadsOption = None,
 ) -> None:
-    """Write a checkpoint in another form.
+    """Convert a checkpoint to another form.
 
-    Every weight stays as it is, bit for bit, unless --frames or --size resizes the embeddings, or
+    Every weight stays the same, bit for bit, unless --frames or --size resizes the embeddings, or
     --dtype is given.
     """
     from dataclasses import asdict, replace
@@ -128,7 +129,7 @@ def convert(
 
 
 def _rounded(weights: Mapping[str, Tensor], dtype: options.Dtype) -> dict[str, Tensor]:
-    """The weights in another type. Raises CheckpointError where one is too large for it."""
+    """The weights in another type. Raises CheckpointError for values that it cannot hold."""
     import torch
 
     from timesformer_ref.checkpoints import CheckpointError

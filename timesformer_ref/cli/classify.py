@@ -15,9 +15,9 @@ from rich.markup import escape
 from timesformer_ref import default_model
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
-from timesformer_ref.cli.console import err, one_line, out, progress_bar, wrong_use
+from timesformer_ref.cli.console import err, one_line, out, progress_bar, require, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.input.video import Clip
     from timesformer_ref.use.classify import Classifier, Prediction, Progress
     from timesformer_ref.use.timeline import Timeline
@@ -39,20 +39,20 @@ def classify(
     crops: options.CropsOption = None,
     timeline: Annotated[
         bool,
-        typer.Option("--timeline", help="Tell what is seen from when to when, along each video."),
+        typer.Option("--timeline", help="Classify every part of each video, with start and end."),
     ] = False,
     every: Annotated[
         float | None,
         typer.Option(
-            help="With --timeline: a window starts every so many seconds; else where the one "
-            "before ends.",
+            help="With --timeline: seconds from the start of one window to the next; by default "
+            "the length of a window.",
             metavar="SECONDS",
         ),
     ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
-            help="With --timeline, of one video: also draw it, as .png, .svg or .pdf.",
+            help="With --timeline, for one video: also draw it, as .png, .svg or .pdf.",
             metavar="FILE",
         ),
     ] = None,
@@ -67,16 +67,16 @@ def classify(
         options.Dtype, typer.Option(help="Arithmetic of the PyTorch implementation.")
     ] = "float32",
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line for each video.")
+        bool, typer.Option("--json", help="Print JSON: one object per line and video.")
     ] = False,
     *,
     given: options.VideoInput,
 ) -> None:
-    """Tell the most probable classes of videos.
+    """Predict the most probable classes of videos.
 
     For example: timesformer-ref classify video.mp4
 
-    Without --checkpoint that is how the camera moves; with one, what its classes are.
+    Without --checkpoint the small model that comes with the package predicts how the camera moves.
     """
     files = _expand(videos)
     if timeline:
@@ -87,7 +87,7 @@ def classify(
 
     from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.use.classify import Classifier
-    from timesformer_ref.use.prefetch import ahead
+    from timesformer_ref.use.prefetch import prefetch
     from timesformer_ref.use.timeline import Timeline, classify_windows
 
     given.asked(crops)  # before anything is read
@@ -109,7 +109,7 @@ def classify(
             for file in files
         )
     else:
-        reads = ahead(partial(classifier.read, file, clips, given.pixels) for file in files)
+        reads = prefetch(partial(classifier.read, file, clips, given.pixels) for file in files)
         answers = (
             partial(_predict, classifier, file, read)
             for file, read in zip(files, reads, strict=True)
@@ -123,9 +123,9 @@ def classify(
             if answer is None:
                 failed += 1
             elif as_json:
-                told = answer_json(answer, names, top)
+                found = answer_json(answer, names, top)
                 model = checkpoint or default_model.NAME
-                out.print(json.dumps({"video": answer.video, "checkpoint": model, **told}))
+                out.print(json.dumps({"video": answer.video, "checkpoint": model, **found}))
             elif isinstance(answer, Timeline):
                 show_timeline(answer, names, with_video=len(files) > 1)
             elif len(files) == 1:
@@ -159,17 +159,16 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
         raise typer.BadParameter(f"--picture shows one video, not {len(files)}: name one")
     if picture.resolve() == files[0].resolve():
         raise typer.BadParameter(f"--picture {picture} would replace the video: name another file")
-    try:
-        from timesformer_ref.use.timeline_picture import check_target
-    except ModuleNotFoundError:
-        err.print("error: matplotlib draws and is missing: pip install 'timesformer-ref[pictures]'")
-        raise typer.Exit(1) from None
+    require("pictures", "matplotlib")
+    from timesformer_ref.use.target import check_target
+    from timesformer_ref.use.timeline_picture import ENDINGS
+
     with wrong_use():
-        check_target(picture)
+        check_target(picture, ENDINGS)
 
 
 def _expand(videos: list[Path]) -> list[Path]:
-    """The files themselves, and for a folder the videos in it by name."""
+    """The given files, with each folder replaced by the videos in it, sorted by name."""
     from timesformer_ref.input.decoding import is_video
 
     files: list[Path] = []
@@ -185,7 +184,7 @@ def _expand(videos: list[Path]) -> list[Path]:
 
 
 def _try(work: Callable[[], Answer]) -> Answer | None:
-    """The answer, or nothing after a line that says what is wrong with the video."""
+    """The prediction; None, after one line on standard error, where the video has none."""
     from timesformer_ref.input.decoding import VideoError
     from timesformer_ref.use.classify import LogitsError
 

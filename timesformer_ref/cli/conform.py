@@ -24,7 +24,8 @@ def conform(
     pytest_args: Annotated[
         list[str] | None,
         typer.Argument(
-            help="After --, anything else for pytest, such as -- -x -k gelu.", metavar="PYTEST_ARGS"
+            help="Further arguments for pytest, after --, such as -- -x -k gelu.",
+            metavar="PYTEST_ARGS",
         ),
     ] = None,
     report: Annotated[

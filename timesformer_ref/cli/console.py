@@ -1,4 +1,4 @@
-"""Where the command line writes, and how it tells of errors and progress."""
+"""The output of the command line: text, errors and progress."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 
 
 def progress_bar() -> Progress:
-    """A bar on standard error, where that is a terminal; gone when the work is done."""
+    """A progress bar on standard error, if that is a terminal; it disappears at the end."""
     return Progress(console=err, transient=True, disable=not err.is_terminal)
 
 
 def require(extra: str, *packages: str) -> None:
-    """Leave with a line that says what to install, where a package of an extra is missing."""
+    """Exit with a line that names what to install if a package of an extra is missing."""
     for name in packages:
         if find_spec(name) is None:
             err.print(f"error: {name} is missing: pip install 'timesformer-ref[{extra}]'")
@@ -35,7 +35,7 @@ def require(extra: str, *packages: str) -> None:
 
 
 def bars(shares: Iterable[tuple[float, str]]) -> Table:
-    """Parts of a whole, each with its name, as numbers and as bars."""
+    """A table of parts of a whole, each as a percentage, a bar and its name."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(justify="right")
     table.add_column(style="cyan", width=20)
@@ -47,7 +47,7 @@ def bars(shares: Iterable[tuple[float, str]]) -> Table:
 
 @contextmanager
 def wrong_use() -> Iterator[None]:
-    """Blame the arguments for a ValueError."""
+    """Report a ValueError as wrong use of the command line."""
     try:
         yield
     except ValueError as error:
@@ -55,19 +55,19 @@ def wrong_use() -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """A text from a file, without what would steer the terminal."""
+    """A text from a file, with control characters escaped."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def one_line(error: Exception | str) -> str:
-    """What went wrong, as the one line that the user sees."""
+    """An error as the one line that the user sees."""
     if isinstance(error, OSError) and error.filename is not None:
         error = f"{error.filename}: {error.strerror}"
     return f"error: {printable(' '.join(str(error).splitlines()))}"
 
 
 def unexpected(error: Exception) -> str:
-    """One line on an error that no code here foresees: where it came from, and what to report."""
+    """An unexpected error as one line: where it came from, and what to report."""
     package = Path(__file__).parents[1]
     places = [f for f in extract_tb(error.__traceback__) if package in Path(f.filename).parents]
     at = f"{Path(places[-1].filename).relative_to(package)}:{places[-1].lineno}" if places else "?"

@@ -18,7 +18,7 @@ from timesformer_ref.cli.train import (
     require_training,
 )
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.camera_motion.clips import EvaluationClips
     from timesformer_ref.input.preprocessing import Preprocessing
 
@@ -27,7 +27,7 @@ Generated = Literal["fresh", "photographs"]
 """Clips of known camera moves: over generated pictures, or over photographs."""
 
 Shown = Literal["forwards", "backwards", "mirrored"]
-"""How generated clips are shown; their classes change along."""
+"""How generated clips are shown; their classes change with it."""
 
 
 @options.takes_input
@@ -39,12 +39,12 @@ def evaluate(
     generated: Annotated[
         Generated | None,
         typer.Option(
-            help="Instead of VIDEOS: generated clips of camera moves that no training saw, or "
-            "camera moves over scikit-image's photographs."
+            help="Instead of VIDEOS: generated clips of camera moves, none used in training, "
+            "or camera moves over scikit-image's photographs."
         ),
     ] = None,
     shown: Annotated[
-        Shown, typer.Option(help="Turn generated clips around, and their classes with them.")
+        Shown, typer.Option(help="Reverse or mirror generated clips, and their classes with them.")
     ] = "forwards",
     labels: options.LabelsOption = None,
     folder: Annotated[
@@ -53,16 +53,16 @@ def evaluate(
             "--out", help="Write confusion.png and confusion.csv to this folder.", metavar="FOLDER"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     workers: WorkersOption = None,
     *,
     given: options.VideoInput,
 ) -> None:
-    """Tell how often a checkpoint is right on videos whose classes are known.
+    """Measure a checkpoint's accuracy on videos whose classes are known.
 
     For example: timesformer-ref evaluate videos/ --checkpoint run/best.safetensors --out results
 
-    The model that comes with the package: timesformer-ref evaluate --generated photographs
+    For the model that comes with the package: timesformer-ref evaluate --generated photographs
     """
     require_training()
     if bool(videos) == bool(generated):
@@ -113,13 +113,13 @@ def evaluate(
 def generated_clips(
     generated: Generated, shown: Shown, preprocessing: Preprocessing, classes: tuple[str, ...]
 ) -> EvaluationClips:
-    """The clips of camera moves, for a model that names these. Raises ValueError for another."""
+    """The clips of camera moves. Raises ValueError for a model with other classes."""
     from timesformer_ref.camera_motion.clips import fresh_clips, photograph_clips
     from timesformer_ref.camera_motion.moves import LABELS
 
     if classes != LABELS:
         raise ValueError(
-            f"--generated {generated}: shows {', '.join(LABELS)}, and the checkpoint knows "
+            f"--generated {generated}: shows {', '.join(LABELS)}, and the checkpoint has "
             f"{', '.join(classes[:3])}, …: use one that was trained on camera moves"
         )
     make = fresh_clips if generated == "fresh" else photograph_clips

@@ -12,7 +12,7 @@ from timesformer_ref.cli.train import require_training
 
 
 def experiment(
-    data: Annotated[Path, typer.Argument(help="Where the results go, as JSON.", metavar="FILE")],
+    data: Annotated[Path, typer.Argument(help="The file for the results, JSON.", metavar="FILE")],
     quick: Annotated[
         bool,
         typer.Option("--quick", help="Smaller models and clips: five minutes instead of an hour."),
@@ -22,14 +22,14 @@ def experiment(
 
     For example: timesformer-ref experiment results.json --quick
 
-    Called again, it goes on after the last model that was trained to its end.
+    A second call with the same file continues after the last model that was fully trained.
     """
     require_training()
-    from timesformer_ref.camera_motion.ablation.conduct import conduct
+    from timesformer_ref.camera_motion.ablation.run import run_ablation
 
     with progress_bar() as bar:
         task = bar.add_task("the first step", total=1.0)
-        results = conduct(
+        results = run_ablation(
             data, quick, lambda what, part: bar.update(task, description=what, completed=part)
         )
     for run in results["runs"]:

@@ -11,7 +11,7 @@ import typer
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from torch import Tensor
 
     from timesformer_ref.checkpoints import Checkpoint
@@ -29,33 +29,37 @@ def export(
     ],
     checkpoint: options.CheckpointOption = None,
     fold: Annotated[
-        bool, typer.Option("--fold", help="Fewer operations, the same answers (exact algebra).")
+        bool,
+        typer.Option(
+            "--fold", help="Merge layers: fewer operations, the same logits (exact algebra)."
+        ),
     ] = False,
     uint8: Annotated[
         bool,
         typer.Option(
-            "--uint8", help="Fold the normalisation too: the file takes pixels from 0 to 255."
+            "--uint8", help="Merge the normalisation too: the file takes pixels from 0 to 255."
         ),
     ] = False,
     batch: Annotated[
         int | None,
-        typer.Option(help="Clips that go in at once; else any number.", min=1, metavar="N"),
+        typer.Option(help="Fix the number of clips at once; by default any.", min=1, metavar="N"),
     ] = None,
     dtype: Annotated[options.Dtype, typer.Option(help="Arithmetic of the file.")] = "float32",
     labels: options.StoredLabelsOption = None,
     *,
     given: options.Input,
 ) -> None:
-    """Write a model as one file for other runtimes, and check it.
+    """Export a model as one file for other runtimes, and check it.
 
-    Frames and their size are fixed in the file, the number of clips is not. The file tells the
-    names of the classes and how its input is made. It is run on a random clip, and compared with
+    Frames and their size are fixed in the file, the number of clips is not. Its metadata holds the
+    names of the classes and the preprocessing. The file is run on a random clip and compared with
     the model.
     """
-    from timesformer_ref.use.export import NEEDED, check_target
+    from timesformer_ref.use.export import NEEDED
+    from timesformer_ref.use.target import check_target
 
     with wrong_use():
-        check_target(out_file)
+        check_target(out_file, NEEDED)
     require("export", *NEEDED[out_file.suffix])
     import torch
 
@@ -88,17 +92,17 @@ def export(
 
 
 def _note(loaded: Checkpoint, preprocessing: Preprocessing, uint8: bool) -> str:
-    """What the file tells beside the model; a normalisation that is part of it is left out."""
+    """The file's metadata, without a normalisation that is part of the model."""
     from timesformer_ref.checkpoints.notes import write_note
 
-    told = asdict(preprocessing)
+    kept = asdict(preprocessing)
     if uint8:
-        del told["mean"], told["std"]
-    return write_note(replace(loaded, preprocessing=told))
+        del kept["mean"], kept["std"]
+    return write_note(replace(loaded, preprocessing=kept))
 
 
 def _compare(target: Path, model: TimeSformer, video: Tensor, preprocessing: Preprocessing) -> None:
-    """Run the file on a clip, and tell how far its answer is from the model's."""
+    """Run the file on a clip, and report how far its logits are from the model's."""
     import torch
 
     from timesformer_ref.use.export import run_file

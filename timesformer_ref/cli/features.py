@@ -16,13 +16,13 @@ from timesformer_ref.cli.console import out, wrong_use
 def features(
     video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
     out_file: Annotated[
-        Path, typer.Option("--out", help="Where to write: .npz or .safetensors.", metavar="FILE")
+        Path, typer.Option("--out", help="The file to write: .npz or .safetensors.", metavar="FILE")
     ],
     checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
         typer.Option(
-            help="After which block, 1 for the first; 0 for what enters it. By default the last.",
+            help="The block, 1 for the first; 0 for the embeddings. By default the last.",
             min=0,
             metavar="N",
         ),
@@ -38,24 +38,24 @@ def features(
     *,
     given: options.VideoInput,
 ) -> None:
-    """Write what a block knows of a video to a file.
+    """Write the features of a video to a file: the tokens after a block.
 
-    That is the class token, and the patches by frame and place. The file holds `class_token` (views
+    The file holds `class_token` (views
     x width), `patches` (views x frames x rows x columns x width), `frames` (the frame numbers of
     each clip) and, of the last block, `class_feature`, the normed class token that the classifier
-    sees.
+    takes.
     """
     from timesformer_ref.input.video import read_clip
     from timesformer_ref.use.features import (
-        check_target,
+        ENDINGS,
         extract_features,
-        numpy_hidden_states,
         save_features,
-        torch_hidden_states,
     )
+    from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
+    from timesformer_ref.use.target import check_target
 
     with wrong_use():
-        check_target(out_file)
+        check_target(out_file, ENDINGS)
     if out_file.resolve() in (video.resolve(), Path(checkpoint or default_model.FILE).resolve()):
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
     options.count_crops(crops)
@@ -65,9 +65,9 @@ def features(
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
     preprocessing = given.choose(loaded, crops)
     run = (
-        torch_hidden_states(loaded, options.check_device(device))
+        torch_implementation(loaded, options.check_device(device), output_hidden_states=True)
         if backend == "torch"
-        else numpy_hidden_states(loaded)
+        else numpy_implementation(loaded, output_hidden_states=True)
     )
     with wrong_use():
         clip = read_clip(video, preprocessing, num_clips=clips, pixels=given.pixels)

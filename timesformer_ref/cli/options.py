@@ -15,7 +15,7 @@ import typer
 from timesformer_ref import default_model
 from timesformer_ref.cli.console import err, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.checkpoints import Checkpoint
     from timesformer_ref.input.preprocessing import Preprocessing
 
@@ -40,7 +40,7 @@ CheckpointOption = Annotated[
 CropsOption = Annotated[
     str | None,
     typer.Option(
-        help="Crops of each clip: 3, or 1 for the centre; else what the checkpoint says, or 3.",
+        help="Crops of each clip: 3, or 1 for the centre; by default the checkpoint's, or 3.",
         metavar="1|3",
     ),
 ]
@@ -53,29 +53,31 @@ DeviceOption = Annotated[
 ]
 LabelsOption = Annotated[
     Path | None,
-    typer.Option(help="Names of the classes: a line each, or JSON.", metavar="FILE"),
+    typer.Option(help="Names of the classes: one per line, or JSON.", metavar="FILE"),
 ]
 StoredLabelsOption = Annotated[
     Path | None,
-    typer.Option(help="Names of the classes to store: a line each, or JSON.", metavar="FILE"),
+    typer.Option(help="Names of the classes to store: one per line, or JSON.", metavar="FILE"),
 ]
 HeadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Attention heads, where no config tells; else a head is 64 wide.", min=1, metavar="N"
+        help="Attention heads, if no config states them; by default 64 wide each.",
+        min=1,
+        metavar="N",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Input:
-    """The options that say what a checkpoint's input is, where it does not say so itself."""
+    """The options for a checkpoint's input, where the checkpoint does not state it itself."""
 
     variant: Annotated[
         str | None,
         typer.Option(
             help="A published variant whose sampling and normalisation to use, such as "
-            "'K400 HR' or a file's name; else what the checkpoint says or matches.",
+            "'K400 HR' or a file's name; by default what the checkpoint states or matches.",
             metavar="NAME",
         ),
     ] = None
@@ -83,7 +85,7 @@ class Input:
     rate: Annotated[
         str | None,
         typer.Option(
-            help="A clip spans its frames times N of a video at 30 a second; or 'segments', a "
+            help="A clip spans N times its frames, counted at 30 per second; or 'segments', one "
             "frame from each of equal parts of the video.",
             metavar="N|segments",
         ),
@@ -101,7 +103,7 @@ class Input:
     std: Annotated[
         str | None,
         typer.Option(
-            help="Pixels are divided by it after that: a number, or one per channel.",
+            help="Divides pixels after that: a number, or one per channel.",
             metavar="A|A,B,C",
         ),
     ] = None
@@ -129,7 +131,7 @@ class Input:
         return given
 
     def choose(self, checkpoint: Checkpoint, crops: str | None = None) -> Preprocessing:
-        """The input that the flags, the named variant or the checkpoint itself ask for."""
+        """The input that the options, the named variant or the checkpoint itself ask for."""
         from timesformer_ref.checkpoints.choosing import choose_preprocessing
         from timesformer_ref.checkpoints.variants import find_variant
 
@@ -144,7 +146,7 @@ class Input:
 
 @dataclass(frozen=True)
 class VideoInput(Input):
-    """The same, and how a video is read."""
+    """The options for the input, and for how a video is read."""
 
     pixels: Annotated[
         Pixels,
@@ -173,14 +175,12 @@ def takes_input(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_checkpoint(name: str | None, heads: int | None) -> Checkpoint:
-    """The checkpoint that is named, or else the package's own, with a line that says so."""
+    """The named checkpoint; without a name the package's own, with a line that says so."""
     from timesformer_ref.checkpoints import load_checkpoint
 
     if name is not None:
         return load_checkpoint(name, num_attention_heads=heads)
-    err.print(
-        f"no --checkpoint: {default_model.NAME} answers, a small model of how the camera moves"
-    )
+    err.print(f"no --checkpoint: using {default_model.NAME}, a small model of how the camera moves")
     return load_checkpoint(default_model.FILE, num_attention_heads=heads)
 
 
@@ -192,7 +192,7 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     except ValueError:
         numbers = (nan,)
     if not all(map(isfinite, numbers)):
-        raise typer.BadParameter(f"{option} {text}: use a number, or one a channel (a,b,c)")
+        raise typer.BadParameter(f"{option} {text}: use a number, or one per channel (a,b,c)")
     return numbers
 
 
@@ -204,12 +204,12 @@ def count_crops(crops: str) -> int:
 
 
 def check_device(name: str) -> str:
-    """The device's name, if it computes."""
+    """The device's name, if PyTorch can compute on it."""
     import torch
 
     try:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise typer.BadParameter(f"--device {name} is not to be had here: {reason}") from error
+        raise typer.BadParameter(f"--device {name} is not available here: {reason}") from error
     return name

@@ -15,7 +15,7 @@ import typer
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
 
-if TYPE_CHECKING:  # what is slow to import waits until a command needs it
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from rich.progress import Progress
 
     from timesformer_ref.checkpoints import Checkpoint
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # what is slow to import waits until a command needs it
 
 
 EVALUATIONS = 10
-"""How often a run without epochs is evaluated."""
+"""Number of evaluations of a run without epochs."""
 
 
 MixedPrecision = Literal["no", "bf16", "fp16"]
@@ -35,14 +35,14 @@ MixedPrecision = Literal["no", "bf16", "fp16"]
 VideosArgument = Annotated[
     Path | None,
     typer.Argument(
-        help="A folder that has a folder of videos for each class, or a CSV file of path,label.",
+        help="A folder with one folder of videos per class, or a CSV file of path,label.",
         metavar="VIDEOS",
     ),
 ]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
-        help="Processes that read videos, for each device; else 4, or a processor each.",
+        help="Processes that read videos, per device; by default up to 4, one per processor.",
         min=0,
         metavar="N",
     ),
@@ -52,7 +52,8 @@ WorkersOption = Annotated[
 @options.takes_input
 def train(
     run: Annotated[
-        Path, typer.Option("--out", help="The run's folder, for all that it writes.", metavar="RUN")
+        Path,
+        typer.Option("--out", help="The folder for everything that the run writes.", metavar="RUN"),
     ],
     videos: VideosArgument = None,
     checkpoint: options.CheckpointOption = None,
@@ -67,7 +68,7 @@ def train(
     ] = "divided_space_time",
     validation: Annotated[
         Path | None,
-        typer.Option(help="Videos to evaluate after each epoch, as VIDEOS.", metavar="VIDEOS"),
+        typer.Option(help="Videos to evaluate on after each epoch, as VIDEOS.", metavar="VIDEOS"),
     ] = None,
     recipe: Annotated[
         str,
@@ -77,35 +78,40 @@ def train(
         ),
     ] = "paper",
     epochs: Annotated[
-        int | None, typer.Option(help="Instead of the recipe's.", min=1, metavar="N")
+        int | None,
+        typer.Option(help="Length of the run, instead of the recipe's.", min=1, metavar="N"),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Instead of epochs.", min=1, metavar="N")
+        int | None,
+        typer.Option(help="Length of the run in steps, instead of epochs.", min=1, metavar="N"),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(help="Clips a step, on all devices together.", min=1, metavar="N"),
+        typer.Option(help="Clips per step, on all devices together.", min=1, metavar="N"),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="The highest of the run.", metavar="RATE")
+        float | None, typer.Option(help="The highest learning rate of the run.", metavar="RATE")
     ] = None,
     accumulate: Annotated[
         int,
-        typer.Option(help="Cut a step's clips into N parts, to spare memory.", min=1, metavar="N"),
+        typer.Option(help="Compute each step in N parts, to save memory.", min=1, metavar="N"),
     ] = 1,
     mixed_precision: Annotated[
         MixedPrecision | None,
-        typer.Option(help="Else what Accelerate was started with, or no."),
+        typer.Option(help="Arithmetic; by default what Accelerate was launched with, or no."),
     ] = None,
     recompute: Annotated[
         bool,
-        typer.Option("--recompute", help="Compute each block twice, to spare memory."),
+        typer.Option(
+            "--recompute", help="Recompute activations in the backward pass, to save memory."
+        ),
     ] = False,
     seed: Annotated[
-        int, typer.Option(help="Of all chance.", min=0, max=2**32 - 1, metavar="N")
+        int,
+        typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, metavar="N"),
     ] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last save in RUN, if there is one.")
+        bool, typer.Option("--resume", help="Continue from the last save in RUN, if there is one.")
     ] = False,
     save_every: Annotated[
         int, typer.Option(help="Save the run every N steps.", min=1, metavar="N")
@@ -131,19 +137,18 @@ def train(
     with progress_bar() as progress, wrong_use(), plain_errors():
         chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
         if recipe == CAMERA_MOTION:
-            _refuse(
-                videos,
-                checkpoint,
-                image_vit,
-                validation,
-                given.variant,
-                given.heads,
-                *asked.values(),
-            )
+            unused = (videos, checkpoint, image_vit, validation, given.variant, given.heads)
+            if asked or any(one is not None for one in unused):
+                raise typer.BadParameter(
+                    "--recipe camera-motion makes its own clips and model: leave out VIDEOS, "
+                    "--validation, what to start from, and the options of the input"
+                )
             job = camera_motion_job(chosen, seed)
         else:
             if videos is None:
-                raise typer.BadParameter("give VIDEOS: a folder with one a class, or a CSV file")
+                raise typer.BadParameter(
+                    "give VIDEOS: a folder with one folder per class, or a CSV file"
+                )
             if (checkpoint is None) == (image_vit is None):
                 raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
             found = find_videos(videos)
@@ -172,12 +177,12 @@ def train(
 
 
 def require_training() -> None:
-    """Leave with a line that says what to install, where the extra `train` is missing."""
+    """Exit with a line that names what to install if the extra `train` is missing."""
     require("train", "accelerate", "matplotlib")
 
 
 def count_workers(asked: int | None) -> int:
-    """How many processes read videos."""
+    """The number of processes that read videos."""
     return min(4, os.cpu_count() or 1) if asked is None else asked
 
 
@@ -188,7 +193,7 @@ def choose_recipe(
     batch: int | None,
     learning_rate: float | None,
 ) -> Recipe:
-    """The named recipe with what the user gave in place of its own. Raises ValueError."""
+    """The named recipe with the user's changes. Raises ValueError for an unknown name."""
     from timesformer_ref.camera_motion.job import CAMERA_MOTION, RECIPE
     from timesformer_ref.training.recipe import RECIPES
 
@@ -202,15 +207,6 @@ def choose_recipe(
     return replace(recipes[name], **asked)
 
 
-def _refuse(*given: object) -> None:
-    """Leave where something is given that a recipe with clips of its own has no use for."""
-    if any(one is not None for one in given):
-        raise typer.BadParameter(
-            "--recipe camera-motion makes its own clips and starts from nothing: leave out VIDEOS, "
-            "--validation, what to start from, and what the input is"
-        )
-
-
 def _start(
     videos: Videos,
     checkpoint: str | None,
@@ -219,7 +215,7 @@ def _start(
     given: options.Input,
     seed: int,
 ) -> tuple[Checkpoint, Preprocessing]:
-    """The weights to start from, with the videos' classes, and what their input is to be."""
+    """The checkpoint to start from, with the videos' classes, and its preprocessing."""
     from timesformer_ref.checkpoints import load_checkpoint
     from timesformer_ref.training.starting import from_image_vit, with_classes
 
@@ -244,7 +240,7 @@ def _start(
 
 
 def _check(progress: Progress, *lists: Videos | None) -> None:
-    """Open every video once, on one process of each machine."""
+    """Open every video once, in one process of each machine."""
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
@@ -258,36 +254,32 @@ def _check(progress: Progress, *lists: Videos | None) -> None:
 
 
 def reporter(progress: Progress, run: Path, classes: tuple[str, ...]) -> Callable[[Report], None]:
-    """Show a run as it goes: a bar, a line and pictures for each evaluation."""
+    """Show a run's progress: a bar, and one line and pictures per evaluation."""
     from timesformer_ref.training.loop import LOG
     from timesformer_ref.training.pictures import draw_confusion, draw_run, write_confusion
 
     task = progress.add_task("the first step", total=None)
 
-    def report(told: Report) -> None:
+    def report(latest: Report) -> None:
         progress.update(
             task,
-            description=f"step {told.step} of {told.steps}, loss {told.loss:.3f}",
-            completed=told.step,
-            total=told.steps,
+            description=f"step {latest.step} of {latest.steps}, loss {latest.loss:.3f}",
+            completed=latest.step,
+            total=latest.steps,
         )
-        found = told.evaluation
+        found = latest.evaluation
         if found:
-            line = (
-                f"step {told.step}: top-1 {100 * found.top1:.1f} %, top-5 {100 * found.top5:.1f} %"
-            )
-            out.print(f"{line}, loss {found.loss:.3f}" + ", the best yet" * told.best)
-        if found and told.best:
-            draw_confusion(found.confusion, classes, run / "confusion.png")
-            write_confusion(found.confusion, classes, run / "confusion.csv")
-        if found:
+            out.print(f"step {latest.step}: {found}" + ", the best yet" * latest.best)
+            if latest.best:
+                draw_confusion(found.confusion, classes, run / "confusion.png")
+                write_confusion(found.confusion, classes, run / "confusion.csv")
             draw_run(run / LOG, run / "losses.png")
 
     return report
 
 
 def finish(run: Path) -> None:
-    """Draw the whole run, and tell what there is."""
+    """Draw the whole run, and name the files that it wrote."""
     from accelerate import PartialState
 
     from timesformer_ref.training.loop import BEST, LAST, LOG
@@ -301,7 +293,7 @@ def finish(run: Path) -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Tell what was wrong with a video as it is told where no other process reads it."""
+    """Reduce an error from a process that reads videos to that error's own message."""
     from timesformer_ref.input.decoding import VideoError
 
     try:

@@ -1,1 +1,1 @@
-"""A video file to clips: decoding, what a viewer sees, sampling, views, preprocessing."""
+"""Turn a video file into clips: decoding, display, sampling, views, preprocessing."""

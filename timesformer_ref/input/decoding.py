@@ -1,4 +1,4 @@
-"""Video files to frames, by way of PyAV."""
+"""Decode video files to frames with PyAV."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from timesformer_ref.input.display import Display, read_display
 ANY_METADATA: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
-"""Titles that are not UTF-8 are no reason to refuse a video: PyAV 19 reads them by itself."""
+"""Options to accept titles that are not UTF-8, which PyAV 19 does by itself."""
 
 
 class VideoError(Exception):
-    """A file that gives no clip: names the file, what is wrong and what would be right."""
+    """A file that gives no clip; names the file, what is wrong and what would be right."""
 
 
 class VideoWarning(UserWarning):
@@ -32,7 +32,7 @@ class VideoWarning(UserWarning):
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's name is a video's."""
+    """Whether a file's name has the ending of a video."""
     kind = mimetypes.guess_type(path.name)[0] or ""
     return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
 
@@ -43,7 +43,7 @@ def check_video(path: str | os.PathLike[str]) -> None:
 
 
 class Footage(NamedTuple):
-    """What is known of a video: seconds at which its frames are shown, their rate and number.
+    """The frames of a video: the seconds at which they are shown, their rate and number.
 
     promised: frames that the container announces, of which some may be missing or damaged.
     """
@@ -55,7 +55,7 @@ class Footage(NamedTuple):
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """The container, and its first stream of moving pictures."""
+    """Open a container and its first video stream."""
     if not path.exists():
         raise VideoError(f"{path}: no such file; give the path of a video file")
     if path.is_dir():
@@ -88,7 +88,7 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
 def _packets(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> Iterator[av.Packet[av.VideoStream]]:
-    """The stream's packets in the order of the file, up to where it cannot be read any more."""
+    """The stream's packets in the order of the file, up to the first that cannot be read."""
     try:
         yield from container.demux(stream)
     except av.FFmpegError:
@@ -96,7 +96,7 @@ def _packets(
 
 
 def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
-    """The frames in the order of display and how a viewer shows them; None for what is damaged."""
+    """The frames in display order, and how a viewer shows them; None for damaged packets."""
     with _opened(path) as (container, stream):
         shown = None
         for packet in _packets(container, stream):
@@ -125,7 +125,7 @@ def survey(path: Path) -> Footage:
         ]
         rate = stream.average_rate or stream.guessed_rate
     if not rate:
-        raise VideoError(f"{path}: does not tell its frame rate; convert it, say to H.264 mp4")
+        raise VideoError(f"{path}: has no frame rate; convert it, say to H.264 mp4")
     times = frame_times([time for time, hidden in packets if not hidden], float(rate), path)
     return Footage(times, float(rate), len(times) + max(announced - len(packets), 0))
 
@@ -138,7 +138,7 @@ def _is_picture(codec: str, packet: bytes) -> bool:
 def frame_times(
     stamps: Sequence[float | None], fps: float, path: Path
 ) -> Float64[np.ndarray, " n"]:
-    """Seconds at which frames are shown, in order; evenly spaced where the file does not say."""
+    """Seconds at which frames are shown, in order; evenly spaced if any has no timestamp."""
     if not stamps:
         raise VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
     known = [stamp for stamp in stamps if stamp is not None]
@@ -148,7 +148,7 @@ def frame_times(
 
 
 def warn_of_display(path: Path) -> None:
-    """Warn where a viewer does not show the pixels as they are stored."""
+    """Warn (VideoWarning) where a viewer does not show the pixels as they are stored."""
     shown = next((decoded[1] for decoded in decode_frames(path) if decoded), Display(Fraction(1)))
     differences = []
     if any(shown[1:]):

@@ -1,4 +1,4 @@
-"""How a viewer shows the frames of a video, and how they are stored."""
+"""Frames of a video as a viewer shows them, and as they are stored."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 Pixels = Literal["stored", "display"]
-"""Frames as they lie in the file, or as a viewer sees them."""
+"""Frames as they are stored in the file, or as a viewer shows them."""
 
 
 PIXEL_FORMATS = {1: "gray", 3: "rgb24"}
-"""What frames are decoded to, by the model's number of channels."""
+"""PyAV's pixel format by the model's number of channels."""
 
 
 class Display(NamedTuple):
@@ -37,8 +37,8 @@ THUMBNAIL_SIZE = 160
 def read_display(stream: av.VideoStream, frame: av.VideoFrame) -> Display:
     """Read pixel aspect and display matrix, which are the same for all frames of the stream.
 
-    The matrix shows a stored point (x, y), y down, at (a x + c y, b x + d y). Asked of every frame,
-    it would keep each in memory: PyAV's frame and its side data hold on to each other.
+    The matrix shows a stored point (x, y), y down, at (a x + c y, b x + d y). Read from every
+    frame, it would keep each in memory: PyAV's frame and its side data reference each other.
     """
     aspect = stream.sample_aspect_ratio or Fraction(1)
     # PyAV's own annotation knows one kind of side data only.
@@ -54,7 +54,7 @@ def read_display(stream: av.VideoStream, frame: av.VideoFrame) -> Display:
 def frame_pixels(
     frame: av.VideoFrame, shown: Display, pixel_format: str, pixels: Pixels
 ) -> UInt8[np.ndarray, "H W c"]:
-    """A frame's pixels; for `display` made square, by widening or narrowing, and set upright."""
+    """A frame's pixels; for `display` made square, by widening or narrowing, and turned upright."""
     width = round(frame.width * shown.aspect) if pixels == "display" else frame.width
     picture = frame.reformat(width=max(width, 1), format=pixel_format).to_ndarray()
     picture = picture.reshape(*picture.shape[:2], -1)

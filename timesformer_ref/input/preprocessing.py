@@ -1,4 +1,4 @@
-"""How a video becomes a clip: the numbers that sampling, crops and normalisation need."""
+"""The parameters of sampling, cropping and normalisation that turn a video into a clip."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ RULES: dict[str, Rule] = {
     "sampling_rate": COUNT_OR_NONE,
     "crop": COUNT,
     "single_crop_scale": COUNT_OR_NONE,
-    "mean": (_are_numbers, "numbers, one a channel"),
-    "std": (lambda v: _are_numbers(v) and min(v) > 0, "numbers above 0, one a channel"),
+    "mean": (_are_numbers, "numbers, one per channel"),
+    "std": (lambda v: _are_numbers(v) and min(v) > 0, "numbers above 0, one per channel"),
     "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
     "num_crops": (lambda v: type(v) is int and v in (1, 3), "3, or 1 for the centre"),
     "antialias": (lambda v: isinstance(v, bool), "True or False"),
 }
-"""For each field of `Preprocessing`, what is possible; also asked of what files tell."""
+"""For each field of `Preprocessing`, what is possible; files are checked by it, too."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a checkpoint expects of its input (original configs, `DATA` and `TEST`).
+    """The input that a checkpoint expects (original configs, `DATA` and `TEST`).
 
     num_frames: frames of a clip.
     sampling_rate: a clip spans `num_frames` times this many frames of a video at 30 per second;
@@ -43,9 +43,9 @@ class Preprocessing:
     crop: height and width of a crop, pixels.
     single_crop_scale: the shorter side of a frame, pixels, when one central crop is taken; with
         three crops it is `crop`. None for the original's proportion, 256 for a crop of 224.
-    mean, std: pixels in [0, 1] less `mean`, then divided by `std`; one number a channel.
+    mean, std: `mean` is subtracted from pixels in [0, 1], `std` divides; one number per channel.
     channel_order: `rgb`, or `bgr` for weights that were trained on frames read by OpenCV.
-    num_crops: how many crops are taken of a frame unless another number is asked for, 3 or 1.
+    num_crops: how many crops of a frame are taken by default, 3 or 1.
     antialias: whether frames are averaged as they shrink, as suits a small crop of a large video;
         the published checkpoints expect the original's resize, which is without.
 
@@ -70,7 +70,7 @@ class Preprocessing:
             )
         if len(self.mean) != len(self.std):
             raise ValueError(
-                f"mean has {len(self.mean)} numbers, std {len(self.std)}: give both one a channel"
+                f"mean has {len(self.mean)} numbers, std {len(self.std)}: give both one per channel"
             )
 
     def scale(self, num_crops: int) -> int:

@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip."""
+"""Choose the frames of a video that make a clip."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 TARGET_FPS = 30.0
-"""Sampling rates count frames of a video at this speed; other videos are stretched to it."""
+"""Sampling rates count frames at this rate; for other videos they are scaled."""
 
 
 def frame_indices(
@@ -35,7 +35,7 @@ def frame_indices(
 
 
 class Windows(NamedTuple):
-    """Clips along a whole video: the seconds from and to which each spans, and its frames."""
+    """Clips along a whole video: start and end of each in seconds, and its frame numbers."""
 
     seconds: Float64[np.ndarray, "n 2"]
     indices: Int64[np.ndarray, "n t"]
@@ -44,7 +44,7 @@ class Windows(NamedTuple):
 def windows(
     total: int, fps: float, num_frames: int, sampling_rate: int, every: float | None = None
 ) -> Windows:
-    """Clips as those of `frame_indices`, one after another, from the start of a video to its end.
+    """Clips like those of `frame_indices`, one after another, from a video's start to its end.
 
     every: seconds from the start of one window to the next, by default a window's own length, and
         never less than a frame. The last window ends with the video, so it overlaps the one before;

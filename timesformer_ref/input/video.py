@@ -1,4 +1,4 @@
-"""Video files to clips and windows."""
+"""Read clips and windows from video files."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from timesformer_ref.input.sampling import Windows, frame_indices, segment_indic
 from timesformer_ref.input.views import crops
 
 KINETICS = Preprocessing()
-"""What the smallest published checkpoint expects, 8 frames at rate 32 and 224 pixels."""
+"""The input of the smallest published checkpoint: 8 frames at rate 32, 224 pixels."""
 
 
 class Clip(NamedTuple):
-    """What a model sees of a video.
+    """The input of a model from one video.
 
     video: the views, all crops of clip 0 first, then those of clip 1, and so on.
     frames: for each clip, the numbers of its frames in the video.
@@ -45,9 +45,9 @@ class Clip(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A part of a video, and what a model sees of it.
+    """A part of a video, and the model's input from it.
 
-    start, end: seconds. picture: its first frame, small, as a viewer sees it.
+    start, end: seconds. picture: its first frame, small, as a viewer shows it.
     total: how many windows the whole video has.
     """
 
@@ -72,7 +72,7 @@ def read_clip(
     num_clips: how many clips, spread over the video; num_crops: how many crops of each, 3 or 1,
         by default what the checkpoint expects.
     pixels: `stored` counts frames, at the average rate, and takes pixels as they lie in the file:
-        the original's way. `display` honours timestamps, pixel aspect and rotation flag: what a
+        as the original does. `display` honours timestamps, pixel aspect and rotation flag: what a
         viewer sees. A video of constant rate gives the same frames either way.
 
     Frames are decoded in order and each is cut to its views at once, so that memory grows with the
@@ -118,7 +118,7 @@ def read_windows(
     every: float | None = None,
     pixels: Pixels = "stored",
 ) -> Iterator[Window]:
-    """Clips along a whole video, each as soon as its last frame is decoded.
+    """Yield clips along a whole video, each as soon as its last frame is decoded.
 
     every: seconds from the start of one window to the next, by default a window's own length; the
         last window ends with the video (see `sampling.windows`).
@@ -174,10 +174,10 @@ def read_frames(
     channels: int = 3,
     pixels: Pixels = "stored",
 ) -> list[UInt8[np.ndarray, "H W c"]]:
-    """Frames of a video as they are, for training to cut as it likes.
+    """Whole frames of a video, for training to crop at random.
 
-    choose: from how many frames there are, and how many a second, to the numbers of those wanted;
-        it is asked again where fewer can be decoded than the file promises.
+    choose: given the number of frames and how many are shown per second, returns the numbers of
+        those wanted; called again if fewer can be decoded than the file promises.
     channels: 3 for colour, 1 for grey. pixels: as for `read_clip`.
     Raises VideoError where the file gives no frame.
     """
@@ -233,7 +233,7 @@ def _sample(
 def _plan(
     footage: Footage, preprocessing: Preprocessing, every: float | None, pixels: Pixels
 ) -> Windows:
-    """Windows along the video, with the numbers of their frames."""
+    """The windows along a video, with the numbers of their frames."""
     if preprocessing.sampling_rate is None:
         raise ValueError(
             "windows with segments (sampling_rate None): segments span the whole video, so give a "
@@ -250,9 +250,9 @@ def _plan(
 
 
 def _moments(footage: Footage, pixels: Pixels) -> int:
-    """How many moments there are to sample from.
+    """The number of moments to sample from.
 
-    `stored` samples the frames. `display` samples an even grid of moments, one a frame at the
+    `stored` samples the frames. `display` samples an even grid of moments, one per frame at the
     average rate, and takes what is shown in the middle of each: so rounded timestamps do not
     matter, and at a constant rate the moments are the frames.
     """
@@ -286,7 +286,7 @@ class _Cut(NamedTuple):
 def _cut_frames(
     path: Path, indices: Int64[np.ndarray, "clips t"], preprocessing: Preprocessing, pixels: Pixels
 ) -> Iterator[_Cut | None]:
-    """All frames in order, and those with these numbers cut to views; None for what is damaged."""
+    """All frames in order, those with these numbers cropped to views; None for damaged packets."""
     channels, side = len(preprocessing.mean), preprocessing.crop
     unseen = np.empty((0, channels, side, side), np.float32)
     number = 0
@@ -319,9 +319,9 @@ def _decode(
     pixels: Pixels,
     to_the_end: bool,
 ) -> tuple[Float32[np.ndarray, "clips crops t c H W"], list[float | None], bool]:
-    """The views of the frames with these numbers, when each decoded frame is shown, and the end.
+    """The views of the frames with these numbers, all decoded times, and whether the end came.
 
-    Decoding stops after the last of these frames, unless it is asked to go on `to_the_end` or the
+    Decoding stops after the last of these frames, unless `to_the_end` is set or the
     video proves damaged or other than surveyed. Where the end comes too early, views are left
     unfilled.
     """
@@ -349,7 +349,7 @@ def _agree(
 ) -> bool:
     """Whether the decoded frames are those that were surveyed: as many, and for `display` as timed.
 
-    A decoder drops frames without a word where it lacks those that they are made from.
+    A decoder silently drops frames if it lacks those that they are predicted from.
     """
     surveyed = footage.times[: len(times)] if so_far else footage.times
     if len(times) != len(surveyed) or pixels == "stored":

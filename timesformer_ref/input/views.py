@@ -1,4 +1,4 @@
-"""Frames to views: normalised, resized, cropped."""
+"""Normalise, resize and crop frames to views."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def crops(
     scale: length in pixels to which the shorter side is resized; crop: side of a view, in pixels.
     num_crops: 3 takes left, centre and right, or top, centre and bottom of an upright frame (the
         paper, at the opening of section 4, names the corners instead); 1 takes the centre.
-    mean, std: one number a channel, for pixels in [0, 1], in the order that the views have.
+    mean, std: one number per channel, for pixels in [0, 1], in the order that the views have.
     channel_order: `bgr` turns the channels around before they are normalised.
     antialias: whether the resize averages over all pixels that a smaller one covers; the original's
-        looks at the nearest four alone.
+        interpolates between the nearest four only.
 
     Pixels are normalised first and resized then, so that values are not rounded to bytes between;
     one frame at a time, so that only one is ever held as floats at full size.
@@ -44,7 +44,7 @@ def crops(
     if not channels == len(mean) == len(std):
         raise ValueError(
             f"frames have {channels} channels, mean {len(mean)} numbers and std {len(std)}: "
-            "give one number a channel to both"
+            "give one number per channel to both"
         )
     size = _resized(height, width, scale)
     corners = _corners(*size, crop, num_crops)

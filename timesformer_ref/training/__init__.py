@@ -1,1 +1,1 @@
-"""Fine-tuning and training: our own part is data, recipe and model; Accelerate runs the devices."""
+"""Fine-tuning: data, recipe and loop; Accelerate runs the devices."""

@@ -1,6 +1,6 @@
-"""Videos to clips: another part of another frame each time to train on, the same to be evaluated.
+"""Clips of videos: random ones for training, fixed ones for evaluation.
 
-All chance in clip number k of a run comes from the run's seed and k.
+Clip number k of a run depends on the run's seed and k alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
 
 STARTS = 1 << 16
-"""At how many places, evenly over the video, a clip may start."""
+"""Number of places, evenly over the video, at which a clip may start."""
 
 
 class TrainingClips(Dataset[tuple[Tensor, int]]):
-    """Clip number k of a run: every video once an epoch, in a new order, cut in a new way.
+    """Random clips, by number: every video once per epoch, in a new order, cropped anew.
 
     recipe: its `shorter_side` and `flip`. pixels: as for `read_clip`.
     """
@@ -57,7 +57,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
 
 
 class EvaluationViews(Dataset[tuple[Tensor, int]]):
-    """The views of every video, as `classify` takes them."""
+    """The views of every video, the same that `classify` takes."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ def random_clip(
     rng: np.random.Generator,
     pixels: Pixels = "stored",
 ) -> Float32[np.ndarray, "t c crop crop"]:
-    """A clip from anywhere in a video, in a random square of its frames, mirrored by chance.
+    """A clip from a random place in a video, cropped to a random square and randomly mirrored.
 
     The square is cut out first and resized then; the original resizes first, so its squares lie
     between pixels. Raises VideoError (see `read_frames`).
@@ -128,7 +128,7 @@ def random_clip(
 def random_segment_indices(
     total: int, places: Float64[np.ndarray, " t"]
 ) -> Int64[np.ndarray, " t"]:
-    """A frame of each of equal segments, at a place of 0 to 1 in it (original `datasets/ssv2.py`).
+    """One frame from each of equal segments, at a place of 0 to 1 (original `datasets/ssv2.py`).
 
     Bounds are rounded as in `segment_indices`, and belong to both segments.
     """

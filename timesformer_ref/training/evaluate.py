@@ -1,4 +1,4 @@
-"""How often a model is right, and what it takes for what."""
+"""Evaluate a model: accuracy, loss and confusion matrix."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from timesformer_ref.torch_blocks.model import TimeSformer
 from timesformer_ref.training.state import RunError
 
 Source = Dataset[tuple[Tensor, int]]
-"""Videos and their classes by number. To train on, a video is one clip, t c H W, and the numbers
-run on through all epochs; to be evaluated, it is its views, v t c H W, and there is a length."""
+"""Videos and their classes by number. For training, a video is one clip, t c H W, and the numbers
+continue through all epochs; for evaluation, it is its views, v t c H W, and there is a length."""
 
 
 class Evaluation(NamedTuple):
-    """How well the mean logits of each video's views tell its class.
+    """How well the mean logits of each video's views predict its class.
 
-    loss: mean cross-entropy. top1, top5: the part of the videos whose class is the first answer, or
-    among the first five.
-    confusion: how many videos of each class (rows) got which first answer.
+    loss: mean cross-entropy. top1, top5: the fraction of the videos whose class is the most
+    probable, or among the five most probable.
+    confusion: how many videos of each class (rows) are predicted as each class (columns).
     """
 
     loss: float
@@ -41,14 +41,14 @@ class Evaluation(NamedTuple):
         return f"top-1 {100 * self.top1:.1f} %, {top5}loss {self.loss:.3f}"
 
     def confusions(self, most: int) -> list[tuple[int, int, int]]:
-        """How many videos, their class and the wrong answer they got, the most frequent first."""
+        """The most frequent errors: number of videos, their class, and the class predicted."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         found = [(int(wrong[i, j]), int(i), int(j)) for i, j in zip(*wrong.nonzero(), strict=True)]
         return sorted(found, reverse=True)[:most]
 
     @property
     def scores(self) -> dict[str, float]:
-        """The numbers among them."""
+        """Loss, top-1 and top-5 by name."""
         return {"loss": self.loss, "top1": self.top1, "top5": self.top5}
 
 
@@ -61,7 +61,7 @@ def evaluate(
     workers: int = 0,
     progress: Callable[[int], None] = lambda videos: None,
 ) -> Evaluation:
-    """Classify every video of a source; where there are several processes, each its share.
+    """Classify every video of a source; several processes share them.
 
     videos_at_once: on one device. workers: processes that read videos, for each device.
     progress: called with the number of videos just done.
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def check_together(accelerator: Accelerator) -> None:
-    """Raises RunError where the processes that were started know nothing of each other."""
+    """Raises RunError where several processes were started but not connected."""
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(
@@ -97,7 +97,7 @@ def check_together(accelerator: Accelerator) -> None:
 
 
 def _shares(accelerator: Accelerator) -> int:
-    """Into how many parts Accelerate cuts a batch."""
+    """The number of parts into which Accelerate cuts a batch."""
     return accelerator.num_processes if accelerator.split_batches else 1
 
 

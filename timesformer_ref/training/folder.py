@@ -1,4 +1,4 @@
-"""Which videos there are and what class each shows: a folder a class, or a CSV file."""
+"""Find videos and their classes: one folder per class, or a CSV file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADER = ["path", "label"]
 
 
 class VideosError(Exception):
-    """A folder or list that gives no labelled videos: names it, and the line."""
+    """A folder or list without labelled videos; names it, and the line."""
 
 
 class Videos(NamedTuple):
@@ -27,21 +27,21 @@ class Videos(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same list, wherever its folder lies."""
+        """A hash of the list, the same wherever its folder lies."""
         names = [f"{path.parent.name}/{path.name}" for path in self.paths]
         text = repr((names, self.labels, self.classes))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
-    """The videos of a folder that has a folder a class, or of a CSV file `path,label`.
+    """The videos of a folder with one folder per class, or of a CSV file `path,label`.
 
     In the CSV file, a first line `path,label` is a header, a path is relative to the file's folder,
     and a label is a class's name, or its number from 0 where all labels are numbers.
-    classes: those of a model; by default all that there are, by name.
+    classes: those of a model; by default all that occur, sorted by name.
 
-    Raises VideosError where there are none, for a class that the model has not, and for a file that
-    is missing.
+    Raises VideosError where there are none, for a class that the model does not have, and for a
+    missing file.
     """
     if not source.exists():
         raise VideosError(f"{source}: no such folder or CSV file")
@@ -65,7 +65,7 @@ def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
 
 
 Named = tuple[Path, str, str]
-"""A video, its label, and where that is said."""
+"""A video, its label, and where the label stands."""
 
 
 def _of_folder(folder: Path) -> Iterator[Named]:
@@ -96,14 +96,14 @@ def _of_csv(path: Path) -> Iterator[Named]:
 
 
 def _classes(labels: list[str]) -> list[str]:
-    """All classes, by name; where all are numbers, those between them too."""
+    """All classes, sorted by name; if all are numbers, every number up to the largest."""
     if all(label.isdecimal() for label in labels):
         return [str(i) for i in range(max(map(int, labels)) + 1)]
     return sorted(set(labels))
 
 
 def check_videos(videos: Videos, progress: Callable[[], None] = lambda: None) -> None:
-    """Open every file once, before a long run does: its frames are counted and not decoded.
+    """Check every file before a long run: its frames are counted, not decoded.
 
     Raises VideoError for the first that holds none, with the number of all such.
     """

@@ -1,4 +1,4 @@
-"""What is trained on what: a checkpoint on videos."""
+"""A training job: a model and its data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timesformer_ref.training.recipe import Recipe
 
 
 class Job(NamedTuple):
-    """A model and its data, and what of them, as JSON, a run that goes on must find again."""
+    """A model, its data, and the settings, as JSON, that a resumed run must share."""
 
     model: TimeSformer
     source: Source
@@ -33,11 +33,11 @@ def fine_tuning(
     seed: int,
     pixels: Pixels,
 ) -> Job:
-    """A checkpoint that has the videos' classes, on random clips of them."""
-    told = asdict(preprocessing)
+    """The job of fine-tuning a checkpoint that has the videos' classes on random clips of them."""
+    stated = asdict(preprocessing)
     return Job(
-        TimeSformer.from_checkpoint(replace(start, preprocessing=told)),
+        TimeSformer.from_checkpoint(replace(start, preprocessing=stated)),
         TrainingClips(videos, preprocessing, recipe, seed, pixels),
         held_out and EvaluationViews(held_out, preprocessing, pixels=pixels),
-        {"videos": videos.fingerprint, "preprocessing": told, "pixels": pixels},
+        {"videos": videos.fingerprint, "preprocessing": stated, "pixels": pixels},
     )

@@ -1,4 +1,4 @@
-"""The training loop, on as many devices as Accelerate was started on."""
+"""The training loop, on as many devices as Accelerate was launched on."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from timesformer_ref.training.state import History, RunError, load_state, save_s
 Precision = Literal["no", "bf16", "fp16"]
 
 STATE, LAST, BEST, LOG = "state.safetensors", "last.safetensors", "best.safetensors", "log.jsonl"
-"""What a run writes into its folder."""
+"""The files that a run writes to its folder."""
 
 
 class Report(NamedTuple):
-    """What a run tells after a step.
+    """The state of a run after a step.
 
-    step: how many are done, of `steps`. loss: the mean over all clips of the step.
-    evaluation: of the validation, where there has just been one. best: whether it is the best yet.
+    step: the number of steps done, of `steps`. loss: the mean over all clips of the step.
+    evaluation: on the validation videos, if there was one. best: whether it is the best so far.
     """
 
     step: int
@@ -62,25 +62,25 @@ def train(
     workers: int = 0,
     report: Callable[[Report], None] = lambda report: None,
 ) -> History:
-    """Train a model in place, and tell the loss of every step.
+    """Train a model in place, and return the loss of every step.
 
     source: clip number k of the run by `source[k]`: its video t c H W, and its class. Step s takes
-        the clips from `s * recipe.batch_size` on, so there is no order to be kept. Its length, if
+        the clips from `s * recipe.batch_size` on, so no order has to be saved. Its length, if
         it has one, is an epoch.
-    seed: of dropout and stochastic depth, anew for each step and process.
+    seed: of dropout and stochastic depth, set again for each step and process.
     validation: videos by their views, v t c H W, and their classes; evaluated every
         `evaluate_every` steps (None: each epoch) and at the end, `videos_at_once` on each device.
     out: the run's folder: its log, every `save_every` steps and at the end its state and last
         checkpoint, and the checkpoint of the best top-1. None writes nothing.
-    resume: go on from the state in `out`, if there is one. settings: what else, as JSON, must be
-        as it was.
-    accumulate: into how many parts a step's clips are cut, one after the other, to spare memory.
-    mixed_precision: None for what Accelerate was started with. workers: processes that make clips,
+    resume: continue from the state in `out`, if there is one. settings: what else, as JSON, must
+        be the same then.
+    accumulate: the number of parts in which a step is computed, to save memory.
+    mixed_precision: None for what Accelerate was launched with. workers: processes that make clips,
         for each device.
     report: called after every step, on the main process.
 
-    Raises RunError for a folder that holds another run, where the loss is no number any more, and
-    where several processes would train alone; ValueError for arguments that do not fit together.
+    Raises RunError for a folder that holds another run, where the loss is not finite, and where
+    several processes would train alone; ValueError for arguments that do not fit together.
     """
     accelerator = _accelerator(accumulate, mixed_precision)
     steps = count_steps(recipe, len(source) if isinstance(source, Sized) else None)
@@ -174,7 +174,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _part_size(recipe: Recipe, accumulate: int, processes: int) -> int:
-    """Clips that all devices together take at a time."""
+    """The number of clips that all devices together compute at a time."""
     if recipe.batch_size % (accumulate * processes):
         raise ValueError(
             f"batch_size {recipe.batch_size} cannot be cut into {accumulate} parts for each of "
@@ -184,7 +184,7 @@ def _part_size(recipe: Recipe, accumulate: int, processes: int) -> int:
 
 
 def _loader(source: Source, clips: range, size: int, workers: int) -> DataLoader[Any]:
-    """Clips by number, `size` at a time, of which Accelerate hands each process its share."""
+    """A loader of clips by number, `size` at a time; Accelerate gives each process its share."""
     return DataLoader(
         source,
         size,
@@ -196,7 +196,7 @@ def _loader(source: Source, clips: range, size: int, workers: int) -> DataLoader
 
 
 def _seed(seed: int, step: int, process: int) -> None:
-    """Let chance in the model depend on the step, so that a resumed run repeats it."""
+    """Seed dropout by the step, so that a resumed run repeats it."""
     torch.manual_seed(int(seed_sequence(seed, step, process).generate_state(1)[0]))
 
 
@@ -208,7 +208,7 @@ def _step(
     accumulate: int,
     recipe: Recipe,
 ) -> float:
-    """Learn from the clips of one step, part by part; the mean loss over all processes' clips."""
+    """Train on the clips of one step, part by part; returns the mean loss over all processes."""
     losses = []
     for _ in range(accumulate):
         video, label = next(parts)
@@ -225,7 +225,7 @@ def _step(
 
 
 def _begin_log(path: Path, history: History, recipe: Recipe, steps: int) -> None:
-    """What is known up to the saved state; lines that a killed run wrote after it are gone."""
+    """Write the log up to the saved state, without later lines of a killed run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("", encoding="utf-8")
     for step in range(1, len(history.losses) + 1):
@@ -233,7 +233,7 @@ def _begin_log(path: Path, history: History, recipe: Recipe, steps: int) -> None
 
 
 def _log(path: Path, history: History, recipe: Recipe, step: int, steps: int) -> None:
-    """Add a line for a step: JSON, with the scores of the validation that followed it."""
+    """Add a line for a step: JSON, with the scores of the evaluation after it."""
     row: dict[str, Any] = {
         "step": step,
         "learning_rate": learning_rate(recipe, step - 1, steps),

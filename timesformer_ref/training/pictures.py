@@ -1,4 +1,4 @@
-"""A run as a curve, and an evaluation as a table of colours."""
+"""Draw the loss of a run, and a confusion matrix."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from timesformer_ref.atomic import whole_file
 
 BLUE, ORANGE = "#1f5fa8", "#c2410c"
 MOST_NUMBERS, MOST_NAMES = 20, 60
-"""Of how many classes at most a confusion matrix shows the counts, and the names."""
+"""Most classes for which a confusion matrix shows counts, and names."""
 SMOOTH = 40
-"""The dark line is the mean over this part of the run."""
+"""The smoothed line averages over one part in so many of the run."""
 
 
 def draw_run(log: Path, target: Path) -> None:
@@ -40,7 +40,7 @@ def draw_run(log: Path, target: Path) -> None:
         )
         for name, label, style in (("top1", "top-1", "o-"), ("top5", "top-5", "s--")):
             parts = [row["scores"][name] for row in evaluated]
-            if min(parts) < 1 or name == "top1":  # of five classes or less, all are among five
+            if min(parts) < 1 or name == "top1":  # of five classes or fewer, all are among five
                 axes[1].plot(steps, parts, style, color=ORANGE, label=label)
         axes[1].set(ylabel="validation accuracy", ylim=(0, 1.03))
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
@@ -62,7 +62,7 @@ def _draw_losses(axes: Axes, steps: Sequence[int], losses: Sequence[float]) -> N
 def draw_confusion(
     confusion: Int64[np.ndarray, "labels labels"], classes: Sequence[str], target: Path
 ) -> None:
-    """Draw which class (rows) got which first answer (columns); darker is a larger part of the row.
+    """Draw a confusion matrix: classes (rows) by predictions (columns), shaded by part of the row.
 
     Raises OSError where the picture cannot be written.
     """
@@ -75,7 +75,7 @@ def draw_confusion(
     figure.colorbar(image, shrink=0.7, format=PercentFormatter(1), label="part of the class")
     right = confusion.trace() / max(confusion.sum(), 1)
     axes.set(
-        xlabel="answer",
+        xlabel="prediction",
         ylabel="class",
         title=f"{confusion.sum()} videos, {100 * right:.1f} % right",
     )
@@ -96,7 +96,7 @@ def draw_confusion(
 def write_confusion(
     confusion: Int64[np.ndarray, "labels labels"], classes: Sequence[str], target: Path
 ) -> None:
-    """Write the counts as CSV: a row a class, a column an answer."""
+    """Write a confusion matrix as CSV: one row per class, one column per prediction."""
     with whole_file(target) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["class", *classes])

@@ -1,4 +1,4 @@
-"""How a model is trained, as one table of numbers, and the learning rate of each step."""
+"""The hyperparameters of training as one table, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained. The defaults are the paper's (appendix; original configs).
+    """The hyperparameters of training. The defaults are the paper's (appendix; original configs).
 
     optimizer: `sgd` with Nesterov's momentum, or `adamw`.
-    learning_rate: the highest of the run. It does not change with `batch_size` by itself.
+    learning_rate: the highest of the run. It is not scaled with `batch_size`.
     momentum: of `sgd`. weight_decay: of every weight.
     batch_size: clips of one step, on all devices together.
     epochs, steps: how long the run is; the other is None. An epoch is as many clips as there are
         videos.
     schedule: a name from `SCHEDULES`; `milestones` belong to `steps`, `warm_up` to `one_cycle`,
         both in parts of the run.
-    clip_norm: gradients together are made no longer than this.
+    clip_norm: the largest norm of all gradients together; larger ones are scaled down.
     label_smoothing: part of the target that is spread over all classes.
     shorter_side: of video files: a frame's shorter side is resized to a random length between
         these, in sides of the crop.
@@ -93,12 +93,12 @@ class Recipe:
 
 
 def _steps(progress: float, recipe: Recipe) -> float:
-    """A tenth from each milestone on."""
+    """The rate is divided by 10 at each milestone."""
     return 0.1 ** sum(progress >= milestone for milestone in recipe.milestones)
 
 
 def _one_cycle(progress: float, recipe: Recipe) -> float:
-    """Up in a straight line, then down along a cosine."""
+    """A linear warm-up, then a cosine decay to 0."""
     if progress < recipe.warm_up:
         return progress / recipe.warm_up
     return (1 + cos(pi * (progress - recipe.warm_up) / (1 - recipe.warm_up))) / 2
@@ -109,7 +109,7 @@ SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
     "steps": _steps,
     "one_cycle": _one_cycle,
 }
-"""The learning rate, as a part of the highest, by how much of the run lies behind (0 to 1)."""
+"""The learning rate, relative to the highest, by the part of the run that is done (0 to 1)."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -123,12 +123,14 @@ up."""
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of step number `step`, from 0, of a run of `steps`."""
-    middle = step + 0.5 if recipe.schedule == "one_cycle" else step  # else the first step is lost
+    middle = (
+        step + 0.5 if recipe.schedule == "one_cycle" else step
+    )  # otherwise the first step has rate 0
     return recipe.learning_rate * SCHEDULES[recipe.schedule](middle / steps, recipe)
 
 
 def count_steps(recipe: Recipe, videos: int | None) -> int:
-    """How many steps a run on so many videos takes.
+    """The number of steps of a run on so many videos.
 
     Raises ValueError for epochs of a source without end (`videos` None).
     """

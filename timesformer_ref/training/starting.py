@@ -1,4 +1,4 @@
-"""What training starts from: a TimeSformer's weights, or an image ViT's, with other classes."""
+"""The model to fine-tune: a TimeSformer's or an image ViT's weights, with other classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from timesformer_ref.checkpoints.tensors import read_tensors
 
 
 def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> Checkpoint:
-    """The checkpoint with a classifier of these classes: fresh, unless they are its own by name."""
+    """The checkpoint with a new classifier for these classes, unless they are already its own."""
     if checkpoint.labels == tuple(classes):
         return checkpoint
     config = replace(checkpoint.config, num_labels=len(classes))
@@ -44,8 +44,8 @@ def from_image_vit(
     """
     vit, _ = read_tensors(path)
     head = {"head.weight": torch.empty(1, 1)}  # which those for features alone lack
-    told = {} if num_attention_heads is None else {"num_attention_heads": num_attention_heads}
-    image = infer_config(path, head | vit, told)
+    stated = {} if num_attention_heads is None else {"num_attention_heads": num_attention_heads}
+    image = infer_config(path, head | vit, stated)
     config = replace(
         image,
         attention_type=attention_type,

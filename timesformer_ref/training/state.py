@@ -1,4 +1,4 @@
-"""What a run needs to go on after it was killed: one file, whole or not there."""
+"""The saved state of a run, from which it can be resumed: one file, written atomically."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from timesformer_ref.atomic import whole_file
 
 KEY = "timesformer_ref_run"
-"""Where, in the file's metadata, lies what is no tensor."""
+"""The key, in the file's metadata, of all that is not a tensor."""
 
 
 class RunError(Exception):
-    """A run that cannot begin or go on: names the file or the step, and what would be right."""
+    """A run that cannot start or continue; names the file or the step, and what would be right."""
 
 
 @dataclass
 class History:
-    """What a run has seen so far.
+    """The losses and validation scores of a run so far.
 
-    losses: of each step, the mean over all of its clips. scores: of the validation, by the number
+    losses: of each step, the mean over all of its clips. scores: of each evaluation, by the number
     of steps done before it.
     """
 
@@ -49,7 +49,7 @@ def save_state(
     history: History,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write all that a run is, as tensors by name and JSON; nothing in the file is ever executed.
+    """Save a run as tensors by name and JSON; nothing in the file is ever executed.
 
     Raises OSError where it cannot be written.
     """
@@ -75,7 +75,7 @@ def load_state(
     scaler: torch.amp.GradScaler | None,
     settings: Mapping[str, Any],
 ) -> History:
-    """Put a run back to where it was saved, and tell what it had seen.
+    """Restore a run to where it was saved, and return its history.
 
     Raises RunError for another file, and for a run with other settings.
     """
@@ -109,10 +109,10 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Refuse to go on with other settings: the losses would be neither run's."""
+    """Raises RunError if a run would be resumed with other settings."""
     for name in {**saved, **asked}:
         if saved.get(name) != asked.get(name):
             raise RunError(
-                f"{path}: this run has {name} {saved.get(name)}, asked is {asked.get(name)}: "
-                "go on with its own settings, or begin another run in another folder"
+                f"{path}: this run has {name} {saved.get(name)}, not {asked.get(name)}: "
+                "resume it with its own settings, or start another run in another folder"
             )

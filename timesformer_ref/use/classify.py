@@ -1,11 +1,11 @@
-"""From a video file to the classes of a checkpoint, through one implementation or both."""
+"""Classify a video file with one implementation or both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,30 +13,30 @@ from jaxtyping import Float
 from scipy.special import softmax
 
 from timesformer_ref.checkpoints import Checkpoint
-from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import Clip, read_clip
-from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.torch_blocks.pack import fastest
+from timesformer_ref.use.implementations import (
+    Implementation,
+    numpy_implementation,
+    torch_implementation,
+)
 
 Backend = Literal["torch", "numpy", "both"]
 Average = Literal["logits", "softmax"]
-Run = Callable[[Float[np.ndarray, "t c H W"]], Float[np.ndarray, " labels"]]
-"""One implementation, ready to turn a view into logits."""
 Progress = Callable[[float], None]
-"""Told after each part of the work how large a part it was; all of them add up to 1."""
+"""Called after each part of the work with its size; the sizes of all parts add up to 1."""
 
 
 class LogitsError(Exception):
-    """An answer that is no answer: names the video."""
+    """Logits that are not finite; the message names the video."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one video, or for one window of it.
+    """The prediction for one video, or for one window of it.
 
-    frames: the indices sampled, a list a clip. logits: the mean over the views.
+    frames: the indices sampled, one list per clip. logits: the mean over the views.
     max_difference: the largest difference of any logit of any view between the two implementations.
     """
 
@@ -53,32 +53,10 @@ class Prediction:
         return [int(i) for i in np.argsort(-self.probabilities, kind="stable")[:count]]
 
 
-def torch_run(checkpoint: Checkpoint, device: str, dtype: torch.dtype) -> Run:
-    """The PyTorch implementation on a checkpoint's weights, in its fastest form."""
-    model = fastest(TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype))
-
-    def run(view: Float[np.ndarray, "t c H W"]) -> Float[np.ndarray, " labels"]:
-        with torch.inference_mode():
-            logits = model(torch.from_numpy(view[None]).to(device, dtype)).logits[0]
-        return logits.to("cpu", torch.float64).numpy()
-
-    return run
-
-
-def numpy_run(checkpoint: Checkpoint, dtype: type[np.floating[Any]]) -> Run:
-    """The NumPy implementation on a checkpoint's weights."""
-    weights, config = checkpoint.arrays(dtype), checkpoint.config
-
-    def run(view: Float[np.ndarray, "t c H W"]) -> Float[np.ndarray, " labels"]:
-        return forward(view[None].astype(dtype), weights, config).logits[0].astype(np.float64)
-
-    return run
-
-
 class Classifier:
-    """A checkpoint made ready once, for any number of videos.
+    """A checkpoint, loaded once to classify any number of videos.
 
-    device, dtype: of the PyTorch implementation; NumPy computes in float64 where that is asked,
+    device, dtype: of the PyTorch implementation; NumPy computes in float64 if that is the dtype,
         else in float32.
     average: of the views' logits, which rank as the original's sum, or of their softmax (paper).
     """
@@ -97,11 +75,11 @@ class Classifier:
         self.backend: Backend = backend
         self.average = average
         array_type = np.float64 if dtype == torch.float64 else np.float32
-        self.runs: list[Run] = []
+        self.runs: list[Implementation] = []
         if backend != "numpy":
-            self.runs.append(torch_run(checkpoint, device, dtype))
+            self.runs.append(torch_implementation(checkpoint, device, dtype))
         if backend != "torch":
-            self.runs.append(numpy_run(checkpoint, array_type))
+            self.runs.append(numpy_implementation(checkpoint, array_type))
 
     def __call__(
         self,
@@ -129,7 +107,7 @@ class Classifier:
         clip: Clip,
         progress: Progress = lambda _: None,
     ) -> Prediction:
-        """What the views of a clip say together; `video` and `progress` as above.
+        """The prediction from the mean over a clip's views; `video` and `progress` as above.
 
         Raises LogitsError where the arithmetic overflows.
         """
@@ -137,7 +115,7 @@ class Classifier:
         for run in self.runs:
             per_view = []
             for view in clip.video:
-                per_view.append(run(view))
+                per_view.append(run(view).logits[0].astype(np.float64))
                 progress(1 / len(self.runs) / len(clip.video))
             logits.append(np.stack(per_view))
         if not np.isfinite(logits).all():

@@ -1,4 +1,4 @@
-"""A model as one file for other runtimes: ONNX, or a program that PyTorch has traced."""
+"""Export a model as one file for other runtimes: ONNX, or PyTorch's own export format."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from torch.export import Dim, ExportedProgram
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.checkpoints.notes import KEY
 from timesformer_ref.torch_blocks.model import TimeSformer
+from timesformer_ref.use.target import check_target
 
 Shape = tuple[int, int, int, int]
 """Of a clip: t c H W."""
 
 NEEDED = {".onnx": ("onnx", "onnxscript"), ".pt2": ()}
-"""The forms of a file by the ending of its name, and what has to be installed to write them."""
+"""The formats by the ending of the file's name, with the packages that writing them needs."""
 ONNX_TYPES = {"float32": torch.float32, "float16": torch.float16}
 """On a CPU onnxruntime computes no convolution of bfloat16 or float64."""
 ONNX_BYTES = 1536 * 2**20
-"""Of weights: more of them PyTorch writes to a second file, as ONNX's own format ends at 2 GB."""
+"""Most bytes of weights in one ONNX file: its format ends at 2 GB, and PyTorch splits it before."""
 
 
 class Logits(nn.Module):
@@ -42,12 +43,12 @@ class Logits(nn.Module):
 
 
 def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -> ExportedProgram:
-    """What the model computes of clips of one shape, as a graph without Python.
+    """Trace what the model computes for clips of one shape, as a graph without Python.
 
-    clips: how many go in at once; None for any number. Every other size is fixed: where a clip is
+    clips: size of the batch; None for any. Every other size is fixed: where a clip is
         not of the trained sizes, the resize of the embeddings becomes part of the graph.
-    Raises ValueError for a clip that the model cannot take, and for a model in training, whose
-    dropout would go with it.
+    Raises ValueError for a clip that the model cannot take, and for a model in training mode,
+    whose dropout would be exported too.
     """
     if model.training:
         raise ValueError("the model is in training mode, with its dropout: call eval() before")
@@ -60,7 +61,7 @@ def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -
 
 
 def example(model: TimeSformer, shape: Shape, clips: int = 1) -> Tensor:
-    """Random clips, b t c H W, of the kind that a model takes: pixels, or normalised ones."""
+    """Random clips, b t c H W, of the type that the model takes: uint8 pixels, or normalised."""
     chance = torch.Generator().manual_seed(0)
     if model.takes_pixels:
         video = torch.randint(256, (clips, *shape), generator=chance, dtype=torch.uint8)
@@ -68,25 +69,17 @@ def example(model: TimeSformer, shape: Shape, clips: int = 1) -> Tensor:
     return torch.randn(clips, *shape, generator=chance).to(model.cls_token)
 
 
-def check_target(target: Path) -> None:
-    """Raises ValueError for a name under which a model cannot be written."""
-    if target.suffix not in NEEDED:
-        raise ValueError(f"{target}: a model is exported as {' or '.join(NEEDED)}")
-    if target.is_dir():
-        raise ValueError(f"{target}: is a folder, expected the name of a file")
-
-
 def write_model(
     model: TimeSformer, shape: Shape, target: Path, *, clips: int | None = None, note: str = "{}"
 ) -> None:
-    """Export a model (see `export_program`) to a file of the form that its name tells.
+    """Export a model (see `export_program`) to a file, in the format that its name's ending means.
 
     An ONNX file has the input `video` and the output `logits`.
-    note: what users of the file are to know beside it, as `write_note` writes it for checkpoints.
+    note: metadata to store in the file, as `write_note` makes it of a checkpoint.
     Raises ValueError as `export_program` does, for another ending, and for a model that ONNX cannot
     hold; OSError where the file cannot be written.
     """
-    check_target(target)
+    check_target(target, NEEDED)
     if target.suffix == ".pt2":
         program = export_program(model, shape, clips)
         content = BytesIO()  # PyTorch ends the process where it cannot write to an open file
@@ -126,9 +119,9 @@ def _write_onnx(program: ExportedProgram, target: Path, note: str, fixed: bool) 
 
 
 def run_file(target: Path, video: Tensor) -> tuple[Float[Tensor, "b labels"], str]:
-    """What an exported file makes of clips, and what has run it: onnxruntime, or PyTorch itself.
+    """Run an exported file on clips: its logits, and what ran it (onnxruntime or PyTorch).
 
-    Raises ModuleNotFoundError where onnxruntime is needed and not there.
+    Raises ModuleNotFoundError where onnxruntime is needed and not installed.
     """
     if target.suffix == ".onnx":
         import onnxruntime
@@ -142,7 +135,7 @@ def run_file(target: Path, video: Tensor) -> tuple[Float[Tensor, "b labels"], st
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without PyTorch's remarks about itself and about packages that no model here needs."""
+    """Silence PyTorch's warnings and log messages about the export."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Read what comes next while the model computes."""
+"""Read the next video or window while the model computes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def ahead(jobs: Iterable[Callable[[], Result]]) -> Iterator[Future[Result]]:
-    """The outcome of each job in order; the job after it runs meanwhile, in a thread of its own.
+def prefetch(jobs: Iterable[Callable[[], Result]]) -> Iterator[Future[Result]]:
+    """Run jobs in a thread, one ahead of the caller, and yield their futures in order.
 
-    A job that fails raises where its result is asked for.
+    The exception of a job that fails is raised by its future's `result`.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         outcomes: deque[Future[Result]] = deque()

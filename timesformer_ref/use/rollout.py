@@ -1,14 +1,14 @@
-"""Whom a token looks at through all blocks: attention rollout (Abnar and Zuidema 2020).
+"""Attention rollout (Abnar and Zuidema 2020): attention followed through all blocks.
 
-Each step's attention weights, averaged over heads, tell how a token's next state is mixed from its
-group; half of the mixture is the token's own state, for the residual. Multiplied through all steps
-of all blocks, these mixtures tell how much of the class token's last state comes from each patch.
+Each step's attention weights, averaged over heads, give a token's next state as a mixture of its
+group; half of the mixture is the token's own state, for the residual. The product of these mixtures
+over all steps of all blocks is each patch's share in the class token's last state.
 
-Only the class token's answer is asked, so its row alone is carried, from the last step back to the
-first: a share for each token, regrouped by the step table as the tokens themselves are.
+Only the class token is classified, so only its row of the product is computed, from the last step
+back to the first: one share per token, regrouped by the step table as the tokens themselves are.
 
-What rollout leaves out: how large the values are and what the projections, `STEP_fc`, norms and
-MLPs do to them, and whether what is passed on speaks for a class or against it.
+Rollout leaves out how large the values are, what the projections, `STEP_fc`, norms and MLPs do to
+them, and whether a patch speaks for a class or against it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def rollout(
     config: TimeSformerConfig,
     grid: Grid,
 ) -> Float[Array, "b t h w"]:
-    """How much of the class token's answer comes from each patch of a batch of clips.
+    """Each patch's share in the class token's last state, for a batch of clips.
 
     attentions: for each block, the weights of each step by name, as a model returns them with
         `output_attentions`.
     grid: frames, rows and columns of the clips.
-    What a clip's shares lack to 1 is the class token's own start, which is the same for all videos.
+    A clip's shares sum to 1 less the class token's own initial value, the same for all videos.
     """
     t, h, w = grid
-    clips = t if config.separate_frames else 1  # that a clip falls into, averaged after the blocks
+    clips = t if config.separate_frames else 1  # per video, averaged after the blocks
     patches = t * h * w // clips
     last = attentions[-1][config.steps[-1]]
     batch = last.shape[0] * (last.shape[-1] - 1) // patches
@@ -55,7 +55,7 @@ def rollout(
 def earlier_step(
     shares: Float[Array, "b s 1"], attention: Float[Array, "g m m"], grid: Grid, step: str
 ) -> Float[Array, "b s 1"]:
-    """Hand each patch's share to its group; the class token takes no part and keeps its own.
+    """Pass each patch's share on to its group; the class token takes no part and keeps its own.
 
     shares: of the tokens after the step, class token first. Returns those of the tokens before it.
     """
@@ -69,7 +69,7 @@ def earlier_step(
 def last_step(
     shares: Float[Array, "b s 1"], attention: Float[Array, "g m m"], grid: Grid, step: str
 ) -> Float[Array, "b s 1"]:
-    """The same where every group has a copy of the class token in its first place.
+    """The same for the step in which every group starts with a copy of the class token.
 
     The copies are averaged after the step, so each has an equal part of the class token's share.
     """
@@ -88,7 +88,7 @@ def frame_attention(
     config: TimeSformerConfig,
     grid: Grid,
 ) -> list[dict[str, Float[Array, "b t t"]]]:
-    """How much a patch of one frame (row) looks at those of another (column), in single steps.
+    """How much a patch of one frame (row) attends to those of another (column), in single steps.
 
     For each block, the steps whose groups span frames, by name: none for space-only. Averaged over
     heads and over the patches of the row's frame. A row sums to 1, less what the class token gets
@@ -105,7 +105,7 @@ def _between_frames(
     attention: Float[Array, "g m m"], config: TimeSformerConfig, grid: Grid, step: str
 ) -> Float[Array, "b t t"]:
     if step == config.steps[-1]:
-        attention = attention[:, 1:, 1:]  # the class token is of no frame
+        attention = attention[:, 1:, 1:]  # the class token belongs to no frame
     t, h, w = grid
     b = attention.shape[0] * attention.shape[1] // (t * h * w)
     frame_of = repeat(np.eye(t, dtype=attention.dtype), "t f -> b (n t) f", b=b, n=h * w)

@@ -1,4 +1,4 @@
-"""What a model sees along a video: a prediction for every window, made as its frames arrive."""
+"""A prediction for every window of a video, made as its frames are decoded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from jaxtyping import Float, Float64, UInt8
 from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.video import read_windows
 from timesformer_ref.use.classify import Classifier, Prediction, Progress
-from timesformer_ref.use.prefetch import ahead
+from timesformer_ref.use.prefetch import prefetch
 
 PICTURES = 8
-"""Of how many windows a timeline keeps a picture, at most."""
+"""Most windows of which a timeline keeps a picture."""
 
 
 class Stretch(NamedTuple):
-    """Windows in a row with the same best class, in seconds, and its mean probability in them."""
+    """Consecutive windows with the same best class: seconds, class, and its mean probability."""
 
     start: float
     end: float
@@ -31,10 +31,10 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class Timeline:
-    """The answers for the windows of one video, in order.
+    """The predictions for the windows of one video, in order.
 
-    seconds: from when to when each window spans. pictures: small ones of the first frames of some
-    windows, spread evenly over all.
+    seconds: start and end of each window. pictures: the first frames of some windows, small, spread
+    evenly over the video.
     """
 
     video: str
@@ -44,7 +44,7 @@ class Timeline:
 
     @property
     def probabilities(self) -> Float[np.ndarray, "n labels"]:
-        """Of every class in every window."""
+        """The probability of every class in every window."""
         return np.stack([prediction.probabilities for prediction in self.predictions])
 
     @property
@@ -54,9 +54,9 @@ class Timeline:
 
     @property
     def borders(self) -> list[float]:
-        """The seconds between which each window answers, one number more than windows.
+        """The seconds where one window's prediction gives way to the next: one more than windows.
 
-        Windows may overlap or leave gaps: a moment is for the one whose middle is nearest.
+        Windows may overlap or leave gaps: a moment belongs to the one whose middle is nearest.
         """
         middles = self.seconds.mean(axis=1)
         between = (middles[:-1] + middles[1:]) / 2
@@ -64,7 +64,7 @@ class Timeline:
 
     @property
     def stretches(self) -> list[Stretch]:
-        """The same as fewer lines: neighbours of equal answer in one."""
+        """The windows joined where neighbours have the same best class."""
         parts = zip(pairwise(self.borders), self.best, self.predictions, strict=True)
         stretches = []
         for best, group in groupby(parts, key=lambda part: part[1]):
@@ -88,7 +88,7 @@ def classify_windows(
     """
     seconds, predictions, pictures = [], [], []
     windows = read_windows(video, classifier.preprocessing, every=every, pixels=pixels)
-    read = ahead(repeat(partial(next, windows, None)))
+    read = prefetch(repeat(partial(next, windows, None)))
     for number, window in enumerate(iter(lambda: next(read).result(), None)):
         seconds.append((window.start, window.end))
         predictions.append(classifier.predict(video, window.clip))
@@ -99,13 +99,13 @@ def classify_windows(
 
 
 def _spread(total: int) -> set[int]:
-    """The windows in the middles of equal parts of all, as many as there are pictures."""
+    """The numbers of the windows of which to keep pictures, evenly spread."""
     parts = min(total, PICTURES)
     return {(2 * part + 1) * total // (2 * parts) for part in range(parts)}
 
 
 def clock(seconds: float) -> str:
-    """A time in a video: 1:02.5, or 1:01:02.5 after an hour."""
+    """A time in a video as text: 1:02.5, or 1:01:02.5 after an hour."""
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -1,4 +1,4 @@
-"""A timeline as a picture: what is seen from when to when, and how sure each answer is."""
+"""A timeline as a picture: the classes along time, and how probable each is."""
 
 from __future__ import annotations
 
@@ -11,51 +11,44 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import MultipleLocator
 
 from timesformer_ref.atomic import whole_file
+from timesformer_ref.use.target import check_target
 from timesformer_ref.use.timeline import Timeline, clock
 
 ENDINGS = (".png", ".svg", ".pdf")
-"""As what a timeline is drawn."""
+"""Of the files to which a timeline is drawn."""
 
 COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
-"""Matplotlib's own that are told apart; as many classes have a row."""
+"""Those of Matplotlib's colours that are easy to distinguish; as many classes have a row."""
 
 OTHER = "#b0b0b0"
-"""Where the best class is none of those with a row."""
+"""Colour of a best class that has no row."""
 
 WIDTH = 11.0
-"""Of a picture, inches."""
+"""Of the picture, inches."""
 STRIP, BAND, ROW = 0.8, 0.35, 0.4
 """Height of the frames, of the best classes, and of the row of one class, inches."""
 FULL = 0.85
-"""How high certainty is in a row of height 1."""
+"""Height of probability 1 in a row of height 1."""
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 18000)
-"""From one time on the axis to the next, seconds: the least that gives few enough of them."""
+"""Possible spacings of the times on the axis, seconds; the least that gives few enough is taken."""
 MOST_TICKS = 12
 LONGEST_NAME = 28
-"""Letters of a class's name that leave room for the rest."""
-
-
-def check_target(target: Path) -> None:
-    """Raises ValueError for a name under which a picture cannot be written."""
-    if target.suffix not in ENDINGS:
-        raise ValueError(f"{target}: a timeline is drawn as {', '.join(ENDINGS)}")
-    if target.is_dir():
-        raise ValueError(f"{target}: is a folder, expected the name of a file")
+"""Longest name of a class that is shown whole, in letters."""
 
 
 def draw_timeline(timeline: Timeline, names: tuple[str, ...] | None, target: Path) -> None:
-    """Write a timeline as a picture; names: of the classes, which are numbers without.
+    """Write a timeline as a picture. names: of the classes; None shows their numbers.
 
     Raises ValueError for another ending, and for a folder; OSError where it cannot be written.
     """
-    check_target(target)
+    check_target(target, ENDINGS)
     figure = picture(timeline, names)
     with whole_file(target) as unfinished:
         figure.savefig(unfinished, dpi=120)
 
 
 def picture(timeline: Timeline, names: tuple[str, ...] | None) -> Figure:
-    """Along time: some frames, the best class as a band, and each class's probability in a row."""
+    """Draw along time: some frames, the best class as a band, and one row per class."""
     classes = shown_classes(timeline)
     heights = [STRIP, BAND, ROW * len(classes)]
     figure = Figure((WIDTH, sum(heights) + 0.8), layout="constrained")
@@ -68,7 +61,7 @@ def picture(timeline: Timeline, names: tuple[str, ...] | None) -> Figure:
 
 
 def shown_classes(timeline: Timeline) -> list[int]:
-    """All classes where they are few, else those that are ever the best, the most frequent ones."""
+    """All classes if they are few, else those that are most often the best one of a window."""
     labels = timeline.probabilities.shape[1]
     if labels <= len(COLOURS):
         return list(range(labels))
@@ -76,7 +69,7 @@ def shown_classes(timeline: Timeline) -> list[int]:
 
 
 def _draw_frames(axes: Axes, timeline: Timeline) -> None:
-    """Small frames of the video side by side, as large as their places and the strip allow."""
+    """Draw small frames of the video side by side, as large as the strip allows."""
     start, end = timeline.borders[0], timeline.borders[-1]
     places = len(timeline.pictures)
     axes.set_axis_off()
@@ -102,7 +95,7 @@ def _draw_rows(
     colours: dict[int, str],
     names: tuple[str, ...] | None,
 ) -> None:
-    """Each class's probability as the height above its row's foot; a full row is certainty."""
+    """Draw each class's probability as a height in its row; a full row is probability 1."""
     for foot, (label, colour) in enumerate(colours.items()):
         heights = foot - FULL * timeline.probabilities[:, label]
         axes.stairs(heights, timeline.borders, baseline=foot, fill=True, color=colour)

@@ -1,1 +1,1 @@
-"""The paper's comparison in miniature: what each scheme learns of a picture and of its movement."""
+"""The paper's ablation in miniature: each scheme on a task of appearance and one of motion."""

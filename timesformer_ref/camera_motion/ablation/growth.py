@@ -16,7 +16,7 @@ from timesformer_ref.torch_blocks.model import TimeSformer
 FRAMES = (8, 16, 32, 64, 96)
 SIZES = (128, 224, 320, 448, 576)
 CLIPS = [(frames, 224) for frames in FRAMES] + [(8, size) for size in SIZES if size != 224]
-"""Frames and their height and width in pixels."""
+"""Number of frames, and their height and width in pixels."""
 
 
 def grow(config: TimeSformerConfig | None = None) -> list[dict[str, Any]]:
@@ -39,10 +39,10 @@ def grow(config: TimeSformerConfig | None = None) -> list[dict[str, Any]]:
 
 
 def count(config: TimeSformerConfig, frames: int, size: int) -> int:
-    """Multiply-adds that PyTorch counts while the model runs, on tensors that hold no numbers."""
+    """Multiply-adds that PyTorch counts while the model runs, on tensors without data."""
     with torch.device("meta"):
         model = TimeSformer(config).eval()
         video = torch.empty(1, frames, config.num_channels, size, size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(video, output_hidden_states=True)  # else the last block spares the patches its MLP
+        model(video, output_hidden_states=True)  # otherwise the last block skips the MLP of patches
     return int(counter.get_total_flops()) // 2

@@ -1,4 +1,4 @@
-"""Which models are trained on what, as one table, and what becomes of them."""
+"""The runs of the ablation as one table, and the functions that train and evaluate one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from timesformer_ref.weights import count_parameters
 
 
 class Scale(NamedTuple):
-    """How large the experiment is: one size for all models. fresh: clips to be evaluated on."""
+    """The size of the ablation, the same for all models. fresh: number of evaluation clips."""
 
     config: TimeSformerConfig
     preprocessing: Preprocessing
@@ -56,17 +56,17 @@ QUICK = Scale(
     fresh=1000,
 )
 SEED, FRESH_SEED = 0, 1
-"""Of chance and the clips to train on, and of the clips to be evaluated on."""
+"""Seeds of training and its clips, and of the clips for evaluation."""
 POINTS = 10
-"""Evaluations on the way, on a quarter of the fresh clips."""
+"""Number of evaluations during training, on a quarter of the fresh clips."""
 
 
 @dataclass(frozen=True)
 class Run:
     """One model and its task.
 
-    positions: what tells a patch its place: `space-time`, `space` (no time embedding) or `none`.
-    time_start: the size of the sinusoids that the time embedding starts with; 0 is the original's.
+    positions: the model's embeddings: `space-time`, `space` (no time embedding) or `none`.
+    time_start: amplitude of the time embedding's initial sinusoids; 0 is the original's.
     """
 
     task: Task
@@ -83,41 +83,41 @@ class Run:
         return replace(scale.config, attention_type=self.attention_type, num_labels=labels)
 
 
-UNKNOWN: dict[str, tuple[str, ...]] = {
+MISSING: dict[str, tuple[str, ...]] = {
     "space-time": (),
     "space": ("time_embed",),
     "none": ("time_embed", "pos_embed"),
 }
-"""Which tables a model does without."""
+"""The embeddings that a model lacks."""
 RUNS: tuple[Run, ...] = (
     *(Run(task, scheme) for task in CLASSES for scheme in SCHEMES),
     *(Run(task, positions=known) for task in CLASSES for known in ("space", "none")),
     *(Run("motion", time_start=size) for size in (0.3, 0.0)),
 )
-"""The five schemes on both tasks; then the published scheme with less to tell places by, and with
-a time embedding that starts smaller."""
+"""The five schemes on both tasks; then the published scheme without embeddings, and with a smaller
+initial time embedding."""
 
 
 def start(run: Run, scale: Scale) -> TimeSformer:
-    """The run's model before training. What it is not to know is zero and stays so."""
+    """The run's model before training. Embeddings that it lacks are zero and stay so."""
     model = untrained(run.config(scale), SEED)
     if model.time_embed is not None:
         model.time_embed.data *= run.time_start
-    for name in UNKNOWN[run.positions]:
+    for name in MISSING[run.positions]:
         table = model.get_parameter(name)
         table.data.zero_()
         table.requires_grad_(False)
     return model
 
 
-def carry_out(
+def run_one(
     run: Run,
     scale: Scale,
     clips: Clips,
     fresh: Clips,
     report: Callable[[Report], None] = lambda report: None,
 ) -> dict[str, Any]:
-    """Train on clips, evaluate on fresh ones; what came out, as JSON."""
+    """Train on clips and evaluate on fresh ones; returns the results, ready for JSON."""
     model, recipe = start(run, scale), scale.recipe
     few = Clips(
         fresh.video[: scale.fresh // 4],
@@ -150,13 +150,13 @@ def carry_out(
 
 
 def directions(found: Evaluation) -> dict[str, float]:
-    """Of the clips that move: how many are told by their axis, and of these the direction.
+    """The accuracy of the axis among clips that move, and of the direction among those.
 
-    A label and its mirror image stand side by side in the table of moves, after `static`.
+    Each pair of opposite moves stands side by side in the table of moves, after `static`.
     """
     moving = found.confusion[1:, 1:]
-    pairs = rearrange(moving, "(kind way) (answer told) -> kind way answer told", way=2, told=2)
-    axis = np.einsum("kwkt->wt", pairs)
+    pairs = rearrange(moving, "(k w) (l v) -> k w l v", w=2, v=2)
+    axis = np.einsum("kwkv->wv", pairs)
     return {
         "axis": float(axis.sum() / found.confusion[1:].sum()),
         "direction": float(axis.trace() / max(axis.sum(), 1)),
@@ -164,7 +164,7 @@ def directions(found: Evaluation) -> dict[str, float]:
 
 
 def time_steps(scale: Scale, repeats: int) -> dict[str, float]:
-    """Seconds of a training step of each scheme, in turn and again: the medians."""
+    """Median seconds of a forward and backward pass of each scheme, measured in turn."""
     config, batch = scale.config, scale.recipe.batch_size
     side, labels = config.image_size, torch.zeros(batch, dtype=torch.long)
     video = torch.zeros(batch, config.num_frames, config.num_channels, side, side)

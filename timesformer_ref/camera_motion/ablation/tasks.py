@@ -1,4 +1,4 @@
-"""Two questions about the same clips: what is seen, and how the camera moves."""
+"""Two tasks on the same clips: appearance, and how the camera moves."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from timesformer_ref.training.chance import generator
 Task = Literal["motion", "appearance"]
 
 APPEARANCES = (*SHAPES, "soft clouds", "grainy clouds")
-"""What a clip may show; one frame is enough to tell."""
+"""The kinds of picture; one frame is enough to recognise them."""
 CLASSES: dict[Task, tuple[str, ...]] = {"motion": LABELS, "appearance": APPEARANCES}
-"""The labels of each task; those of motion are told by the order of the frames alone."""
+"""The labels of each task; those of motion differ in the order of the frames only."""
 EASE = 1.0
-"""Coarse pictures, a fast steady camera, nothing that disturbs (`draw_scene`): small models learn
-it within minutes."""
+"""Coarse pictures, a fast steady camera, no objects or noise (`draw_scene`): small models learn it
+within minutes."""
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips with an answer to either question, as bytes: small enough to be kept for all runs."""
+    """Clips as bytes, with the labels of both tasks; small enough to stay in memory."""
 
     video: UInt8[Tensor, "n t c H W"]
     answers: dict[Task, Int64[Tensor, " n"]]
@@ -46,7 +46,7 @@ def make_clips(
     workers: int = 0,
     progress: Callable[[float], None] = lambda part: None,
 ) -> Clips:
-    """The first clips of a seed. progress: called with the part that is done."""
+    """Make the first clips of a seed. progress: called with the part that is done."""
     shots = _Shots(preprocessing, seed, count)
     video = torch.empty(0)
     answers: dict[Task, Tensor] = {task: torch.empty(count, dtype=torch.long) for task in CLASSES}
@@ -62,7 +62,7 @@ def make_clips(
 
 
 class _Shots(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """A few clips at a time, with their moves and their appearances."""
+    """Clips in small batches, with their moves and their appearances."""
 
     def __init__(self, preprocessing: Preprocessing, seed: int, count: int) -> None:
         self.preprocessing, self.seed, self.count = preprocessing, seed, count
@@ -95,7 +95,7 @@ def _picture(rng: np.random.Generator, appearance: str) -> Float32[np.ndarray, "
 
 
 class TaskClips(Dataset[tuple[Tensor, int]]):
-    """One task's questions and answers. views: give each clip as one view, to be evaluated on."""
+    """The clips and labels of one task. views: return each clip as one view, for evaluation."""
 
     def __init__(
         self, clips: Clips, task: Task, preprocessing: Preprocessing, views: bool = False
@@ -109,7 +109,7 @@ class TaskClips(Dataset[tuple[Tensor, int]]):
         return self.__getitems__([k])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, int]]:
-        """Many at once, which is faster."""
+        """Several clips at once, which is faster."""
         video = normalise(self.clips.video[list(numbers)].float() / 255, self.preprocessing)
         clips = video[:, None] if self.views else video
         return list(zip(clips, self.clips.answers[self.task][list(numbers)].tolist(), strict=True))

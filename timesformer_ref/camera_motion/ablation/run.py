@@ -1,4 +1,4 @@
-"""The whole ablation, from nothing or from where it was broken off."""
+"""Run the whole ablation, from the start or from where an earlier call ended."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from timesformer_ref.camera_motion.ablation.runs import (
     SEED,
     Run,
     Scale,
-    carry_out,
+    run_one,
     time_steps,
 )
 from timesformer_ref.camera_motion.ablation.tasks import make_clips
 from timesformer_ref.training.loop import Report
 
 
-def conduct(
+def run_ablation(
     data: Path, quick: bool, progress: Callable[[str, float], None] = lambda what, part: None
 ) -> dict[str, Any]:
-    """Train what is not trained yet; returns all results, which the file `data` keeps as JSON.
+    """Train the models that are not trained yet; returns all results, and saves them to `data`.
 
-    quick: smaller models, fewer and smaller clips. progress: called with what is being done, and
-    which part of it lies behind.
+    data: a JSON file. quick: smaller models, fewer and smaller clips. progress: called with a
+    description of the work, and the part of it that is done.
     Raises OSError where `data` cannot be written.
     """
     scale = QUICK if quick else FULL
@@ -46,17 +46,17 @@ def conduct(
     if done < len(RUNS):
         began = time.perf_counter()
         count = steps * scale.recipe.batch_size
-        told = partial(progress, "making the clips")
-        clips = make_clips(scale.preprocessing, SEED, count, os.cpu_count() or 1, told)
+        making = partial(progress, "making the clips")
+        clips = make_clips(scale.preprocessing, SEED, count, os.cpu_count() or 1, making)
         fresh = make_clips(scale.preprocessing, FRESH_SEED, scale.fresh)
         results["minutes"] += (time.perf_counter() - began) / 60
     for number, run in enumerate(RUNS[done:], start=done):
         began = time.perf_counter()
 
-        def report(told: Report, number: int = number, run: Run = run) -> None:
-            progress(str(run), (number + told.step / steps) / len(RUNS))
+        def report(latest: Report, number: int = number, run: Run = run) -> None:
+            progress(str(run), (number + latest.step / steps) / len(RUNS))
 
-        results["runs"].append(carry_out(run, scale, clips, fresh, report))
+        results["runs"].append(run_one(run, scale, clips, fresh, report))
         results["minutes"] += (time.perf_counter() - began) / 60
         _write(data, json.dumps(results) + "\n")
     if "growth" not in results:
@@ -80,7 +80,7 @@ def _settings(scale: Scale) -> dict[str, Any]:
 
 
 def _begun(data: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier call with the same settings has done, or nothing yet."""
+    """The results of an earlier call with the same settings, or empty ones."""
     if data.exists():
         found: dict[str, Any] = json.loads(data.read_text(encoding="utf-8"))
         if {name: found.get(name) for name in settings} == settings:

@@ -1,34 +1,36 @@
-"""Reading ahead: one job and no more, in order, errors where they belong."""
+"""Prefetching: one job and no more, in order, errors where they belong."""
 
 from functools import partial
 from threading import Event
 
 import pytest
 
-from timesformer_ref.use.prefetch import ahead
+from timesformer_ref.use.prefetch import prefetch
 
 
 def test_outcomes_come_in_the_order_of_the_jobs():
-    assert [outcome.result() for outcome in ahead(partial(int, i) for i in range(5))] == [*range(5)]
+    assert [outcome.result() for outcome in prefetch(partial(int, i) for i in range(5))] == [
+        *range(5)
+    ]
 
 
 def test_the_next_job_runs_while_a_result_is_used():
     second = Event()
-    outcomes = ahead([partial(int, 1), second.set])
+    outcomes = prefetch([partial(int, 1), second.set])
     assert next(outcomes).result() == 1
     assert second.wait(timeout=10)
 
 
 def test_no_more_than_one_job_runs_ahead():
     done = []
-    outcomes = ahead(partial(done.append, i) for i in range(5))
+    outcomes = prefetch(partial(done.append, i) for i in range(5))
     next(outcomes).result()
     outcomes.close()
     assert len(done) <= 2
 
 
 def test_a_failure_is_told_where_its_result_is_asked_for():
-    outcomes = ahead([partial(int, "1"), partial(int, "x"), partial(int, "3")])
+    outcomes = prefetch([partial(int, "1"), partial(int, "x"), partial(int, "3")])
     assert next(outcomes).result() == 1
     failed = next(outcomes)
     assert next(outcomes).result() == 3

@@ -1,0 +1,52 @@
+"""The two implementations on a checkpoint's weights, ready to compute views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.numpy_blocks.model import Output, forward
+from timesformer_ref.torch_blocks.pack import fastest
+
+Implementation = Callable[[Float[np.ndarray, "t c H W"]], Output]
+"""Returns a model's output for one view: a batch of one."""
+
+
+def torch_implementation(
+    checkpoint: Checkpoint, device: str, dtype: torch.dtype = torch.float32, **outputs: bool
+) -> Implementation:
+    """The PyTorch implementation; in its fastest form where no `outputs` beside logits are wanted.
+
+    outputs: `output_hidden_states` and `output_attentions`, as the model takes them.
+    """
+    model = TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype)
+    if not any(outputs.values()):
+        model = fastest(model)
+
+    def run(view: Float[np.ndarray, "t c H W"]) -> Output:
+        with torch.inference_mode():
+            found = model(torch.from_numpy(view[None]).to(device, dtype), **outputs)
+        return Output(
+            found.logits.to("cpu", torch.float64).numpy(),
+            hidden_states=tuple(tokens.cpu().numpy() for tokens in found.hidden_states or ()),
+            attentions=tuple(
+                {step: weights.cpu().numpy() for step, weights in block.items()}
+                for block in found.attentions or ()
+            ),
+        )
+
+    return run
+
+
+def numpy_implementation(
+    checkpoint: Checkpoint, dtype: type[np.floating[Any]] = np.float32, **outputs: bool
+) -> Implementation:
+    """The NumPy implementation. outputs: as for `torch_implementation`."""
+    weights, config = checkpoint.arrays(dtype), checkpoint.config
+    return lambda view: forward(view[None].astype(dtype), weights, config, None, **outputs)
