@@ -14,10 +14,10 @@ from scipy.special import softmax
 
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.display import Pixels
+from timesformer_ref.inference.pack import fastest
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.preprocessing import Preprocessing
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.torch_blocks.pack import fastest
 from timesformer_ref.video import Clip, read_clip
 
 Backend = Literal["torch", "numpy", "both"]

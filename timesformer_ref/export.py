@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.checkpoints.notes import KEY
+from timesformer_ref.inference.fast import FastTimeSformer
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 Shape = tuple[int, int, int, int]
@@ -61,7 +62,7 @@ def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -
 def example(model: TimeSformer, shape: Shape, clips: int = 1) -> Tensor:
     """Random clips, b t c H W, of the kind that a model takes: pixels, or normalised ones."""
     chance = torch.Generator().manual_seed(0)
-    if model.takes_pixels:
+    if isinstance(model, FastTimeSformer) and model.takes_pixels:
         video = torch.randint(256, (clips, *shape), generator=chance, dtype=torch.uint8)
         return video.to(model.cls_token.device)
     return torch.randn(clips, *shape, generator=chance).to(model.cls_token)

@@ -10,7 +10,7 @@ from spec_tests.ports.torch_port import (
     patchify,
     time_embedding,
 )
-from timesformer_ref.torch_blocks.fold import fold
+from timesformer_ref.inference.fold import fold
 
 __all__ = [
     "attention_step",

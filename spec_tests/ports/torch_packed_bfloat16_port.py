@@ -4,8 +4,8 @@ import torch
 
 from spec_tests.ports import torch_port
 from spec_tests.ports.torch_folded_port import *  # noqa: F403
-from timesformer_ref.torch_blocks.fold import fold
-from timesformer_ref.torch_blocks.pack import pack
+from timesformer_ref.inference.fold import fold
+from timesformer_ref.inference.pack import pack
 
 NAME = "timesformer_ref (PyTorch, folded and packed, bfloat16)"
 DTYPE = "bfloat16"

@@ -2,7 +2,7 @@
 
 from spec_tests.ports import torch_folded_port
 from spec_tests.ports.torch_folded_port import *  # noqa: F403
-from timesformer_ref.torch_blocks.pack import pack
+from timesformer_ref.inference.pack import pack
 
 NAME = "timesformer_ref (PyTorch, folded and packed)"
 ATTENTION_TYPES = torch_folded_port.ATTENTION_TYPES

@@ -13,7 +13,7 @@ from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.checkpoints.notes import KEY
 from timesformer_ref.config import SCHEMES
 from timesformer_ref.export import export_program, run_file, write_model
-from timesformer_ref.torch_blocks.fold import fold
+from timesformer_ref.inference.fold import fold
 
 SHAPE = (4, 3, 32, 32)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)

@@ -16,11 +16,12 @@ from timesformer_ref.benchmark.products import products
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.hugging_face import config_json, rename_to_hugging_face
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.inference.fold import fold
+from timesformer_ref.inference.pack import can_pack, pack
 from timesformer_ref.initialise import random_weights
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.pretrained import TimeSformer
-from timesformer_ref.torch_blocks.fold import fold
-from timesformer_ref.torch_blocks.pack import can_pack, pack
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 
 Run = Callable[[], np.ndarray | None]
 """Takes the clips through once; returns what must be alike for all, if there is anything."""
@@ -85,7 +86,8 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
         found["transformers (compiled)"] = compiled(transformers_model(checkpoint, case), case)
     found["timesformer_ref (PyTorch)"] = ours
     if case.train:
-        ours.gradient_checkpointing = case.checkpointing
+        if case.checkpointing:
+            checkpoint_blocks(ours)
         return found
     found["timesformer_ref (folded)"] = fold(ours)
     if case.compiled:

@@ -66,8 +66,9 @@ def export(
 
     from timesformer_ref import TimeSformer
     from timesformer_ref.export import example, write_model
+    from timesformer_ref.inference.fast import for_inference
+    from timesformer_ref.inference.fold import fold as folded
     from timesformer_ref.labels import read_labels
-    from timesformer_ref.torch_blocks.fold import fold as folded
 
     asked = options.asked_for(frames, rate, crop, mean, std, channel_order)
     loaded = options.read_checkpoint(checkpoint, heads)
@@ -75,11 +76,10 @@ def export(
     if labels:
         loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
     model = TimeSformer.from_checkpoint(loaded)
-    ready = TimeSformer.from_checkpoint(loaded)
     if uint8:
-        ready = folded(ready, preprocessing.mean, preprocessing.std)
-    elif fold:
-        ready = folded(ready)
+        ready = folded(model, preprocessing.mean, preprocessing.std)
+    else:
+        ready = folded(model) if fold else for_inference(model)
     ready.to(getattr(torch, dtype.value))
     size = preprocessing.crop
     shape = preprocessing.num_frames, loaded.config.num_channels, size, size
