@@ -8,6 +8,7 @@ from spec_tests.project.tiny import checkpoint, clip
 from timesformer_ref import TimeSformer
 from timesformer_ref.config import SCHEMES
 from timesformer_ref.inference.fold import fold
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 from timesformer_ref.weights import count_parameters
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -127,3 +128,12 @@ def test_a_folded_model_keeps_its_type(dtype):
 def test_half_a_normalisation_is_refused(mean, std):
     with pytest.raises(ValueError, match="3 numbers each"):
         fold(model(), mean, std)
+
+
+def test_a_model_with_activation_checkpointing_is_folded_too():
+    before, video = model(), clip().double()
+    expected = before(video).logits
+    checkpoint_blocks(before)
+    folded = fold(before)
+    assert folded.blocks[0].forward.args[0].__self__ is folded.blocks[0]
+    assert_close(folded(video).logits, expected, "logits")

@@ -24,7 +24,7 @@ from timesformer_ref.pretrained import TimeSformer
 from timesformer_ref.training.checkpointing import checkpoint_blocks
 
 Run = Callable[[], np.ndarray | None]
-"""Takes the clips through once; returns what must be alike for all, if there is anything."""
+"""Runs the clips through once; returns what all runs must agree on, if anything."""
 
 PEER = "transformers (eager)"
 """Ratios compare with this one's time: `TimesformerForVideoClassification` as its users run it."""
@@ -157,7 +157,7 @@ def forward_pass(model: nn.Module, case: Case) -> Run:
 def training_step(model: nn.Module, case: Case) -> Run:
     """Forward, backward and AdamW on the clips, every label the first; what is alike is the loss.
 
-    It learns by nothing, so that all steps are steps of the same model.
+    The learning rate is 0, so that all steps are steps of the same model.
     """
     video = torch.from_numpy(case.clips).to(case.device, case.dtype)
     labels = torch.zeros(case.batch, dtype=torch.long, device=case.device)

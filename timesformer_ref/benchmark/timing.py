@@ -45,7 +45,7 @@ def time_runners(
 ) -> list[Timing]:
     """Ratios are medians of the ratios of one round; the first runner is the peer.
 
-    Two rounds before those are not timed: one warms up and compares the answers, one looks at the
+    Two rounds before those are not timed: one warms up and compares the results, one measures
     memory. `progress` is called after each run.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}

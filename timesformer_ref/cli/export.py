@@ -53,9 +53,9 @@ def export(
 ) -> None:
     """Write a model as one file for other runtimes, and check it.
 
-    Frames and their size are fixed in the file, the number of clips is not. The file tells the
-    names of the classes and how its input is made. It is run on a random clip, and compared with
-    the model.
+    Frames and their size are fixed in the file, the number of clips is not. The file
+    names the classes and says how its input is made. It is run on a random clip, and compared
+    with the model.
     """
     from timesformer_ref.export import NEEDED, check_target
 
@@ -93,7 +93,7 @@ def export(
 
 
 def _note(loaded: Checkpoint, preprocessing: Preprocessing, uint8: bool) -> str:
-    """What the file tells beside the model; a normalisation that is part of it is left out."""
+    """The metadata of the file; a normalisation that is part of the model is left out."""
     from timesformer_ref.checkpoints.notes import write_note
 
     told = asdict(preprocessing)
@@ -103,7 +103,7 @@ def _note(loaded: Checkpoint, preprocessing: Preprocessing, uint8: bool) -> str:
 
 
 def _compare(target: Path, model: TimeSformer, video: Tensor, preprocessing: Preprocessing) -> None:
-    """Run the file on a clip, and tell how far its answer is from the model's."""
+    """Run the file on a clip, and report how far its logits are from the model's."""
     import torch
 
     from timesformer_ref.export import run_file

@@ -99,7 +99,7 @@ a time embedding that starts smaller."""
 def start(run: Run, scale: Scale) -> TimeSformer:
     """The run's model before training. What it is not to know is zero and stays so."""
     model = untrained(run.config(scale), SEED)
-    if model.time_embed is not None:
+    if not model.config.separate_frames:
         model.time_embed.data *= run.time_start
     for name in UNKNOWN[run.positions]:
         table = model.get_parameter(name)

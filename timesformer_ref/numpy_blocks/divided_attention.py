@@ -34,7 +34,8 @@ def earlier_step(
     layer, `STEP_fc`, before it is added (paper, eq. 11, but without the
     class token and with that layer; original `Block`).
     """
-    rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
+    rule = STEPS[step]
+    lengths = rule.lengths(len(tokens), grid)
     eps, heads = config.layer_norm_eps, config.num_attention_heads
     class_token, patches = tokens[:, :1], tokens[:, 1:]
     groups = rearrange(patches, rule.group, **lengths)
@@ -59,7 +60,8 @@ def last_step(
     are averaged over the groups (paper, eq. 6 where the step is
     spatial; original `Block`).
     """
-    rule, lengths = STEPS[step], STEPS[step].lengths(len(tokens), grid)
+    rule = STEPS[step]
+    lengths = rule.lengths(len(tokens), grid)
     eps, heads = config.layer_norm_eps, config.num_attention_heads
     class_token, patches = tokens[:, :1], tokens[:, 1:]
     groups = rearrange(patches, rule.group, **lengths)

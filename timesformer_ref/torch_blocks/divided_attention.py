@@ -70,8 +70,8 @@ class Block(nn.Module):
         layer, `STEP_fc`, before it is added (paper, eq. 11, but without
         the class token and with that layer; original `Block`).
         """
-        b, rule = tokens.shape[0], STEPS[step]
-        lengths = rule.lengths(b, grid)
+        rule = STEPS[step]
+        lengths = rule.lengths(tokens.shape[0], grid)
         norm1, attn, fc = (
             getattr(self, f"{step}_{name}")
             for name in ("norm1", "attn", "fc")
@@ -96,11 +96,11 @@ class Block(nn.Module):
         results are averaged over the groups (paper, eq. 6 where the
         step is spatial; original `Block`).
         """
-        b, rule = tokens.shape[0], STEPS[step]
-        lengths = rule.lengths(b, grid)
+        rule = STEPS[step]
+        lengths = rule.lengths(tokens.shape[0], grid)
         class_token, patches = tokens[:, :1], tokens[:, 1:]
         groups = rearrange(patches, rule.group, **lengths)
-        per_clip = groups.shape[0] // b
+        per_clip = groups.shape[0] // tokens.shape[0]
         copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=per_clip)
         groups = torch.cat([copies, groups], dim=1)
         normed = self.norm1(groups)
