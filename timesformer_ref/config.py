@@ -160,6 +160,15 @@ class TimeSformerConfig:
         self._check_groups(grid)
         return grid
 
+    def check_labels(self, labels: Any, clips: int) -> None:
+        """Raise ValueError unless labels, an array or a tensor, are one class for each clip."""
+        values, last = labels.tolist(), self.num_labels - 1
+        one_each = "int" in str(labels.dtype) and tuple(labels.shape) == (clips,)
+        if not one_each or not all(0 <= label <= last for label in values):
+            raise ValueError(
+                f"labels {values}: expected {clips} whole numbers, each from 0 to {last}"
+            )
+
     def _check_groups(self, grid: Grid) -> None:
         for step in self.steps:
             pieces = STEPS[step].pieces

@@ -9,10 +9,11 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from timesformer_ref import TimeSformerConfig
 from timesformer_ref.torch_blocks.model import TimeSformer
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 
 
 def kept(model: TimeSformer, video: Tensor) -> float:
-    """What a forward pass keeps for the way back, in GB, each piece of memory counted once."""
+    """What a forward pass keeps for the backward pass, in GB, each piece of memory counted once."""
     memory = {w.untyped_storage()._cdata: 0 for w in model.parameters()}
     held = []
 
@@ -35,7 +36,7 @@ for frames, size in ((8, 224), (16, 448), (96, 224)):
         model.to_empty(device="cpu").train()
         video = torch.empty(1, frames, 3, size, size)
         all_kept = kept(model, video)
-        model.gradient_checkpointing = True
+        checkpoint_blocks(model)
         tokens = 1 + frames * config.grid[1] * config.grid[2]
         print(
             f"{frames:>2} x {size} {video.numel():>11,} {tokens:>7,} {all_kept:>6.2f} GB "

@@ -42,10 +42,11 @@ def gradients(
 
     video: normalised clips. labels: the class of each clip.
     Returns the mean cross-entropy and, for every weight, an array of its shape and type.
-    Raises ValueError for a clip that the model cannot take.
+    Raises ValueError for a clip or labels that the model cannot take.
     """
     grads: Gradients = defaultdict(float)
     grid = config.clip_grid(video.shape)
+    config.check_labels(labels, len(video))
     tokens, embedding_vjp = embedding(video, weights, config, grads)
     vjps: list[Vjp] = []
     for i in range(config.num_hidden_layers):

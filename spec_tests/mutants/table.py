@@ -65,7 +65,7 @@ MUTANTS: tuple[Mutant, ...] = (
         Patch(PATCHIFY, "(h w) (c p q)", "(w h) (c p q)")),
     mutant("patches-reshaped", "PATCH", "Frames become patches by a reshape that moves no axis",
         Patch(PATCHIFY,
-            'rearrange(whole, "b t c (h p) (w q) -> b t (h w) (c p q)", p=p, q=p)',
+            "rearrange(whole, pattern, p=p, q=p)",
             "whole.reshape(*whole.shape[:2], h * w, -1)")),
     mutant("remainder-padded", "PATCH",
         "Frames that are no whole number of patches are padded with zeros, not cut",
@@ -114,15 +114,15 @@ MUTANTS: tuple[Mutant, ...] = (
         Patch(LAYERS, "np.floor(", "np.rint(")),
     mutant("nearest-aligns-corners", "POS TIME",
         "Nearest resize maps the last place to the last place (align_corners)",
-        Patch(LAYERS, "np.floor(np.arange(new_size, dtype=np.float32) * ratio)",
+        Patch(LAYERS, "np.floor(places * ratio)",
             "np.rint(np.arange(new_size) * ((size - 1) / max(new_size - 1, 1)))")),
     mutant("positions-exact", "POS", "Positions are resized by exact integer arithmetic",
         Patch(PATCHIFY, "nearest(side, h)[:, None] + nearest(side, w)",
             "(np.arange(h) * side // h)[:, None] + np.arange(w) * side // w")),
     mutant("nearest-product-unrounded", "POS TIME",
         "A resized place is a float32 ratio times an integer, in float64: not rounded again",
-        Patch(LAYERS, "np.arange(new_size, dtype=np.float32) * ratio",
-            "np.arange(new_size, dtype=np.float64) * ratio")),
+        Patch(LAYERS,
+            "np.arange(new_size, dtype=np.float32)", "np.arange(new_size, dtype=np.float64)")),
     mutant("positions-bilinear", "POS", "Positions are resized bilinearly, not nearest",
         Patch(PATCHIFY,
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
@@ -167,7 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant("time-exact", "TIME", "The time table is resized by exact integer arithmetic",
         Patch(TIME, "nearest(trained, t)]", "np.arange(t) * trained // t]")),
     mutant("time-on-class-token", "TIME", "The class token gets the first frame's time",
-        Patch(TIME, "[class_token, rearrange", "[class_token + time[0], rearrange")),
+        Patch(TIME, "[class_token, patches]", "[class_token + time[0], patches]")),
     mutant("time-reshaped", "TIME",
         "Frames and patches change places by a reshape that moves no axis",
         Patch(TIME, 'rearrange(patches, "b t n d -> b n t d") + time',
@@ -197,14 +197,14 @@ MUTANTS: tuple[Mutant, ...] = (
         Patch(LAYERS, "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-6)")),
     mutant("eps-1e-5-earlier-norm", "NORM DIV LG AXIAL",
         "The norm before an earlier step (temporal_norm1) has epsilon 1e-5",
-        Patch(ATTENTION, 'f"{step}_norm1"), config.layer_norm_eps', 'f"{step}_norm1"), 1e-5')),
+        Patch(ATTENTION, 'f"{step}_norm1"), eps', 'f"{step}_norm1"), 1e-5')),
     mutant("eps-1e-5-norm1", "NORM SPACE JOINT DIV LG AXIAL",
         "The norm before the last step (norm1) has epsilon 1e-5",
-        Patch(ATTENTION, '"norm1"), config.layer_norm_eps', '"norm1"), 1e-5')),
+        Patch(ATTENTION, '"norm1"), eps', '"norm1"), 1e-5')),
     mutant("eps-1e-5-norm2", "NORM MLP", "The norm before the MLP (norm2) has epsilon 1e-5",
-        Patch(ATTENTION, '"norm2"), config.layer_norm_eps', '"norm2"), 1e-5')),
+        Patch(ATTENTION, '"norm2"), eps', '"norm2"), 1e-5')),
     mutant("eps-1e-5-last-norm", "NORM HEAD", "The last norm (norm) has epsilon 1e-5",
-        Patch(CLASSIFIER, '"norm"), config.layer_norm_eps', '"norm"), 1e-5')),
+        Patch(CLASSIFIER, '"norm"), eps', '"norm"), 1e-5')),
     mutant("eps-outside-root", "NORM",
         "LayerNorm adds epsilon to the standard deviation, outside the root",
         Patch(LAYERS, "np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)")),
@@ -227,16 +227,16 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant("norm-on-step-result", "NORM DIV LG AXIAL",
         "The norm of an earlier step is on its result, not on what enters it",
         Patch(ATTENTION,
-            'layer_norm(groups, part(w, f"{step}_norm1"), config.layer_norm_eps)', "groups"),
-        Patch(ATTENTION, 'update = rearrange(linear(update, part(w, f"{step}_fc"))', """\
-update = layer_norm(update, part(w, f"{step}_norm1"), config.layer_norm_eps)
-    update = rearrange(linear(update, part(w, f"{step}_fc"))""")),
+            'layer_norm(groups, part(w, f"{step}_norm1"), eps)', "groups"),
+        Patch(ATTENTION, '    update = linear(update, part(w, f"{step}_fc"))', """\
+    update = layer_norm(update, part(w, f"{step}_norm1"), eps)
+    update = linear(update, part(w, f"{step}_fc"))""")),
     mutant("norm-after-residual", "NORM MLP",
         "The norm of the MLP is after its residual (post-norm), not before it",
-        Patch(ATTENTION, 'layer_norm(tokens, part(w, "norm2"), config.layer_norm_eps)', "tokens"),
+        Patch(ATTENTION, 'layer_norm(tokens, part(w, "norm2"), eps)', "tokens"),
         Patch(ATTENTION, 'return tokens + mlp(normed, part(w, "mlp"))', """\
 after = tokens + mlp(normed, part(w, "mlp"))
-    return layer_norm(after, part(w, "norm2"), config.layer_norm_eps)""")),
+    return layer_norm(after, part(w, "norm2"), eps)""")),
 
     # The attention layer
     mutant("qkv-bias-missing", "ATT", "Queries, keys and values have no bias",
@@ -246,7 +246,7 @@ after = tokens + mlp(normed, part(w, "mlp"))
         Patch(LAYERS, '"g s (three a k) -> three', '"g s (a three k) -> three')),
     mutant("qkv-reshaped", "ATT",
         "Queries, keys, values and heads are split by a reshape that moves no axis",
-        Patch(LAYERS, 'rearrange(qkv, "g s (three a k) -> three g a s k", three=3, a=heads)',
+        Patch(LAYERS, "rearrange(qkv, pattern, three=3, a=heads)",
             "qkv.reshape(3, len(x), heads, x.shape[1], -1)")),
     mutant("heads-interleaved", "ATT",
         "Every heads-th number belongs to a head (k a, not a k), in the split and in the merge",
@@ -272,9 +272,11 @@ after = tokens + mlp(normed, part(w, "mlp"))
         Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))", "np.exp(x)")),
     mutant("softmax-overflows-in-time", "ATT",
         "Softmax does not subtract the maximum in a block's earlier steps (temporal)",
-        Patch(ATTENTION, "    update, attention = self_attention(normed, "
-            'part(w, f"{step}_attn"), config.num_attention_heads)\n', """\
-    qkv, heads = linear(normed, part(w, f"{step}_attn.qkv")), config.num_attention_heads
+        Patch(ATTENTION, """\
+    attn = part(w, f"{step}_attn")
+    update, attention = self_attention(normed, attn, heads)
+""", """\
+    qkv = linear(normed, part(w, f"{step}_attn.qkv"))
     q, k, v = rearrange(qkv, "g s (three a k) -> three g a s k", three=3, a=heads)
     attention = np.exp(q @ k.mT / np.sqrt(q.shape[-1]).astype(q.dtype))
     attention /= attention.sum(axis=-1, keepdims=True)
@@ -315,20 +317,26 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     mutant("fc-around-residual", "DIV LG AXIAL",
         "temporal_fc is applied to patches and result together, after the residual",
         Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))', "update"),
-        Patch(ATTENTION, "patches + update", 'linear(patches + update, part(w, f"{step}_fc"))')),
+        Patch(ATTENTION, """\
+    patches = patches + rearrange(update, rule.ungroup, **lengths)
+""", """\
+    patches = patches + rearrange(update, rule.ungroup, **lengths)
+    patches = linear(patches, part(w, f"{step}_fc"))
+""")),
     mutant("temporal-residual-missing", "DIV LG AXIAL",
         "An earlier step (temporal) has no residual",
-        Patch(ATTENTION, "[class_token, patches + update]", "[class_token, update]")),
+        Patch(ATTENTION, "patches + rearrange(update,", "rearrange(update,")),
     mutant("temporal-residual-of-normed", "NORM DIV LG AXIAL",
         "An earlier step (temporal) adds its result to its normed input",
         Patch(ATTENTION,
-            "patches + update", "rearrange(normed, rule.ungroup, **lengths) + update")),
+            "patches + rearrange(update", "rearrange(normed + update")),
     mutant("spatial-result-on-block-input", "DIV LG AXIAL",
         "The last step's result is added to the block's input, not to the step before's output",
         Patch(ATTENTION, """\
     attentions = {}
     for step in config.steps:
-        tokens, attentions[step] = attention_step(tokens, w, config, grid, step)
+        after = attention_step(tokens, w, config, grid, step)
+        tokens, attentions[step] = after
 """, """\
     attentions, start = {}, tokens
     for step in config.steps:
@@ -341,7 +349,8 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         Patch(ATTENTION, """\
     attentions = {}
     for step in config.steps:
-        tokens, attentions[step] = attention_step(tokens, w, config, grid, step)
+        after = attention_step(tokens, w, config, grid, step)
+        tokens, attentions[step] = after
 """, """\
     attentions, start = {}, tokens
     for step in config.steps:
@@ -365,7 +374,8 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
     groups = np.concatenate([copies, groups], axis=1)
     normed = layer_norm(groups, part(w, f"{step}_norm1")"""),
-        Patch(ATTENTION, "rearrange(linear(update,", "rearrange(linear(update[:, 1:],")),
+        Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))',
+            'linear(update[:, 1:], part(w, f"{step}_fc"))')),
     mutant("class-token-in-local-step", "LG",
         "The class token takes part in the local step too, and is updated by it",
         Patch(ATTENTION, '    normed = layer_norm(groups, part(w, f"{step}_norm1")', """\
@@ -373,26 +383,24 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
         groups = np.concatenate([copies, groups], axis=1)
     normed = layer_norm(groups, part(w, f"{step}_norm1")"""),
-        Patch(ATTENTION, '    update = rearrange(linear(update, part(w, f"{step}_fc")), rule', """\
-    update = linear(update, part(w, f"{step}_fc"))
+        Patch(ATTENTION, "    patches = patches + rearrange(update, rule", """\
     if step == "local":
         change = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))
         class_token, update = class_token + change, update[:, 1:]
-    update = rearrange(update, rule""")),
+    patches = patches + rearrange(update, rule""")),
     mutant("class-token-queries-all-at-once", "DIV LG AXIAL",
         "The class token queries all patches of the clip at once, instead of copies, averaged",
         Patch(ATTENTION,
-            '    class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))',
+            '    mean = reduce(copies, "(b g) 1 d -> b 1 d", "mean", g=per_clip)',
             """\
     everyone = layer_norm(tokens, part(w, "norm1"), config.layer_norm_eps)
-    answer, _ = self_attention(everyone, part(w, "attn"), config.num_attention_heads)
-    class_update = answer[:, :1]""")),
+    together, _ = self_attention(everyone, part(w, "attn"), heads)
+    mean = together[:, :1]""")),
     mutant("class-token-isolated", "SPACE JOINT DIV LG AXIAL",
         "The class token takes part in no attention at all",
         Patch(ATTENTION, "    groups = np.concatenate([copies, groups], axis=1)\n", ""),
-        Patch(ATTENTION, "    class_update = reduce(", """\
-    update = np.concatenate([np.zeros_like(copies), update], axis=1)
-    class_update = reduce(""")),
+        Patch(ATTENTION, "    copies, patches = update[:, :1], update[:, 1:]\n",
+            "    copies, patches = np.zeros_like(copies), update\n")),
     mutant("class-token-in-every-frame", "CLS TIME DIV HEAD",
         "With divided attention every frame keeps a class token of its own; the head averages them",
         Patch(TIME, "frames[:, 0, :1], frames[:, :, 1:]\n", """frames[:, 0, :1], frames[:, :, 1:]
@@ -410,33 +418,33 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         Patch(ATTENTION, """\
     class_token, patches = tokens[:, :1], tokens[:, 1:]
     groups = rearrange(patches, rule.group, **lengths)
-    copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=len(groups) // len(tokens))
+    per_clip = len(groups) // len(tokens)
+    copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=per_clip)
 """, """\
     n = grid[0] if config.attention_type == "divided_space_time" else 1
     class_token, patches = tokens[:, :n], tokens[:, n:]
     groups = rearrange(patches, rule.group, **lengths)
-    copies = repeat(class_token, "b n d -> (b n g) 1 d", g=len(groups) // len(tokens) // n)
+    per_clip = len(groups) // len(tokens) // n
+    copies = repeat(class_token, "b n d -> (b n g) 1 d", g=per_clip)
 """),
-        Patch(ATTENTION, '"(b g) 1 d -> b 1 d", "mean", b=len(tokens)',
-            '"(b n g) 1 d -> b n d", "mean", b=len(tokens), n=n'),
-        Patch(CLASSIFIER,
-            "    return linear(final_norm(tokens, weights, config, frames)[:, 0],", """\
+        Patch(ATTENTION, '"(b g) 1 d -> b 1 d", "mean", g=per_clip',
+            '"(b n g) 1 d -> b n d", "mean", g=per_clip, n=n'),
+        Patch(CLASSIFIER, "    return linear(normed[:, 0],", """\
     n = frames if config.attention_type == "divided_space_time" else 1
-    return linear(final_norm(tokens, weights, config, frames)[:, :n].mean(axis=1),""")),
+    return linear(normed[:, :n].mean(axis=1),""")),
     mutant("class-copies-summed", "DIV LG AXIAL",
         "The updates of the class token's copies are summed, not averaged",
-        Patch(ATTENTION, '"mean", b=len(tokens)', '"sum", b=len(tokens)')),
+        Patch(ATTENTION, '"mean", g=per_clip', '"sum", g=per_clip')),
     mutant("class-copy-of-first-frame", "DIV LG AXIAL",
         "The first frame's copy of the class token is returned, not the average of all copies",
-        Patch(ATTENTION, 'reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=len(tokens))',
-            'rearrange(update[:, :1], "(b g) 1 d -> b g d", b=len(tokens))[:, :1]')),
+        Patch(ATTENTION, 'reduce(copies, "(b g) 1 d -> b 1 d", "mean", g=per_clip)',
+            'rearrange(copies, "(b g) 1 d -> b g d", g=per_clip)[:, :1]')),
     mutant("class-copies-across-batch", "DIV LG AXIAL PROP",
         "The copies of the class token are averaged with batch and frames swapped: clips mix",
-        Patch(ATTENTION, 'update[:, :1], "(b g) 1 d', 'update[:, :1], "(g b) 1 d')),
+        Patch(ATTENTION, 'reduce(copies, "(b g) 1 d', 'reduce(copies, "(g b) 1 d')),
     mutant("class-token-residual-missing", "SPACE JOINT DIV LG AXIAL",
         "The average of the class token's copies replaces it, without a residual",
-        Patch(ATTENTION,
-            "[class_update, patch_update]", "[class_update - class_token, patch_update]")),
+        Patch(ATTENTION, "[mean, patches]", "[mean - class_token, patches]")),
     mutant("temporal-frames-fixed", "DIV LG AXIAL MODEL",
         "Earlier steps (temporal) take the number of frames from the config: another one raises",
         Patch(ATTENTION, """\
@@ -458,11 +466,11 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         "The spatial step takes the number of frames from the config: wrong where it divides",
         Patch(ATTENTION, """\
     groups = rearrange(patches, rule.group, **lengths)
-    copies""", """\
+    per_clip""", """\
     if config.steps == ("temporal", "spatial"):  # rows are then found from the tokens
         lengths = {"b": len(tokens), "w": lengths["w"], "t": config.num_frames}
     groups = rearrange(patches, rule.group, **lengths)
-    copies""")),
+    per_clip""")),
     mutant("grid-from-config", "SPACE DIV LG AXIAL MODEL",
         "Steps take the rows and columns of patches from the config: wrong or an error",
         Patch(ATTENTION,
@@ -481,12 +489,12 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
 """)),
     mutant("space-only-probabilities-averaged", "SPACE HEAD",
         "A space-only model averages the probabilities of its frames",
-        Patch(CLASSIFIER, "    return linear(final_norm(", """\
+        Patch(CLASSIFIER, "    normed = final_norm(", """\
     if config.separate_frames:
         normed = layer_norm(tokens[:, 0], part(weights, "norm"), config.layer_norm_eps)
         e = np.exp(linear(normed, part(weights, "head")))
         return reduce(e / e.sum(axis=1, keepdims=True), "(b t) l -> b l", "mean", t=frames)
-    return linear(final_norm(""")),
+    normed = final_norm(""")),
     mutant("space-only-averaged-first", "SPACE TIME",
         "The frames of a space-only model are averaged before the blocks",
         Patch(TIME, "    if config.separate_frames:\n", """\
@@ -538,18 +546,18 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
     # The classifier
     mutant("last-norm-missing", "HEAD", "There is no norm before the classifier",
         Patch(CLASSIFIER,
-            'layer_norm(tokens, part(weights, "norm"), config.layer_norm_eps)', "tokens")),
+            'layer_norm(tokens, part(weights, "norm"), eps)', "tokens")),
     mutant("head-bias-missing", "HEAD", "The classifier has no bias",
         Patch(CLASSIFIER, 'part(weights, "head")', '{"weight": weights["head.weight"]}')),
     mutant("head-on-mean-of-tokens", "HEAD", "The classifier gets the mean of all tokens",
-        Patch(CLASSIFIER, "frames)[:, 0]", "frames).mean(axis=1)")),
+        Patch(CLASSIFIER, "normed[:, 0]", "normed.mean(axis=1)")),
     mutant("head-on-mean-of-patches", "HEAD",
         "The classifier gets the mean of the patches, without the class token",
-        Patch(CLASSIFIER, "frames)[:, 0]", "frames)[:, 1:].mean(axis=1)")),
+        Patch(CLASSIFIER, "normed[:, 0]", "normed[:, 1:].mean(axis=1)")),
     mutant("head-on-every-token", "HEAD", "Logits of every token are returned",
-        Patch(CLASSIFIER, "frames)[:, 0]", "frames)")),
+        Patch(CLASSIFIER, "normed[:, 0]", "normed")),
     mutant("probabilities", "HEAD", "Probabilities are returned, not logits",
-        Patch(CLASSIFIER, "    return linear(final_norm(", "    logits = linear(final_norm("),
+        Patch(CLASSIFIER, "    return linear(normed", "    logits = linear(normed"),
         Patch(CLASSIFIER, 'part(weights, "head"))', """part(weights, "head"))
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)""")),
@@ -566,7 +574,7 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
     # Gradients
     mutant("gradient-summed", "GRAD", "Loss and gradient are sums over the batch, not means",
         Patch(BACKWARD, "- truth) / len(labels))", "- truth))"),
-        Patch(CLASSIFIER, "axis=1).mean()", "axis=1).sum()")),
+        Patch(CLASSIFIER, "-chosen.mean()", "-chosen.sum()")),
     mutant("gradient-of-first-time-entries", "GRAD",
         "The gradient of a resized time table goes to its first entries",
         Patch(BACKWARD,

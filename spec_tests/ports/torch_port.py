@@ -54,13 +54,12 @@ def forward(video, model, config):
 
 @torch.no_grad()
 def patchify(video, model, config):
-    video = tensor(video, model)
-    return array(blocks.patchify(video, model.patch_embed, model.cls_token, model.pos_embed))
+    return array(blocks.patchify(tensor(video, model), model))
 
 
 @torch.no_grad()
 def time_embedding(frames, model, config):
-    return array(embed(tensor(frames, model), model.time_embed, model.time_drop))
+    return array(embed(tensor(frames, model), model))
 
 
 @torch.no_grad()
@@ -80,12 +79,12 @@ def block(tokens, model, config, layer, grid):
 
 @torch.no_grad()
 def classifier(tokens, model, config, grid):
-    return array(head.classifier(tensor(tokens, model), model.norm, model.head, config, grid[0]))
+    return array(head.classifier(tensor(tokens, model), model, grid[0]))
 
 
 def gradients(video, labels, model, config):
     model.zero_grad()
-    loss = model(tensor(video, model), torch.tensor(labels).long()).loss
+    loss = model(tensor(video, model), torch.tensor(labels)).loss
     loss.backward()
     return array(loss), {name: array(p.grad) for name, p in model.named_parameters()}
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import torch
 
 from spec_tests.ports import numpy_port, torch_port
-from timesformer_ref.torch_blocks.fold import fold
-from timesformer_ref.torch_blocks.pack import pack
+from timesformer_ref.inference.fold import fold
+from timesformer_ref.inference.pack import pack
 
 INFERENCE = (
     "forward",

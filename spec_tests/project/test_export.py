@@ -13,8 +13,8 @@ from spec_tests.project.tiny import INPUT, LABELS, checkpoint, command, one_line
 from timesformer_ref import TimeSformer, default_model, forward
 from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.checkpoints.notes import KEY
+from timesformer_ref.inference.fold import fold
 from timesformer_ref.schemes import SCHEMES
-from timesformer_ref.torch_blocks.fold import fold
 from timesformer_ref.use.export import export_program, run_file, write_model
 
 SHAPE = (4, 3, 32, 32)

@@ -6,8 +6,9 @@ import torch
 from spec_tests.project.closeness import assert_close
 from spec_tests.project.tiny import checkpoint, clip
 from timesformer_ref import TimeSformer
+from timesformer_ref.inference.fold import fold
 from timesformer_ref.schemes import SCHEMES
-from timesformer_ref.torch_blocks.fold import fold
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 from timesformer_ref.weights import count_parameters
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -45,13 +46,66 @@ def test_pixels_go_in_as_they_are_stored(scheme):
     assert_close(fold(before, MEAN, STD)(pixels).logits.numpy(), expected.numpy(), "logits")
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_normalised_frames_are_refused_where_pixels_are_expected():
+    folded = fold(model(), MEAN, STD)
+    for video in (clip().double(), clip(), clip().int()):
+        with pytest.raises(ValueError, match=f"holds {video.dtype}, expected pixels as uint8"):
+            folded(video)
+    with pytest.raises(ValueError, match=r"holds torch\.uint8, expected normalised"):
+        fold(model())(torch.zeros(1, 4, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_the_loss_of_a_folded_model_is_the_same():
+    before, video, labels = model(), clip(batch=2).double(), torch.tensor([3, 0])
+    assert_close(fold(before)(video, labels).loss, before(video, labels).loss, "loss")
+
+
+def test_the_gradient_of_the_input_is_the_same():
+    before, gradients = model(), []
+    for timesformer in (before, fold(before)):
+        video = clip().double().requires_grad_()
+        timesformer(video).logits.square().sum().backward()
+        gradients.append(video.grad)
+    assert_close(gradients[1], gradients[0], "gradient")
+
+
+def test_a_folded_model_is_not_folded_again():
+    with pytest.raises(ValueError, match="fold the one that it was made of"):
+        fold(fold(model()))
+
+
+def test_a_folded_model_can_be_converted():
+    before = model()
+    found = fold(before).float()(clip()).logits
+    assert (found - before(clip().double()).logits).abs().max() < 1e-4
+    assert before.cls_token.dtype == torch.float64
+
+
+def test_float64_is_asked_of_the_cpu_only(monkeypatch):
+    """A device may lack it (Apple's): there, weights are moved to the CPU before."""
+    before, double, moved = model(), torch.Tensor.double, []
+
+    def cpu(tensor):
+        moved.append(tensor.clone())
+        return moved[-1]
+
+    def checked(tensor):
+        assert any(tensor is other for other in moved), "float64 on the model's own device"
+        return double(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+    monkeypatch.setattr(torch.Tensor, "double", checked)
+    folded = fold(before, MEAN, STD)
+    assert len(moved) > 20
+    assert {w.device for w in folded.parameters()} == {before.cls_token.device}
+
+
 def test_the_model_itself_stays_as_it_was():
     before = model()
     weights = {name: w.clone() for name, w in before.state_dict().items()}
     fold(before, MEAN, STD)
     assert all(torch.equal(w, weights[name]) for name, w in before.state_dict().items())
-    with pytest.raises(ValueError, match="uint8"):
-        before(torch.zeros(1, 4, 3, 32, 32, dtype=torch.uint8))
 
 
 def test_a_layer_of_every_block_is_gone():
@@ -74,3 +128,12 @@ def test_a_folded_model_keeps_its_type(dtype):
 def test_half_a_normalisation_is_refused(mean, std):
     with pytest.raises(ValueError, match="3 numbers each"):
         fold(model(), mean, std)
+
+
+def test_a_model_with_activation_checkpointing_is_folded_too():
+    before, video = model(), clip().double()
+    expected = before(video).logits
+    checkpoint_blocks(before)
+    folded = fold(before)
+    assert folded.blocks[0].forward.args[0].__self__ is folded.blocks[0]
+    assert_close(folded(video).logits, expected, "logits")

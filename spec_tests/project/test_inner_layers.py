@@ -9,10 +9,10 @@ from einops import rearrange
 from spec_tests.harness.golden_vectors import MODELS, golden
 from spec_tests.ports.variants import torch_float64
 from spec_tests.project.closeness import assert_close
+from timesformer_ref.inference import fast
 from timesformer_ref.numpy_blocks import classifier as numpy_classifier
 from timesformer_ref.numpy_blocks import divided_attention as numpy_attention
 from timesformer_ref.torch_blocks import classifier as torch_classifier
-from timesformer_ref.torch_blocks import layers
 from timesformer_ref.weights import part
 
 every_golden_model = pytest.mark.parametrize("name", MODELS)
@@ -50,8 +50,7 @@ def test_attention_and_temporal_fc_in_torch(name):
         if layer.endswith(("attn", "temporal_fc")):
             module.register_forward_hook(lambda _, __, out, layer=layer: seen.update({layer: out}))
     with torch.no_grad():
-        # Without hidden states the last block would spare what only they show.
-        model(torch.tensor(case.video), output_hidden_states=True)
+        model(torch.tensor(case.video))
     assert seen.keys() == {layer for layer in case.out if layer.endswith(("attn", "temporal_fc"))}
     for layer, out in seen.items():
         found = (out if layer.endswith("fc") else out[0]).numpy()
@@ -66,14 +65,14 @@ def test_the_last_norm_in_both(name):
     tokens, frames = case.states[-1], case.grid[0]
     found = numpy_classifier.final_norm(tokens, case.weights, case.config, frames)
     assert_close(found, case.out["norm"], "NumPy norm")
-    norm = torch_float64.load(case.weights, case.config).norm
-    found = torch_classifier.final_norm(torch.tensor(tokens), norm, case.config, frames)
+    model = torch_float64.load(case.weights, case.config)
+    found = torch_classifier.final_norm(torch.tensor(tokens), model, frames)
     assert_close(found.detach(), case.out["norm"], "PyTorch norm")
 
 
 @pytest.mark.parametrize("weights_at_a_time", [1, 40, 150, 700, 10**6])
 def test_attention_in_slices_is_attention(monkeypatch, weights_at_a_time):
-    monkeypatch.setattr(layers, "SLICE", weights_at_a_time)
+    monkeypatch.setattr(fast, "SLICE", weights_at_a_time)
     q, k, v = torch.randn(3, 4, 2, 9, 5, dtype=torch.float64)
     expected = torch.softmax(q @ k.mT / 3, dim=-1) @ v
-    assert_close(layers.attend_in_slices(q, k, v, 1 / 3).numpy(), expected.numpy(), "attention")
+    assert_close(fast.attend_in_slices(q, k, v, 1 / 3).numpy(), expected.numpy(), "attention")

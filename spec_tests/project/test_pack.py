@@ -5,22 +5,43 @@ import torch
 
 from spec_tests.project.tiny import checkpoint, clip
 from timesformer_ref import TimeSformer
+from timesformer_ref.inference.fold import fold
+from timesformer_ref.inference.pack import can_pack, fastest, pack
 from timesformer_ref.schemes import SCHEMES
-from timesformer_ref.torch_blocks.fold import fold
-from timesformer_ref.torch_blocks.pack import can_pack, pack
 
 ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
+ONE_DNN = torch.backends.mkldnn.is_available()
+IN_BFLOAT16 = ONE_DNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+"""What this machine has, asked of PyTorch itself: `can_pack` is tested here."""
+
+needs_one_dnn = pytest.mark.skipif(not ONE_DNN, reason="this PyTorch has no oneDNN")
+DTYPES = [
+    pytest.param(torch.float32, marks=needs_one_dnn),
+    pytest.param(
+        torch.bfloat16,
+        marks=pytest.mark.skipif(not IN_BFLOAT16, reason="oneDNN has no bfloat16 on this CPU"),
+    ),
+]
 
 
 def model(dtype=torch.float32, **fields):
     return TimeSformer.from_checkpoint(checkpoint(**fields), dtype=dtype)
 
 
-def packs(dtype):
-    return pytest.mark.skipif(not can_pack(model(dtype)), reason=f"oneDNN has no {dtype} here")
+def test_float32_packs_wherever_one_dnn_is_there():
+    assert can_pack(model()) == ONE_DNN
+    assert can_pack(model(torch.bfloat16)) == IN_BFLOAT16
+    assert not can_pack(model(torch.float64))
+    assert not can_pack(model().to("meta"))
 
 
-@pytest.mark.parametrize("dtype", [pytest.param(d, marks=packs(d)) for d in ROUNDING])
+@needs_one_dnn
+def test_the_fastest_copy_is_packed_where_it_can_be():
+    assert fastest(model()).packed
+    assert not fastest(model(torch.float64)).packed
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("first", [lambda m: m, fold], ids=["plain", "folded"])
 def test_a_packed_model_answers_the_same(scheme, dtype, first):
@@ -30,7 +51,7 @@ def test_a_packed_model_answers_the_same(scheme, dtype, first):
     assert (found - expected).abs().max() <= ROUNDING[dtype] * expected.abs().max()
 
 
-@packs(torch.float32)
+@needs_one_dnn
 def test_every_block_and_step_is_still_there_to_be_asked_for():
     before, video = model(), clip()
     found, expected = (
@@ -40,7 +61,7 @@ def test_every_block_and_step_is_still_there_to_be_asked_for():
     torch.testing.assert_close(found.attentions, expected.attentions)
 
 
-@packs(torch.float32)
+@needs_one_dnn
 def test_the_model_itself_stays_as_it_was():
     before = model()
     pack(before)
@@ -48,6 +69,49 @@ def test_the_model_itself_stays_as_it_was():
     before(clip(), torch.tensor([1])).loss.backward()
 
 
+@needs_one_dnn
+@pytest.mark.parametrize("make", [pack, fastest])
+def test_a_gradient_of_the_input_is_refused_and_not_zero(make):
+    video = clip().requires_grad_()
+    with pytest.raises(RuntimeError, match="no gradient of its input"):
+        make(model())(video)
+    with torch.no_grad():
+        make(model())(video)
+
+
 def test_what_one_dnn_does_not_multiply_is_refused():
     with pytest.raises(ValueError, match=r"oneDNN does not multiply torch.float64 on cpu"):
         pack(model(torch.float64))
+
+
+@needs_one_dnn
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda m: pack(pack(m)),
+        lambda m: fold(pack(m)),
+        lambda m: fastest(fastest(m)),
+        lambda m: pack(fastest(m)),
+    ],
+)
+def test_a_copy_of_a_packed_copy_is_refused(again):
+    with pytest.raises(ValueError, match=r"use the one|fold the one"):
+        again(model())
+
+
+@needs_one_dnn
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda m: m.double(),
+        lambda m: m.half(),
+        lambda m: m.to(torch.bfloat16),
+        lambda m: m.to("meta"),
+    ],
+)
+def test_another_type_or_device_is_refused_and_leaves_the_model_whole(convert):
+    packed, video = pack(model()), clip()
+    expected = packed(video).logits
+    with pytest.raises(ValueError, match=r"stays torch.float32 on cpu: convert the model before"):
+        convert(packed)
+    assert torch.equal(packed.to("cpu", torch.float32).float()(video).logits, expected)

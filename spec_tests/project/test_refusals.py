@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 
 from spec_tests.project.tiny import CONFIG
 from timesformer_ref.checkpoints.initialise import initial_weights
+from timesformer_ref.numpy_blocks import model as numpy_blocks
 from timesformer_ref.numpy_blocks.divided_attention import block
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.schemes import SCHEMES
+from timesformer_ref.torch_blocks import model as torch_blocks
 from timesformer_ref.torch_blocks.model import TimeSformer
 from timesformer_ref.weights import part
 
@@ -107,7 +110,20 @@ def test_no_layer_of_a_numpy_block_does_without_its_bias(layer):
         block(tokens, weights, CONFIG, grid)
 
 
-@pytest.mark.parametrize("labels", [[0, 5], [-1, 0], [0], [0, 1, 2]])
-def test_labels_that_are_no_classes(labels):
-    with pytest.raises(ValueError, match="expected 2, each from 0 to 4"):
-        numpy_model(CONFIG)(clip(2, 4, 3, 32, 32), np.array(labels))
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 5], [-1, 0], [-100, 0], [0], [0, 1, 2], [[0], [1]], [0.0, 1.0], [True, False], 3],
+)
+def test_labels_that_are_no_classes_are_refused_before_any_work(build, labels, monkeypatch):
+    for module in (numpy_blocks, torch_blocks):
+        monkeypatch.setattr(module, "patchify", None)
+    message = f"labels {labels}: expected 2 whole numbers, each from 0 to 4"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        build(CONFIG)(clip(2, 4, 3, 32, 32), np.array(labels))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+def test_labels_of_any_integer_type(build, dtype):
+    model, video = build(CONFIG), clip(2, 4, 3, 32, 32)
+    found = model(video, np.array([3, 4], dtype)).loss
+    assert found.item() == model(video, np.array([3, 4])).loss.item()

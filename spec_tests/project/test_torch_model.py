@@ -9,9 +9,11 @@ import torch
 
 from spec_tests.project.processes import afresh
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.inference.fast import for_inference
 from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.layers import StochasticDepth
 from timesformer_ref.torch_blocks.model import TimeSformer
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 
 TINY = TimeSformerConfig(
     image_size=16, patch_size=4, num_frames=4, hidden_size=16, num_hidden_layers=3,
@@ -56,11 +58,19 @@ def test_gradient_checkpointing_leaves_loss_and_gradients_as_they_are(attention_
     grads = []
     for checkpointing in (False, True):
         model = tiny(attention_type=attention_type).train()
-        model.gradient_checkpointing = checkpointing
+        if checkpointing:
+            checkpoint_blocks(model)
         loss = model(clip(), torch.tensor([0, 3])).loss
         loss.backward()
         grads.append([loss.detach(), *(p.grad for p in model.parameters())])
     torch.testing.assert_close(grads[0], grads[1])
+
+
+def test_gradient_checkpointing_leaves_the_names_of_weights():
+    model = tiny()
+    before = list(model.state_dict())
+    checkpoint_blocks(model)
+    assert list(model.state_dict()) == before
 
 
 def test_gradient_checkpointing_keeps_fewer_activations():
@@ -73,7 +83,8 @@ def test_gradient_checkpointing_keeps_fewer_activations():
             return tensor
 
         model = tiny(num_hidden_layers=6)
-        model.gradient_checkpointing = checkpointing
+        if checkpointing:
+            checkpoint_blocks(model)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
             model(clip(), torch.tensor([0, 3]))
         return count
@@ -130,6 +141,17 @@ def test_dropout_acts_in_training_only(attention_type):
     assert not torch.equal(model(video).logits, model(video).logits)
     weights = model(video, output_attentions=True)
     assert torch.isfinite(weights.logits).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("make", [lambda m: m, for_inference], ids=["plain", "for inference"])
+@torch.no_grad()
+def test_attention_dropout_acts_in_training_without_gradients_too(dtype, make):
+    """As for a Monte Carlo estimate of the uncertainty."""
+    model, video = make(tiny(attention_probs_dropout_prob=0.5)).to(dtype).train(), clip().to(dtype)
+    assert not torch.equal(model(video).logits, model(video).logits)
+    model.eval()
+    assert torch.equal(model(video).logits, model(video).logits)
 
 
 @SCHEME

@@ -17,9 +17,10 @@ from timesformer_ref.checkpoints.hugging_face import config_json, rename_to_hugg
 from timesformer_ref.checkpoints.initialise import random_weights
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.inference.fold import fold
+from timesformer_ref.inference.pack import can_pack, pack
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.torch_blocks.fold import fold
-from timesformer_ref.torch_blocks.pack import can_pack, pack
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 
 Runner = Callable[[], np.ndarray | None]
 """Runs a model on the clips once; returns the values to compare with the peer's, if any."""
@@ -82,7 +83,8 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
         found["transformers (compiled)"] = compiled(transformers_model(checkpoint, case), case)
     found["timesformer_ref (PyTorch)"] = ours
     if case.train:
-        ours.gradient_checkpointing = case.checkpointing
+        if case.checkpointing:
+            checkpoint_blocks(ours)
         return found
     found["timesformer_ref (folded)"] = fold(ours)
     if case.compiled:

@@ -20,9 +20,9 @@ from timesformer_ref.benchmark.cost import multiply_adds
 from timesformer_ref.benchmark.memory import peak_memory
 from timesformer_ref.benchmark.report import machine
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.inference.pack import fastest
 from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.torch_blocks.model import TimeSformer
-from timesformer_ref.torch_blocks.pack import fastest
 
 CLIPS = [(8, 112), (8, 224), (8, 448), (32, 224), (96, 224)]
 """Frames, and their height and width in pixels."""

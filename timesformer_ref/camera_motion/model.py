@@ -45,7 +45,7 @@ def untrained(config: TimeSformerConfig = CONFIG, seed: int = 0) -> TimeSformer:
     for name, weight in model.named_parameters():
         if weight.ndim == 2 and not name.startswith("head."):
             nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
-    if model.time_embed is not None:
+    if not config.separate_frames:
         model.time_embed.data.copy_(sinusoids(config.num_frames, config.hidden_size))
     return model
 

@@ -65,7 +65,8 @@ def export(
 
     from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.checkpoints.pretrained import TimeSformer
-    from timesformer_ref.torch_blocks.fold import fold as folded
+    from timesformer_ref.inference.fast import for_inference
+    from timesformer_ref.inference.fold import fold as folded
     from timesformer_ref.use.export import example, write_model
 
     given.asked()  # before anything is read
@@ -74,11 +75,10 @@ def export(
     if labels:
         loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
     model = TimeSformer.from_checkpoint(loaded)
-    ready = TimeSformer.from_checkpoint(loaded)
     if uint8:
-        ready = folded(ready, preprocessing.mean, preprocessing.std)
-    elif fold:
-        ready = folded(ready)
+        ready = folded(model, preprocessing.mean, preprocessing.std)
+    else:
+        ready = folded(model) if fold else for_inference(model)
     ready.to(getattr(torch, dtype))
     size = preprocessing.crop
     shape = preprocessing.num_frames, loaded.config.num_channels, size, size

@@ -130,6 +130,7 @@ def train(
     require_training()
     from timesformer_ref.camera_motion.job import CAMERA_MOTION, camera_motion_job
     from timesformer_ref.training import jobs
+    from timesformer_ref.training.checkpointing import checkpoint_blocks
     from timesformer_ref.training.folder import find_videos
     from timesformer_ref.training.loop import train as run_training
 
@@ -156,7 +157,8 @@ def train(
             start = _start(found, checkpoint, image_vit, scheme, given, seed)
             _check(progress, found, held_out)
             job = jobs.fine_tuning(*start, found, held_out, chosen, seed, given.pixels)
-        job.model.gradient_checkpointing = recompute
+        if recompute:
+            checkpoint_blocks(job.model)
         run_training(
             job.model,
             job.source,

@@ -1,14 +1,17 @@
-"""The whole model: patchify, time embedding, the blocks, classifier."""
+"""The whole model: patchify, time embedding, blocks, classifier."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.numpy_blocks.classifier import classifier, cross_entropy
+from timesformer_ref.numpy_blocks.classifier import (
+    classifier,
+    cross_entropy,
+)
 from timesformer_ref.numpy_blocks.divided_attention import block
 from timesformer_ref.numpy_blocks.layers import Array, Weights
 from timesformer_ref.numpy_blocks.patchify import patchify
@@ -21,41 +24,54 @@ class Output(NamedTuple):
 
     logits: b labels.
     loss: mean cross-entropy over the batch, where labels were given.
-    hidden_states: the tokens that enter block 0, then those that leave each block,
-        b (1 + n t) d, class token first and time fastest (space-only: (b t) (1 + n) d).
-    attentions: for each block, the weights of each step by name, groups heads m m.
+    hidden_states: the tokens that enter block 0, then those that leave
+        each block, b (1 + n t) d, class token first and time fastest
+        (space-only: (b t) (1 + n) d).
+    attentions: for each block, the weights of each step by name,
+        groups heads m m.
     """
 
     logits: Float[Array, "b labels"]
     loss: np.floating | None = None
     hidden_states: tuple[Float[Array, "b2 s d"], ...] | None = None
-    attentions: tuple[dict[str, Float[Array, "g a m m"]], ...] | None = None
+    attentions: (
+        tuple[dict[str, Float[Array, "g a m m"]], ...] | None
+    ) = None
 
 
 def forward(
     video: Float[Array, "b t c H W"],
     weights: Weights,
     config: TimeSformerConfig,
-    labels: Int[Array, " b"] | None = None,
+    labels: Integer[Array, " b"] | None = None,
     *,
     output_hidden_states: bool = False,
     output_attentions: bool = False,
 ) -> Output:
-    """Classify a batch of normalised clips (paper, section 3; original `VisionTransformer`).
+    """Classify a batch of normalised clips.
 
-    Computes in the type of its arguments, float32 or float64. The clip may have another number of
-    frames or another frame size than the weights were trained for.
-    Raises ValueError for a clip or labels that the model cannot take, and for weights that do not
-    fit the config.
+    (Paper, section 3; original `VisionTransformer`.)
+    Computes in the type of its arguments, float32 or float64. The clip
+    may have another number of frames or another frame size than the
+    weights were trained for.
+    Raises ValueError for a clip or labels that the model cannot take,
+    and for weights that do not fit the config.
     """
     if not np.issubdtype(video.dtype, np.floating):
-        raise ValueError(f"the video holds {video.dtype}, expected normalised floating point")
+        raise ValueError(
+            f"the video holds {video.dtype}, "
+            "expected normalised floating point"
+        )
     check_weights(weights, config)
     grid = config.clip_grid(video.shape)
-    tokens = time_embedding(patchify(video, weights, config), weights, config)
+    if labels is not None:
+        config.check_labels(labels, video.shape[0])
+    frames = patchify(video, weights, config)
+    tokens = time_embedding(frames, weights, config)
     hidden_states, attentions = [tokens], []
     for i in range(config.num_hidden_layers):
-        tokens, attention = block(tokens, part(weights, f"blocks.{i}"), config, grid)
+        w = part(weights, f"blocks.{i}")
+        tokens, attention = block(tokens, w, config, grid)
         if output_hidden_states:
             hidden_states.append(tokens)
         if output_attentions:

@@ -1,4 +1,7 @@
-"""A block of any scheme (the published one names the file): attention steps, then an MLP."""
+"""A block of any scheme: attention steps, then an MLP.
+
+The published scheme, divided attention, names the file.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,26 @@ from torch import Tensor, nn
 
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import STEPS, Grid, step_prefix
-from timesformer_ref.torch_blocks.layers import Mlp, SelfAttention, StochasticDepth
+from timesformer_ref.torch_blocks.layers import (
+    Mlp,
+    SelfAttention,
+    StochasticDepth,
+)
 
 
 class Block(nn.Module):
-    """The attention steps of the scheme, then the MLP, each with its own norm and residual.
+    """The attention steps of a scheme, then the MLP.
 
+    Each has its own norm and residual.
     drop_path: the probability of stochastic depth in this block.
     """
 
     norm1: nn.LayerNorm
     attn: SelfAttention
 
-    def __init__(self, config: TimeSformerConfig, drop_path: float) -> None:
+    def __init__(
+        self, config: TimeSformerConfig, drop_path: float
+    ) -> None:
         super().__init__()
         self.config = config
         d, eps = config.hidden_size, config.layer_norm_eps
@@ -39,63 +49,89 @@ class Block(nn.Module):
             if prefix:
                 self.add_module(f"{prefix}fc", nn.Linear(d, d))
         self.norm2 = nn.LayerNorm(d, eps)
-        self.mlp = Mlp(d, config.intermediate_size, config.hidden_dropout_prob)
+        m, rate = config.intermediate_size, config.hidden_dropout_prob
+        self.mlp = Mlp(d, m, rate)
         self.drop_path = StochasticDepth(drop_path)
 
     def earlier_step(
-        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool
+        self,
+        tokens: Float[Tensor, "b s d"],
+        grid: Grid,
+        step: str,
+        output_attentions: bool = False,
     ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
-        """A step that is not its scheme's last: patches look at their group, the class token waits.
+        """A step before its scheme's last, without the class token.
 
-        The result passes one more linear layer, `STEP_fc`, before it is added (paper, eq. 11, but
-        without the class token and with that layer; original `Block`).
+        Patches attend to their group. The result passes one more linear
+        layer, `STEP_fc`, before it is added (paper, eq. 11, but without
+        the class token and with that layer; original `Block`).
         """
-        norm, attend, fc = (getattr(self, f"{step}_{name}") for name in ("norm1", "attn", "fc"))
-        rule, lengths = STEPS[step], STEPS[step].lengths(tokens.shape[0], grid)
+        rule = STEPS[step]
+        lengths = rule.lengths(tokens.shape[0], grid)
+        norm1, attn, fc = (
+            getattr(self, f"{step}_{name}")
+            for name in ("norm1", "attn", "fc")
+        )
         class_token, patches = tokens[:, :1], tokens[:, 1:]
         groups = rearrange(patches, rule.group, **lengths)
-        update, attention = attend(norm(groups), output_attentions)
-        update = rearrange(fc(self.drop_path(update)), rule.ungroup, **lengths)
-        return torch.cat([class_token, patches + update], dim=1), attention
+        update, attention = attn(norm1(groups), output_attentions)
+        update = fc(self.drop_path(update))
+        patches = patches + rearrange(update, rule.ungroup, **lengths)
+        return torch.cat([class_token, patches], dim=1), attention
 
     def last_step(
-        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool
+        self,
+        tokens: Float[Tensor, "b s d"],
+        grid: Grid,
+        step: str,
+        output_attentions: bool = False,
     ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
-        """The scheme's last step: every group gets a copy of the class token, in its first place.
+        """The scheme's last step, with the class token in every group.
 
-        What the copies have learnt is averaged over the groups (paper, eq. 6 where the step is
-        spatial; original `Block`).
+        Every group gets a copy of the class token, and the copies'
+        results are averaged over the groups (paper, eq. 6 where the
+        step is spatial; original `Block`).
         """
-        rule, lengths = STEPS[step], STEPS[step].lengths(tokens.shape[0], grid)
-        groups = with_class_tokens(tokens, grid, step)
-        update, attention = self.attn(self.norm1(groups), output_attentions)
+        rule = STEPS[step]
+        lengths = rule.lengths(tokens.shape[0], grid)
+        class_token, patches = tokens[:, :1], tokens[:, 1:]
+        groups = rearrange(patches, rule.group, **lengths)
+        per_clip = groups.shape[0] // tokens.shape[0]
+        copies = repeat(class_token, "b 1 d -> (b g) 1 d", g=per_clip)
+        groups = torch.cat([copies, groups], dim=1)
+        normed = self.norm1(groups)
+        update, attention = self.attn(normed, output_attentions)
         update = self.drop_path(update)
-        class_update = reduce(update[:, :1], "(b g) 1 d -> b 1 d", "mean", b=tokens.shape[0])
-        patch_update = rearrange(update[:, 1:], rule.ungroup, **lengths)
-        return tokens + torch.cat([class_update, patch_update], dim=1), attention
-
-    def last_step_of_class_token(
-        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str
-    ) -> Float[Tensor, "b 1 d"]:
-        """The class token after the last step, without what the patches would become."""
-        groups = with_class_tokens(tokens, grid, step)
-        update = self.drop_path(self.attn.first_tokens(self.norm1(groups)))
-        return tokens[:, :1] + reduce(update, "(b g) 1 d -> b 1 d", "mean", b=tokens.shape[0])
+        copies, patches = update[:, :1], update[:, 1:]
+        mean = reduce(copies, "(b g) 1 d -> b 1 d", "mean", g=per_clip)
+        patches = rearrange(patches, rule.ungroup, **lengths)
+        return tokens + torch.cat([mean, patches], dim=1), attention
 
     def attention_step(
-        self, tokens: Float[Tensor, "b s d"], grid: Grid, step: str, output_attentions: bool = False
+        self,
+        tokens: Float[Tensor, "b s d"],
+        grid: Grid,
+        step: str,
+        output_attentions: bool = False,
     ) -> tuple[Float[Tensor, "b s d"], Float[Tensor, "g a m m"] | None]:
-        """The tokens after one step and its residual, and on request its attention weights.
+        """The tokens after a step and its residual, and its attention.
 
-        tokens: class token first, then the patches with time fastest. `grid` is the clip's frames,
-        rows and columns (einops finds the frames from the tokens, so they are not asked), `step` a
-        name from the step table.
+        tokens: class token first, then the patches with time fastest.
+        `grid` is the clip's frames, rows and columns (einops finds the
+        frames from the tokens), `step` a name from the step table. The
+        attention weights, by group and head, come on request only.
         """
-        run = self.last_step if step == self.config.steps[-1] else self.earlier_step
+        last = step == self.config.steps[-1]
+        run = self.last_step if last else self.earlier_step
         return run(tokens, grid, step, output_attentions)
 
-    def feed_forward(self, tokens: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
-        """The tokens after the MLP and its residual (paper, eq. 9; original `Block`)."""
+    def feed_forward(
+        self, tokens: Float[Tensor, "b s d"]
+    ) -> Float[Tensor, "b s d"]:
+        """The tokens after the MLP and its residual.
+
+        (Paper, eq. 9; original `Block`.)
+        """
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
 
     def forward(
@@ -103,30 +139,18 @@ class Block(nn.Module):
         tokens: Float[Tensor, "b s d"],
         grid: Grid,
         output_attentions: bool = False,
-        class_token_only: bool = False,
-    ) -> tuple[Float[Tensor, "b s2 d"], dict[str, Float[Tensor, "g a m m"]]]:
-        """The tokens after a whole block, and on request the attention weights of each step.
+    ) -> tuple[
+        Float[Tensor, "b s d"], dict[str, Float[Tensor, "g a m m"]]
+    ]:
+        """The tokens after a block, and each step's attention weights.
 
-        class_token_only: return the class token alone, and compute only what it needs; after the
-            last block nobody asks for the patches.
+        The weights come on request only.
         """
         attentions = {}
-        spare_patches = class_token_only and not output_attentions
-        for step in self.config.steps[:-1] if spare_patches else self.config.steps:
-            tokens, attention = self.attention_step(tokens, grid, step, output_attentions)
+        for step in self.config.steps:
+            tokens, attention = self.attention_step(
+                tokens, grid, step, output_attentions
+            )
             if attention is not None:
                 attentions[step] = attention
-        if spare_patches:
-            tokens = self.last_step_of_class_token(tokens, grid, self.config.steps[-1])
-        return self.feed_forward(tokens[:, :1] if class_token_only else tokens), attentions
-
-
-def with_class_tokens(
-    tokens: Float[Tensor, "b s d"], grid: Grid, step: str
-) -> Float[Tensor, "g m d"]:
-    """The groups of the last step, each with a copy of the class token in its first place."""
-    groups = rearrange(
-        tokens[:, 1:], STEPS[step].group, **STEPS[step].lengths(tokens.shape[0], grid)
-    )
-    copies = repeat(tokens[:, :1], "b 1 d -> (b g) 1 d", g=groups.shape[0] // tokens.shape[0])
-    return torch.cat([copies, groups], dim=1)
+        return self.feed_forward(tokens), attentions

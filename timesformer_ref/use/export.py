@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.checkpoints.notes import KEY
+from timesformer_ref.inference.fast import FastTimeSformer
 from timesformer_ref.torch_blocks.model import TimeSformer
 from timesformer_ref.use.target import check_target
 
@@ -63,7 +64,7 @@ def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -
 def example(model: TimeSformer, shape: Shape, clips: int = 1) -> Tensor:
     """Random clips, b t c H W, of the type that the model takes: uint8 pixels, or normalised."""
     chance = torch.Generator().manual_seed(0)
-    if model.takes_pixels:
+    if isinstance(model, FastTimeSformer) and model.takes_pixels:
         video = torch.randint(256, (clips, *shape), generator=chance, dtype=torch.uint8)
         return video.to(model.cls_token.device)
     return torch.randn(clips, *shape, generator=chance).to(model.cls_token)

@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.inference.pack import fastest
 from timesformer_ref.numpy_blocks.model import Output, forward
-from timesformer_ref.torch_blocks.pack import fastest
 
 Implementation = Callable[[Float[np.ndarray, "t c H W"]], Output]
 """Returns a model's output for one view: a batch of one."""
@@ -25,9 +25,8 @@ def torch_implementation(
 
     outputs: `output_hidden_states` and `output_attentions`, as the model takes them.
     """
-    model = TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype)
-    if not any(outputs.values()):
-        model = fastest(model)
+    whole = TimeSformer.from_checkpoint(checkpoint, device=device, dtype=dtype)
+    model = whole if any(outputs.values()) else fastest(whole)
 
     def run(view: Float[np.ndarray, "t c H W"]) -> Output:
         with torch.inference_mode():

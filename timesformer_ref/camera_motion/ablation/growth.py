@@ -44,5 +44,5 @@ def count(config: TimeSformerConfig, frames: int, size: int) -> int:
         model = TimeSformer(config).eval()
         video = torch.empty(1, frames, config.num_channels, size, size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(video, output_hidden_states=True)  # otherwise the last block skips the MLP of patches
+        model(video)
     return int(counter.get_total_flops()) // 2

@@ -101,7 +101,7 @@ initial time embedding."""
 def start(run: Run, scale: Scale) -> TimeSformer:
     """The run's model before training. Embeddings that it lacks are zero and stay so."""
     model = untrained(run.config(scale), SEED)
-    if model.time_embed is not None:
+    if not model.config.separate_frames:
         model.time_embed.data *= run.time_start
     for name in MISSING[run.positions]:
         table = model.get_parameter(name)

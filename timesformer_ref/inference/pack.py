@@ -6,16 +6,13 @@ processor of the performance page. oneDNN also applies the GELU as results leave
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from timesformer_ref.torch_blocks.fold import fold, for_inference
+from timesformer_ref.inference.fast import FastTimeSformer, for_inference
+from timesformer_ref.inference.fold import fold
 from timesformer_ref.torch_blocks.model import TimeSformer
-
-Model = TypeVar("Model", bound=TimeSformer)
 
 
 class PackedLinear(nn.Module):
@@ -31,14 +28,21 @@ class PackedLinear(nn.Module):
         self.activation = activation
 
     def forward(self, x: Float[Tensor, "*batch i"]) -> Float[Tensor, "*batch o"]:
-        """The layer's result, with the activation."""
+        """The layer's result, with the activation.
+
+        Raises RuntimeError where a gradient of x is asked for, which oneDNN would leave at zero.
+        """
+        if torch.is_grad_enabled() and x.requires_grad:
+            raise RuntimeError(
+                "a packed model has no gradient of its input: use the model that it was made of"
+            )
         return torch.ops.mkldnn._linear_pointwise(
             x, self.weight, self.bias, self.activation, [], "none"
         )
 
 
 def can_pack(model: TimeSformer) -> bool:
-    """Whether oneDNN multiplies in this model's type, on the device where it lies."""
+    """Whether oneDNN multiplies in this model's type, on the model's device."""
     weight = model.cls_token
     one_dnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if weight.device.type != "cpu" or not one_dnn:
@@ -48,17 +52,18 @@ def can_pack(model: TimeSformer) -> bool:
     )
 
 
-def pack(model: Model) -> Model:
+def pack(model: TimeSformer) -> FastTimeSformer:
     """A copy of a model for inference on this CPU, the linear layers of its blocks packed.
 
-    It computes the same, but for the order of sums. Raises ValueError where oneDNN cannot do so
-    (see `can_pack`).
+    It computes the same, but for the order of sums; it has no gradients, and stays in its type on
+    this CPU. Raises ValueError where oneDNN cannot do so (see `can_pack`), and for a model that is
+    packed already.
     """
     if not can_pack(model):
         weight = model.cls_token
         raise ValueError(f"oneDNN does not multiply {weight.dtype} on {weight.device} here")
     packed = for_inference(model)
-    # The last block's class token asks for its queries apart from all keys and values.
+    # The last block computes queries of the class token alone, apart from all keys and values.
     apart = f"{len(packed.blocks) - 1}.attn.qkv"
     for name, layer in list(packed.blocks.named_modules()):
         if isinstance(layer, nn.Linear) and name != apart:
@@ -66,10 +71,14 @@ def pack(model: Model) -> Model:
             packed.blocks.set_submodule(name, PackedLinear(layer, activation))
             if activation == "gelu":
                 packed.blocks.set_submodule(name.replace("fc1", "act"), nn.Identity())
+    packed.packed = True
     return packed
 
 
-def fastest(model: Model) -> Model:
-    """The form of a model that classifies fastest where it lies: folded, and packed on a CPU."""
+def fastest(model: TimeSformer) -> FastTimeSformer:
+    """A copy of a model that classifies fastest where it lies: folded, and packed on a CPU.
+
+    Raises ValueError for a model that is a faster copy already.
+    """
     folded = fold(model)
     return pack(folded) if can_pack(folded) else folded
