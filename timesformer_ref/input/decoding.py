@@ -23,6 +23,10 @@ ANY_METADATA: dict[str, Any] = (
 """Options to accept titles that are not UTF-8, which PyAV 19 does by itself."""
 
 
+FIELD_CODECS = ("h264", "hevc", "mpeg2video", "vc1")
+"""Those that may code a frame as two fields, each in a packet of its own."""
+
+
 class VideoError(Exception):
     """A file that gives no clip; names the file, what is wrong and what would be right."""
 
@@ -123,11 +127,16 @@ def survey(path: Path) -> Footage:
             for p in _packets(container, stream)
             if p.size and _is_picture(stream.codec_context.name, bytes(p))  # empty: the end
         ]
-        rate = stream.average_rate or stream.guessed_rate
-    if not rate:
+        claims = stream.average_rate, stream.guessed_rate
+        may_hold_fields = stream.codec_context.name in FIELD_CODECS
+    stamps = in_order([time for time, hidden in packets if not hidden])
+    fps = frame_rate(stamps, claims)
+    if fps is None:
         raise VideoError(f"{path}: has no frame rate; convert it, say to H.264 mp4")
-    times = frame_times([time for time, hidden in packets if not hidden], float(rate), path)
-    return Footage(times, float(rate), len(times) + max(announced - len(packets), 0))
+    if may_hold_fields and hold_fields(stamps, fps):
+        stamps, packets = stamps[::2], packets[::2]
+    times = frame_times(stamps, fps, path)
+    return Footage(times, fps, len(times) + max(announced - len(packets), 0))
 
 
 def _is_picture(codec: str, packet: bytes) -> bool:
@@ -138,13 +147,48 @@ def _is_picture(codec: str, packet: bytes) -> bool:
 def frame_times(
     stamps: Sequence[float | None], fps: float, path: Path
 ) -> Float64[np.ndarray, " n"]:
-    """Seconds at which frames are shown, in order; evenly spaced if any has no timestamp."""
+    """Seconds at which frames are shown, in order: evenly spaced unless all stamps rise."""
     if not stamps:
         raise VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < len(stamps):
+    known = np.array([stamp for stamp in stamps if stamp is not None], np.float64)
+    if len(known) < len(stamps) or (np.diff(known) < 0).any():
         return np.arange(len(stamps)) / fps
-    return np.sort(np.array(known, np.float64))
+    return known
+
+
+def in_order(stamps: Sequence[float | None]) -> list[float | None]:
+    """Stamps of packets in the order of display, where every packet has one."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    return [*sorted(known)] if len(known) == len(stamps) else [*stamps]
+
+
+def frame_rate(stamps: Sequence[float | None], claims: Sequence[Fraction | None]) -> float | None:
+    """The first claimed rate that the packets' times bear out, else the first, else None.
+
+    Packets may hold a field each, so half of their rate is borne out too.
+    """
+    rates = [float(claim) for claim in claims if claim]
+    packets = packet_rate(stamps)
+    borne_out = [rate for rate in rates if packets is None or 0.4 < rate / packets < 2.5]
+    return next(iter(borne_out or rates), None)
+
+
+def packet_rate(stamps: Sequence[float | None]) -> float | None:
+    """Packets per second by their stamps, in order; None where these do not say."""
+    first, last = (stamps[0], stamps[-1]) if stamps else (None, None)
+    if first is None or last is None or last <= first:
+        return None
+    return (len(stamps) - 1) / (last - first)
+
+
+def hold_fields(stamps: Sequence[float | None], fps: float) -> bool:
+    """Whether each packet holds one of a frame's two fields: twice as many as there are frames."""
+    packets = packet_rate(stamps)
+    if packets is None or len(stamps) < 4 or None in stamps:
+        return False
+    gaps = np.diff(np.array(stamps, np.float64)) * fps
+    # two segments that are joined have as many, but in pairs of the same time
+    return abs(packets / fps - 2) < 0.1 and bool(gaps.min() > 0.25)
 
 
 def warn_of_display(path: Path) -> None:

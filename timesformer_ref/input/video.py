@@ -94,12 +94,15 @@ def read_clip(
         warn_of_display(path)
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
     rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
-    while True:
+    for last_pass in (False, True):
         indices = _sample(footage, preprocessing, num_clips, pixels)
-        video, times, ended = _decode(path, indices, footage, preprocessing, pixels, rests_on_total)
-        if not ended or _agree(times, footage, pixels):
+        found = _decode(path, indices, footage, preprocessing, pixels, rests_on_total)
+        if last_pass or not found.ended or _agree(found.times, footage, pixels):
             break
-        footage = footage._replace(times=frame_times(times, footage.fps, path))
+        footage = footage._replace(times=frame_times(found.times, footage.fps, path))
+    if len(found.times) <= indices.max():
+        raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
+    _warn_of_concealed(path, found.concealed, len(np.unique(indices)))
     survivors = len(footage.times)
     if survivors < footage.promised:
         counts = f"{path}: {footage.promised} frames are promised, but {survivors} can be decoded"
@@ -108,7 +111,8 @@ def read_clip(
                 f"{counts}, too few for {preprocessing.num_frames}: get an undamaged copy"
             )
         warnings.warn(f"{counts}; the clip is taken from these", VideoWarning, stacklevel=2)
-    return Clip(rearrange(video, "clips crops t c h w -> (clips crops) t c h w"), indices.tolist())
+    views = rearrange(found.video, "clips crops t c h w -> (clips crops) t c h w")
+    return Clip(views, indices.tolist())
 
 
 def read_windows(
@@ -148,16 +152,18 @@ def read_windows(
         start, end = seconds[window].tolist()
         return Window(start, end, clip, pictures.pop(window), len(indices))
 
-    done = decoded = 0
+    done = decoded = concealed = 0
     for cut in filter(None, _cut_frames(path, indices, preprocessing, pixels)):
         for window, position in cut.places.tolist():
             if window not in views:
                 pictures[window] = thumbnail(cut.frame, cut.shown)
             views[window][position] = cut.views
         decoded += 1
+        concealed += cut.is_concealed
         while done < len(indices) and indices[done].max() < decoded:
             yield take_out(done)
             done += 1
+    _warn_of_concealed(path, concealed, len(np.unique(indices)))
     if decoded < footage.promised:
         message = f"{path}: {footage.promised} frames are promised, but {decoded} can be decoded"
         if not decoded:
@@ -183,7 +189,7 @@ def read_frames(
     """
     path = Path(path)
     footage = survey(path)
-    while True:
+    for _ in range(2):
         moments = choose(_moments(footage, pixels), footage.fps)
         indices = _shown(footage, moments[None], pixels)[0].tolist()
         pictures: dict[int, UInt8[np.ndarray, "H W c"]] = {}
@@ -195,6 +201,7 @@ def read_frames(
             if len(times) > max(indices):
                 return [pictures[number] for number in indices]
         footage = footage._replace(times=frame_times(times, footage.fps, path))
+    raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
 
 
 def _check(preprocessing: Preprocessing, num_clips: int, pixels: str) -> None:
@@ -282,6 +289,11 @@ class _Cut(NamedTuple):
     places: Int64[np.ndarray, "n 2"]
     views: _Views
 
+    @property
+    def is_concealed(self) -> bool:
+        """Whether it is taken, and the decoder made up what was damaged in it."""
+        return len(self.places) > 0 and self.frame.is_corrupt
+
 
 def _cut_frames(
     path: Path, indices: Int64[np.ndarray, "clips t"], preprocessing: Preprocessing, pixels: Pixels
@@ -311,6 +323,18 @@ def _cut_frames(
         number += 1
 
 
+class _Decoded(NamedTuple):
+    """The views of a clip's frames, the times of all decoded frames, and whether the end came.
+
+    concealed: how many of the clip's frames were damaged, so that the decoder made them up.
+    """
+
+    video: Float32[np.ndarray, "clips crops t c H W"]
+    times: list[float | None]
+    ended: bool
+    concealed: int
+
+
 def _decode(
     path: Path,
     indices: Int64[np.ndarray, "clips t"],
@@ -318,8 +342,8 @@ def _decode(
     preprocessing: Preprocessing,
     pixels: Pixels,
     to_the_end: bool,
-) -> tuple[Float32[np.ndarray, "clips crops t c H W"], list[float | None], bool]:
-    """The views of the frames with these numbers, all decoded times, and whether the end came.
+) -> _Decoded:
+    """Decode the frames with these numbers.
 
     Decoding stops after the last of these frames, unless `to_the_end` is set or the
     video proves damaged or other than surveyed. Where the end comes too early, views are left
@@ -329,7 +353,7 @@ def _decode(
     clips, t = indices.shape
     video = np.empty((clips, preprocessing.num_crops, t, channels, side, side), np.float32)
     times: list[float | None] = []
-    damaged = False
+    damaged, concealed = False, 0
     for cut in _cut_frames(path, indices, preprocessing, pixels):
         if cut is None:
             damaged = True
@@ -337,11 +361,19 @@ def _decode(
         for clip, position in cut.places:
             video[clip, :, position] = cut.views
         times.append(cut.frame.time)
+        concealed += cut.is_concealed
         if len(times) > indices.max() and not (to_the_end or damaged):
             if _agree(times, footage, pixels, so_far=True):
-                return video, times, False
+                return _Decoded(video, times, False, concealed)
             to_the_end = True
-    return video, times, True
+    return _Decoded(video, times, True, concealed)
+
+
+def _warn_of_concealed(path: Path, concealed: int, frames: int) -> None:
+    """Warn where the decoder made up some of the frames that were taken."""
+    if concealed:
+        message = f"{path}: {concealed} of the {frames} frames used are damaged"
+        warnings.warn(f"{message}; the decoder made up parts of them", VideoWarning, stacklevel=3)
 
 
 def _agree(

@@ -1,0 +1,147 @@
+"""Videos whose times, rates or packets mislead: read in two passes at most, or with a warning."""
+
+from __future__ import annotations
+
+import warnings
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from spec_tests.project.test_video import SHORT, numbered, seen, write
+from spec_tests.project.tiny import count_decoded
+from timesformer_ref.input.decoding import (
+    VideoWarning,
+    decode_frames,
+    frame_rate,
+    frame_times,
+    hold_fields,
+    survey,
+)
+from timesformer_ref.input.video import read_clip, read_frames, read_windows
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+PATH = Path("a.ts")
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """Two segments joined: the times of the second start where those of the first did."""
+    path = write(tmp_path_factory.mktemp("joined") / "a.ts", numbered(30), codec="mpeg2video")
+    path.write_bytes(2 * path.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("pixels", ["stored", "display"])
+def test_times_that_fall_back_are_read_in_two_passes(joined, pixels, monkeypatch):
+    decoded = count_decoded(monkeypatch)
+    clip = read_clip(joined, SHORT, pixels=pixels)
+    assert clip.frames == seen(clip) == [[0, 5, 10, 15]]
+    passes = len(decoded) - (pixels == "stored")  # its first looks for a rotation flag
+    assert passes <= 2
+
+
+def test_no_input_makes_a_third_pass(joined, monkeypatch):
+    decoded = count_decoded(monkeypatch)
+    monkeypatch.setattr("timesformer_ref.input.video._agree", lambda *_, **__: False)
+    read_clip(joined, SHORT, pixels="display")
+    assert len(decoded) == 2
+    chosen = read_frames(joined, lambda total, fps: np.array([total - 1]), pixels="display")
+    assert len(chosen) == 1
+    assert len(decoded) <= 4
+
+
+def test_frames_of_joined_segments_are_counted_on(joined):
+    assert len(survey(joined).times) == 60
+    assert frame_times([0.0, 0.1, 0.0, 0.1], 10.0, PATH).tolist() == pytest.approx(
+        [0, 0.1, 0.2, 0.3]
+    )
+
+
+def test_fields_are_two_packets_to_a_frame():
+    stamps = [n / 50 for n in range(100)]
+    assert hold_fields(stamps, 25.0)
+    assert not hold_fields(stamps, 50.0)
+    assert not hold_fields([None] * 100, 25.0)
+    assert not hold_fields(sorted(2 * stamps[:50:2]), 25.0)
+    bursts = [n / 50 + second for second in range(4) for n in range(25)]  # 25 a second on average
+    assert not hold_fields(bursts, 25.0)
+
+
+def test_a_rate_that_the_packets_contradict_is_not_believed():
+    stamps = [n / 25 for n in range(50)]
+    assert frame_rate(stamps, [Fraction(60000), Fraction(25)]) == 25
+    assert frame_rate(stamps, [Fraction(24), Fraction(60000)]) == 24
+    assert frame_rate(stamps, [None, Fraction(25)]) == 25
+    assert frame_rate(stamps[:1], [Fraction(60000), Fraction(25)]) == 60000
+    assert frame_rate(stamps, [None, None]) is None
+
+
+def test_raw_digital_video_has_25_frames_a_second(tmp_path):
+    path = tmp_path / "a.dv"
+    with av.open(str(path), "w", format="dv") as container:
+        stream = container.add_stream("dvvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=48000, layout="stereo")
+        assert sound.rate == 48000
+        for number in range(3):
+            picture = np.full((576, 720, 3), 40 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            samples = np.zeros((1, 2 * 1920), np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="stereo")
+            frame.sample_rate = 48000
+            container.mux(sound.encode(frame))
+    assert survey(path).fps == 25
+
+
+def damaged(path):
+    """The frames that the decoder flags."""
+    return [number for number, (frame, _) in enumerate(filter(None, decode_frames(path)))
+            if frame.is_corrupt]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bitrot(tmp_path_factory):
+    """A file of which bits have flipped; some of its first frames are made up by the decoder."""
+    path = write(tmp_path_factory.mktemp("bitrot") / "a.ts", numbered(40), codec="libx264")
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        spoilt = data.copy()
+        spoilt[rng.integers(len(data) // 8, len(data), 20)] ^= 16
+        path.write_bytes(spoilt.tobytes())
+        if set(damaged(path)) & {0, 5, 10, 15}:
+            return path
+    raise AssertionError("no damage was concealed")
+
+
+def test_frames_that_the_decoder_made_up_are_counted_in_one_warning(bitrot):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        frames = read_clip(bitrot, SHORT).frames[0]
+    expected = len(set(frames) & set(damaged(bitrot)))
+    said = [str(w.message) for w in caught if "frames used are damaged" in str(w.message)]
+    assert len(said) == 1
+    assert f"{expected} of the 4 frames used" in said[0]
+    with pytest.warns(VideoWarning, match=r"\d+ of the \d+ frames used are damaged"):
+        list(read_windows(bitrot, SHORT))
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="files that are not the project's to publish")
+def test_files_that_were_read_wrongly_once():
+    assert len(survey(CASES / "paff.ts").times) == 50
+    assert survey(CASES / "pal.dv").fps == 25
+    assert read_clip(CASES / "concat.ts", SHORT, pixels="display").frames
+    windows = list(read_windows(CASES / "paff.ts", SHORT))
+    assert windows[-1].end == pytest.approx(2.0)
+    with pytest.warns(VideoWarning, match="damaged"):
+        read_clip(CASES / "bitrot.ts", SHORT)
+
+
+def test_whole_videos_warn_of_nothing(tmp_path):
+    path = write(tmp_path / "a.mp4", numbered(40), codec="libx264")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert seen(read_clip(path, SHORT)) == [[0, 5, 10, 15]]
