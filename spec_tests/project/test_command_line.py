@@ -209,7 +209,8 @@ def test_several_videos_and_folders_are_a_line_each_and_one_bad_one_stops_none(r
     assert said.code == 1
     found = [json.loads(line)["video"] for line in said.out.splitlines()]
     assert found == [*map(str, sorted(good)), "a.mp4"]
-    bad, absent, count = said.err.splitlines()
+    passed_over, bad, absent, count = said.err.splitlines()
+    assert passed_over.endswith("passed over what is no video file: 1 (notes.txt)")
     assert bad.startswith(f"error: {folder / 'c.mp4'}: ")
     assert absent.startswith(f"error: {missing}: no such file")
     assert count == "2 of 6 videos could not be classified"

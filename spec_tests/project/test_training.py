@@ -212,7 +212,7 @@ def videos(tmp_path):
         path = tmp_path / "videos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, frames=6, size=(48, 32))
-    (tmp_path / "videos/swim/notes.txt").write_text("no video")
+    (tmp_path / "videos/swim/.notes.txt").write_text("no video")
     return tmp_path / "videos"
 
 

@@ -169,14 +169,15 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
 
 def _expand(videos: list[Path]) -> list[Path]:
     """The given files, with each folder replaced by the videos in it, sorted by name."""
-    from timesformer_ref.input.decoding import is_video
+    from timesformer_ref.input.folders import videos_in, warn_of_others
 
     files: list[Path] = []
     for video in videos:
         if not video.is_dir():
             files.append(video)
             continue
-        inside = sorted(p for p in video.iterdir() if p.is_file() and is_video(p))
+        inside, others = videos_in(video)
+        warn_of_others(video, others)
         if not inside:
             raise typer.BadParameter(f"{video}: a folder without any video file")
         files += inside

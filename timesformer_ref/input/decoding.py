@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -33,12 +32,6 @@ class VideoError(Exception):
 
 class VideoWarning(UserWarning):
     """A file that gives a clip, but perhaps not the one that was expected."""
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file's name has the ending of a video."""
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return kind.startswith("video/") or path.suffix.lower() in (".mkv", ".flv", ".m2ts", ".ts")
 
 
 def check_video(path: str | os.PathLike[str]) -> None:

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from timesformer_ref.input.decoding import VideoError, check_video, is_video
+from timesformer_ref.input.decoding import VideoError, check_video
+from timesformer_ref.input.folders import videos_in, warn_of_others
 
 HEADER = ["path", "label"]
 
@@ -72,11 +73,14 @@ def _of_folder(folder: Path) -> Iterator[Named]:
     inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not inside:
         raise VideosError(f"{folder}: has no folders, expected one for each class, of its videos")
+    passed_over = []
     for place in inside:
-        videos = sorted(p for p in place.rglob("*") if p.is_file() and is_video(p))
+        videos, others = videos_in(place, deep=True)
+        passed_over += others
         if not videos:
             raise VideosError(f"{place}: a folder without any video file")
         yield from ((path, place.name, str(place)) for path in videos)
+    warn_of_others(folder, passed_over)
 
 
 def _of_csv(path: Path) -> Iterator[Named]:
