@@ -184,9 +184,8 @@ def hold_fields(stamps: Sequence[float | None], fps: float) -> bool:
     return abs(packets / fps - 2) < 0.1 and bool(gaps.min() > 0.25)
 
 
-def warn_of_display(path: Path) -> None:
+def warn_of_display(path: Path, shown: Display) -> None:
     """Warn (VideoWarning) where a viewer does not show the pixels as they are stored."""
-    shown = next((decoded[1] for decoded in decode_frames(path) if decoded), Display(Fraction(1)))
     differences = []
     if any(shown[1:]):
         differences.append("turned by its rotation flag")

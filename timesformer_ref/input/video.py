@@ -90,8 +90,6 @@ def read_clip(
     _check(preprocessing, num_clips, pixels)
     path = Path(path)
     footage = survey(path)
-    if pixels == "stored":
-        warn_of_display(path)
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
     rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
     for last_pass in (False, True):
@@ -102,6 +100,8 @@ def read_clip(
         footage = footage._replace(times=frame_times(found.times, footage.fps, path))
     if len(found.times) <= indices.max():
         raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
+    if found.shown and pixels == "stored":
+        warn_of_display(path, found.shown)
     _warn_of_concealed(path, found.concealed, len(np.unique(indices)))
     survivors = len(footage.times)
     if survivors < footage.promised:
@@ -139,8 +139,6 @@ def read_windows(
     _check(preprocessing, 1, pixels)
     path = Path(path)
     footage = survey(path)
-    if pixels == "stored":
-        warn_of_display(path)
     seconds, indices = _plan(footage, preprocessing, every, pixels)
     views: defaultdict[int, dict[int, _Views]] = defaultdict(dict)  # of each window by position
     pictures: dict[int, UInt8[np.ndarray, "H W 3"]] = {}
@@ -154,6 +152,8 @@ def read_windows(
 
     done = decoded = concealed = 0
     for cut in filter(None, _cut_frames(path, indices, preprocessing, pixels)):
+        if not decoded and pixels == "stored":
+            warn_of_display(path, cut.shown)
         for window, position in cut.places.tolist():
             if window not in views:
                 pictures[window] = thumbnail(cut.frame, cut.shown)
@@ -327,12 +327,14 @@ class _Decoded(NamedTuple):
     """The views of a clip's frames, the times of all decoded frames, and whether the end came.
 
     concealed: how many of the clip's frames were damaged, so that the decoder made them up.
+    shown: how a viewer shows them; None where no frame could be decoded.
     """
 
     video: Float32[np.ndarray, "clips crops t c H W"]
     times: list[float | None]
     ended: bool
     concealed: int
+    shown: Display | None
 
 
 def _decode(
@@ -353,7 +355,7 @@ def _decode(
     clips, t = indices.shape
     video = np.empty((clips, preprocessing.num_crops, t, channels, side, side), np.float32)
     times: list[float | None] = []
-    damaged, concealed = False, 0
+    damaged, concealed, shown = False, 0, None
     for cut in _cut_frames(path, indices, preprocessing, pixels):
         if cut is None:
             damaged = True
@@ -361,12 +363,12 @@ def _decode(
         for clip, position in cut.places:
             video[clip, :, position] = cut.views
         times.append(cut.frame.time)
-        concealed += cut.is_concealed
+        concealed, shown = concealed + cut.is_concealed, cut.shown
         if len(times) > indices.max() and not (to_the_end or damaged):
             if _agree(times, footage, pixels, so_far=True):
-                return _Decoded(video, times, False, concealed)
+                return _Decoded(video, times, False, concealed, shown)
             to_the_end = True
-    return _Decoded(video, times, True, concealed)
+    return _Decoded(video, times, True, concealed, shown)
 
 
 def _warn_of_concealed(path: Path, concealed: int, frames: int) -> None:
