@@ -27,8 +27,9 @@ from timesformer_ref.training.state import History, RunError, load_state, save_s
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    """Where a test runs must not depend on what else the machine has."""
+    """Where a test runs must not depend on what else the machine has, or what ran before."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 
