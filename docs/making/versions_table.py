@@ -8,9 +8,9 @@ from pathlib import Path
 from docs.making.tables import table
 
 ENDS = {
-    "lowest": "lowest versions, oldest Python",
-    "oldest": "the README's commands, oldest Python",
-    "newest": "the README's commands, newest Python",
+    "lowest": "lowest versions",
+    "oldest": "oldest Python",
+    "newest": "newest Python",
 }
 
 
