@@ -125,7 +125,7 @@ def test_the_recipe_trains_from_nothing(run, few, tmp_path):
     assert trained.labels == LABELS
     assert Preprocessing(**trained.preprocessing) == PREPROCESSING
     one_line(run(*words, "videos", "--out", tmp_path / "x"), 2, "leave out VIDEOS")
-    one_line(run(*words, "--crop", 32, "--out", tmp_path / "x"), 2, "what the input is")
+    one_line(run(*words, "--crop", 32, "--out", tmp_path / "x"), 2, "options of the input")
     assert not (tmp_path / "x").exists()
 
 
