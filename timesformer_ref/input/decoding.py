@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +119,7 @@ def survey(path: Path) -> Footage:
             for p in _packets(container, stream)
             if p.size and _is_picture(stream.codec_context.name, bytes(p))  # empty: the end
         ]
-        claims = stream.average_rate, stream.guessed_rate
+        claims = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
         may_hold_fields = stream.codec_context.name in FIELD_CODECS
     stamps = in_order([time for time, hidden in packets if not hidden])
     fps = frame_rate(stamps, claims)
@@ -155,15 +154,14 @@ def in_order(stamps: Sequence[float | None]) -> list[float | None]:
     return [*sorted(known)] if len(known) == len(stamps) else [*stamps]
 
 
-def frame_rate(stamps: Sequence[float | None], claims: Sequence[Fraction | None]) -> float | None:
+def frame_rate(stamps: Sequence[float | None], claims: Sequence[float]) -> float | None:
     """The first claimed rate that the packets' times bear out, else the first, else None.
 
     Packets may hold a field each, so half of their rate is borne out too.
     """
-    rates = [float(claim) for claim in claims if claim]
     packets = packet_rate(stamps)
-    borne_out = [rate for rate in rates if packets is None or 0.4 < rate / packets < 2.5]
-    return next(iter(borne_out or rates), None)
+    borne_out = [rate for rate in claims if packets is None or 0.4 < rate / packets < 2.5]
+    return next(iter(borne_out or claims), None)
 
 
 def packet_rate(stamps: Sequence[float | None]) -> float | None:
