@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from einops import rearrange
 
-from timesformer_ref.schemes import SCHEMES, STEPS
+from timesformer_ref.schemes import STEPS
 
 GRID = 2, 4, 4
 GROUPS = {
@@ -95,13 +95,3 @@ def test_a_step_never_mixes_clips():
     for step in STEPS.values():
         groups = rearrange(tokens, step.group, **step.lengths(2, GRID))[..., 0]
         assert {len(set(group // 32)) for group in groups} == {1}
-
-
-def test_steps_of_each_scheme():
-    assert SCHEMES == {
-        "space_only": ("spatial",),
-        "joint_space_time": ("joint",),
-        "divided_space_time": ("temporal", "spatial"),
-        "sparse_local_global": ("local", "global"),
-        "axial": ("temporal", "width", "height"),
-    }
