@@ -117,16 +117,19 @@ def requirements_of(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    from spec_tests.harness.errors import NotOffered
-    from spec_tests.harness.judging import NotJudged
-    from spec_tests.harness.report import NOT_OFFERED
+    from spec_tests.harness.errors import NotOffered, NotRun
+    from spec_tests.harness.judging import LEFT_OUT, NotJudged
+    from spec_tests.harness.report import NOT_OFFERED, NOT_RUN
 
     try:
         return (yield)
-    except (NotOffered, NotJudged) as reason:
+    except (NotOffered, NotJudged, NotRun) as reason:
         if not requirements_of(pyfuncitem):
             raise
-        pytest.skip(f"{NOT_OFFERED}{reason}")
+        pytest.skip(f"{NOT_RUN if isinstance(reason, NotRun) else NOT_OFFERED}{reason}")
+    finally:
+        pyfuncitem.user_properties += [("left out", reason) for reason in LEFT_OUT]
+        LEFT_OUT.clear()
 
 
 @pytest.hookimpl(wrapper=True)

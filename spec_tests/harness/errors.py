@@ -11,6 +11,10 @@ class NotOffered(Exception):
     """The port lacks a function or a scheme, so that a test of it cannot run."""
 
 
+class NotRun(Exception):
+    """A test that would take too long was left out; the message says how it is run."""
+
+
 class Refusal(Exception):
     """The port raised an error, or its response was one; `kind` is the error's type."""
 

@@ -23,6 +23,22 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 }
 """The names of the arguments, in order, by the name of the function."""
 
+LAYOUTS: dict[str, str] = {
+    "forward": "b labels",
+    "patchify": "b t (1 + n) d",
+    "time_embedding": "b (1 + n t) d",
+    "attention_step": "b (1 + n t) d",
+    "mlp": "b (1 + n t) d",
+    "block": "b (1 + n t) d",
+    "classifier": "b labels",
+    "frame_indices": "num_frames",
+    "segment_indices": "num_frames",
+    "crops": "3 t c crop crop",
+}
+"""The axes of what a function returns, by its name; tokens of a space-only model are `FRAMES`."""
+
+FRAMES = "(b t) (1 + n) d"
+
 DEFAULTS: dict[str, Any] = {
     "NAME": "",
     "DTYPE": "float32",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,12 +22,13 @@ import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
 from spec_tests.harness import reference
 from spec_tests.harness.arithmetic import SINGLE, Arithmetic, each_array, noisy
 from spec_tests.harness.cases import Case, drawn_cases
 from spec_tests.harness.errors import Breakdown, NotOffered, Refusal
-from spec_tests.harness.interface import FUNCTIONS
+from spec_tests.harness.interface import FRAMES, FUNCTIONS, LAYOUTS
 from spec_tests.harness.porting import Port
 from timesformer_ref.schemes import SCHEMES
 
@@ -40,8 +42,19 @@ AFTER_FAILURE, AFTER_BREAKDOWN = 40, 4
 """How many new inputs Hypothesis may try after a failure, to find a smaller one that fails; fewer
 where each of them ends the port's program."""
 
+UNMEASURED = 1e4
+"""An error, a wrong shape or a NaN tells as much as being so many times off the bound: more than
+the trace of a mistake elsewhere, less than numbers that are quite wrong."""
+
+AS_TELLING = 10
+"""A failure tells as much as another one that is at most so many times farther off its bound."""
+
 Answer = dict[str, np.ndarray]
 """The result of a function: its arrays by name. The name of a single array is empty."""
+
+
+KINDS = ("breakdown", "error", "type", "shape", "not finite", "in place", "numbers")
+"""What may be wrong with an answer, the plainest first."""
 
 
 class Nonconformance(AssertionError):
@@ -49,6 +62,7 @@ class Nonconformance(AssertionError):
 
     message: what happened. given: the input, as a report shows it. error, bound: relative to the
     largest expected number. worst: where the errors are largest, as (place, expected, actual).
+    kind: what was wrong, one of `KINDS`.
     """
 
     def __init__(
@@ -58,10 +72,18 @@ class Nonconformance(AssertionError):
         error: float | None = None,
         bound: float | None = None,
         worst: list[tuple[str, float, float]] | None = None,
+        kind: str = "numbers",
     ) -> None:
         super().__init__(message)
-        self.message, self.given = message, given
+        self.message, self.given, self.kind = message, given, kind
         self.error, self.bound, self.worst = error, bound, worst or []
+
+
+def times_the_bound(error: float | None, bound: float | None) -> float:
+    """How telling a failure is: its error in bounds, or what stands for it where there is none."""
+    if error is None or bound is None:
+        return UNMEASURED
+    return error / bound if bound else np.inf
 
 
 class NotJudged(Exception):
@@ -140,9 +162,9 @@ class Question:
         except Refusal as refusal:
             if self._may_refuse():
                 raise NotJudged(str(refusal)) from refusal
-            raise self.failure(f"raised an error: {refusal}") from refusal
+            raise self.failure(f"raised an error: {refusal}", kind="error") from refusal
         except Breakdown as breakdown:
-            raise self.failure(str(breakdown)) from breakdown
+            raise self.failure(str(breakdown), kind="breakdown") from breakdown
         self._check_arguments(before, handed)
         return self._checked(answer)
 
@@ -164,12 +186,12 @@ class Question:
                 _worst(found, right),
             )
 
-    def failure(self, message: str, *numbers: Any) -> Nonconformance:
+    def failure(self, message: str, *numbers: Any, kind: str = "numbers") -> Nonconformance:
         """A Nonconformance with this message and the input of this call."""
         place = {n: self.arguments[n] for n in ("layer", "step") if n in self.arguments}
         given = self.case.describe() | {"function": self.function} | place
         step = f" ({place['step']})" if "step" in place else ""
-        return Nonconformance(f"{self.function}{step}: {message}", given, *numbers)
+        return Nonconformance(f"{self.function}{step}: {message}", given, *numbers, kind=kind)
 
     def _handed(self, value: Any) -> Any:
         """A copy of an argument in the type that the port takes."""
@@ -189,23 +211,34 @@ class Question:
                 new = after[name][key] if isinstance(value, Mapping) else after[name]
                 if isinstance(old, np.ndarray) and not np.array_equal(old, new, equal_nan=True):
                     self.port.converted.forget()
-                    raise self.failure(f"changed its argument {key} in place")
+                    raise self.failure(f"changed its argument {key} in place", kind="in place")
 
     def _checked(self, answer: Answer) -> Answer:
         if answer.keys() != self.expected.keys():
             lacking = sorted(self.expected.keys() - answer.keys())
             extra = sorted(answer.keys() - self.expected.keys())
-            raise self.failure(f"lacks {lacking or 'nothing'}, has {extra or 'nothing'} besides")
+            what = f"lacks {lacking or 'nothing'}, has {extra or 'nothing'} besides"
+            raise self.failure(what, kind="type")
         for name, right in self.expected.items():
             of = f" of {name}" if name else ""
             found = answer[name]
             if found.shape != right.shape:
-                raise self.failure(f"shape {found.shape}{of}, expected {right.shape}")
+                what = f"shape {found.shape}{of}, expected {right.shape}"
+                raise self.failure(f"{what}{self._axes(name)}", kind="shape")
             if found.dtype.kind not in "fiu":
-                raise self.failure(f"type {found.dtype}{of}, expected numbers")
+                raise self.failure(f"type {found.dtype}{of}, expected numbers", kind="type")
             if not np.isfinite(found).all():
-                raise self.failure(f"{np.sum(~np.isfinite(found))} values{of} are not finite")
+                count = np.sum(~np.isfinite(found))
+                raise self.failure(f"{count} values{of} are not finite", kind="not finite")
         return {name: x.astype(np.float64) for name, x in answer.items()}
+
+    def _axes(self, name: str) -> str:
+        """The axes of the result in words, for the message about a wrong shape."""
+        layout = "" if name else LAYOUTS.get(self.function, "")
+        config = getattr(self.case, "config", None)
+        if config and config.separate_frames and layout == LAYOUTS["block"]:
+            layout = FRAMES
+        return layout and f": {layout}"
 
     def _may_refuse(self) -> bool:
         config, grid = getattr(self.case, "config", None), getattr(self.case, "grid", None)
@@ -255,7 +288,8 @@ def may_refuse() -> Iterator[None]:
 def parts(answer: Any) -> Answer:
     """A result as arrays by name."""
     if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping):
-        return {"the loss": np.asarray(answer[0])} | parts(answer[1])
+        loss = np.asarray(answer[0])  # one number, of any shape
+        return {"the loss": loss.reshape(()) if loss.size == 1 else loss} | parts(answer[1])
     if isinstance(answer, Mapping):
         return {name: np.asarray(x) for name, x in answer.items()}
     return {"": np.asarray(answer)}
@@ -267,7 +301,6 @@ def _largest(x: np.ndarray) -> float:
 
 def _worst(actual: np.ndarray, expected: np.ndarray) -> list[tuple[str, float, float]]:
     """The three places with the largest errors."""
-    actual = np.broadcast_to(actual, expected.shape)  # the original's loss has an axis
     order = np.argsort(-np.abs(actual - expected), axis=None)[:3]
     places = [np.unravel_index(i, expected.shape) for i in order]
     return [(f"[{', '.join(map(str, p))}]", float(expected[p]), float(actual[p])) for p in places]
@@ -296,21 +329,8 @@ def for_cases(
             port = arguments["port"]
             offered = port.offered(schemes)
             offered = tuple(s for s in offered if s in rather) or offered
-            trials = Trials(check, arguments)
-            drawn = drawn_cases(port, offered, **constraints)
-            times = settings.default.max_examples * examples // 100
-            unhurried = settings(
-                max_examples=max(times, 1),
-                phases=set(Phase) - {Phase.explain},  # slow, and its result is not shown
-                deadline=None,
-                report_multiple_bugs=False,
-                suppress_health_check=list(HealthCheck),
-            )
-            run = given(drawn)(trials.run)
-            if settings.default.derandomize:  # the same inputs in each run, other ones in each test
-                run = seed(crc32(check.__qualname__.encode()))(run)
-            unhurried(run)()
-            trials.check_some_were_judged()
+            count = settings.default.max_examples * examples // 100
+            Trials(check, arguments).run(drawn_cases(port, offered, **constraints), max(count, 1))
 
         test.check = check  # called with the case of a report (docs/ports.md)
         parameters = inspect.signature(check).parameters
@@ -326,33 +346,99 @@ def for_cases(
 
 
 class Trials:
-    """The cases of one test: which of them failed, and how many more may be tried."""
+    """The cases of one test: each is judged, then the most telling failure is made smaller."""
 
     def __init__(self, check: Callable[..., None], arguments: dict[str, Any]) -> None:
         self.check, self.arguments = check, arguments
-        self.failures: dict[str, Exception] = {}
-        self.left = AFTER_FAILURE
-        self.judged = 0
-        self.why_not = ""
+        self.outcomes: dict[str, Exception | None] = {}
+        self.left = np.inf
 
-    def run(self, drawn: dict[str, Any]) -> None:
-        """Run the test on one case; a case that failed before fails with the same error."""
+    def run(self, drawn: SearchStrategy[dict[str, Any]], count: int) -> None:
+        """Judge this many cases.
+
+        Raises the failure of a case that is as small as possible and fails about as badly as the
+        worst one does: a trace of another mistake may fail on a smaller one. Raises NotOffered if
+        no case could be judged; where some could not, the reason is noted.
+        """
+        number = crc32(self.check.__qualname__.encode())  # other inputs in each test
+        if not settings.default.derandomize:
+            number = random.getrandbits(32)
+        self._search(drawn, count, number, [Phase.generate], self.judge)
+        if self._failures():
+            self.left = AFTER_BREAKDOWN if self._broke_down() else AFTER_FAILURE
+            worst = max(self._failures(), key=lambda f: (_telling(f), -KINDS.index(_kind(f))))
+            shrink = partial(self.judge, worst=worst)
+            self._search(drawn, count, number, [Phase.generate, Phase.shrink], shrink)
+            raise worst.with_traceback(None)  # a port that fails now and then
+        left_out = dict.fromkeys(str(o) for o in self.outcomes.values() if o is not None)
+        if left_out and None not in self.outcomes.values():
+            raise NotOffered("; ".join(left_out))
+        LEFT_OUT.extend(left_out)
+
+    def _search(
+        self, drawn: Any, count: int, number: int, phases: list[Phase], run: Callable[..., None]
+    ) -> None:
+        """Let Hypothesis draw cases, the same ones for the same number."""
+        unhurried = settings(
+            max_examples=count,
+            phases=phases,
+            deadline=None,
+            database=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        )
+
+        def test(case: dict[str, Any]) -> None:
+            run(case)
+
+        unhurried(seed(number)(given(drawn)(test)))()
+
+    def judge(self, drawn: dict[str, Any], worst: Exception | None = None) -> None:
+        """Run the test on one case, unless it has been or too many have failed.
+
+        Raises its failure if that tells as much as the worst one.
+        """
         key = repr(drawn)
-        if key not in self.failures and self.left > 0:
-            self.left -= bool(self.failures)
-            try:
-                self.check(case=_once(key, lambda: Case(**drawn)), **self.arguments)
-                self.judged += 1
-            except (NotOffered, NotJudged) as reason:
-                self.why_not = str(reason)
-            except Exception as failure:
-                self.failures[key] = failure
-                if isinstance(failure.__cause__, Breakdown):
-                    self.left = min(self.left, AFTER_BREAKDOWN)
-        if key in self.failures:
-            raise self.failures[key].with_traceback(None)
+        if key not in self.outcomes and self.left > 0:
+            self.left -= 1
+            self.outcomes[key] = self._outcome(key, drawn)
+            if self._broke_down():
+                self.left = min(self.left, AFTER_BREAKDOWN)
+        found = self.outcomes.get(key)
+        if worst and _is_failure(found) and _tells_as_much(found, worst):
+            raise found.with_traceback(None)
 
-    def check_some_were_judged(self) -> None:
-        """Raise NotOffered if no case could be judged."""
-        if not self.judged:
-            raise NotOffered(self.why_not)
+    def _outcome(self, key: str, drawn: dict[str, Any]) -> Exception | None:
+        """What the test raised on this case."""
+        try:
+            self.check(case=_once(key, lambda: Case(**drawn)), **self.arguments)
+        except Exception as outcome:
+            return outcome
+        return None
+
+    def _failures(self) -> list[Exception]:
+        return [found for found in self.outcomes.values() if _is_failure(found)]
+
+    def _broke_down(self) -> bool:
+        return any(isinstance(found.__cause__, Breakdown) for found in self._failures())
+
+
+LEFT_OUT: list[str] = []
+"""Why the running test could not judge some of its cases; the plugin reads and empties it."""
+
+
+def _is_failure(outcome: Exception | None) -> bool:
+    return outcome is not None and not isinstance(outcome, NotOffered | NotJudged)
+
+
+def _telling(failure: Exception) -> float:
+    numbers = (getattr(failure, name, None) for name in ("error", "bound"))
+    return times_the_bound(*numbers)
+
+
+def _tells_as_much(failure: Exception, worst: Exception) -> bool:
+    return _kind(failure) == _kind(worst) and _telling(failure) >= _telling(worst) / AS_TELLING
+
+
+def _kind(failure: Exception) -> str:
+    return getattr(failure, "kind", KINDS[0])

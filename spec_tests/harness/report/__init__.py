@@ -11,20 +11,25 @@ from typing import Any
 
 import pytest
 
-from spec_tests.harness.errors import BadPort, Breakdown, Refusal
-from spec_tests.harness.judging import Nonconformance
+from spec_tests.harness.errors import BadPort, Refusal
+from spec_tests.harness.judging import AS_TELLING, Nonconformance, times_the_bound
 from spec_tests.harness.porting import Port
 from spec_tests.harness.report.html import as_html
 from spec_tests.harness.report.terminal import show_groups, show_requirements
-from spec_tests.harness.report.words import STATUSES, Finding, columns
-from spec_tests.harness.requirements import named_by, requirements
+from spec_tests.harness.report.words import OUTCOMES, STATUSES, Finding, columns
+from spec_tests.harness.requirements import Requirement, named_by, requirements
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.cli.console import printable
 
-NOT_OFFERED = "not offered: "
-"""How the reason begins for which a test is skipped that the port cannot run."""
+NOT_OFFERED, NOT_RUN = "not offered: ", "not run: "
+"""How the reason begins for which a test is skipped that the port cannot run, or takes too long
+for."""
 
-OUTCOMES = {"failed": "failed", "passed": "passed", "skipped": "not offered"}
+SHOWN = ("message", "error", "bound", "input", "worst", "test")
+"""What a row shows of the failure that it is about."""
+
+SIGNS = {"error": "error", "shape": "wrong shape", "not finite": "NaN", "in place": "in-place"}
+"""The word for a kind of failure in hints that speak of it; other hints would mislead there."""
 
 SLIPS = {"ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError"}
 """Errors that a port raises while it is still being written."""
@@ -46,21 +51,25 @@ def verdict_of(report: pytest.TestReport, error: BaseException | None) -> Findin
     """
     verdict: Finding = {"outcome": report.outcome}
     if report.skipped:
-        _, not_offered, reason = str(error).partition(NOT_OFFERED)
-        return verdict | {"reason": reason} if not_offered else None
+        outcome, found, reason = str(error).partition(": ")
+        known = f"{outcome}{found}" in (NOT_OFFERED, NOT_RUN)
+        return {"outcome": outcome, "reason": reason} if known else None
+    if left_out := [reason for name, reason in report.user_properties if name == "left out"]:
+        verdict["reason"] = "; ".join(left_out)
     if isinstance(error, Nonconformance):
         numbers = {"error": error.error, "bound": error.bound, "worst": error.worst}
         verdict |= {"message": printable(error.message), "input": error.given, **numbers}
-        verdict["broken"] = _is_broken(error.__cause__)
+        verdict["kind"] = _kind(error)
     elif error is not None:
         line = next((line for line in str(error).splitlines() if line.strip()), "")
         verdict["message"] = printable(f"{type(error).__name__}: {line}")
     return json.loads(json.dumps(verdict, default=_plain))
 
 
-def _is_broken(cause: BaseException | None) -> bool:
-    """Whether the port did not run at all, so that a hint at a mistake in the model is no help."""
-    return isinstance(cause, Breakdown) or (isinstance(cause, Refusal) and cause.kind in SLIPS)
+def _kind(failure: Nonconformance) -> str:
+    """The kind of a failure; a port that is still being written breaks down, it refuses nothing."""
+    slipped = isinstance(failure.__cause__, Refusal) and failure.__cause__.kind in SLIPS
+    return "breakdown" if slipped else failure.kind
 
 
 def _plain(value: Any) -> Any:
@@ -105,7 +114,7 @@ class Report:
         name = f"spec_tests.{Path(file).stem}"
         ids = named_by(getattr(import_module(name), test.partition("[")[0]))
         failed = {"outcome": "failed", "message": "the port ended the whole process", "input": None}
-        failed["broken"] = True
+        failed["kind"] = "breakdown"
         verdict = failed | {"requirements": ids, "port": "", "test": f"{name}.{test}"}
         report.user_properties.append(("verdict", verdict))
 
@@ -165,25 +174,42 @@ def _is_shown(report: pytest.TestReport) -> bool:
 
 
 def finding(name: str, verdicts: list[Finding]) -> Finding:
-    """The row of a requirement. Of several failures it shows one, on a shrunk input if possible."""
+    """The row of a requirement. Of several failures it shows the most telling one."""
     rule = requirements()[name]
-    verdicts = sorted(
-        verdicts, key=lambda verdict: verdict["test"]
-    )  # in whichever order they ended
-    tests = Counter(OUTCOMES[verdict["outcome"]] for verdict in verdicts)
-    status = next(status for status in STATUSES if status in tests)
+    tests = Counter(verdict["outcome"] for verdict in verdicts)
+    reasons = dict.fromkeys(v["reason"] for v in sorted(verdicts, key=_test) if "reason" in v)
+    status = next(outcome for outcome in OUTCOMES if tests[outcome])
+    if status == "passed" and reasons:
+        status = "passed, in part"
     row = {"id": name, "group": rule.group, "requirement": rule.text, "status": status}
-    row["tests"] = {s: tests[s] for s in STATUSES}
-    if tests["not offered"]:
-        row["reason"] = "; ".join(dict.fromkeys(v["reason"] for v in verdicts if "reason" in v))
+    row["tests"] = {outcome: tests[outcome] for outcome in OUTCOMES}
+    if reasons:
+        row["reason"] = "; ".join(reasons)
     if status == "failed":
-        failures = [v for v in verdicts if v["outcome"] == "failed"]
-        shrunk = [v for v in failures if "config" in (v.get("input") or {})]
-        shown = ("message", "error", "bound", "input", "worst", "test")
-        failure = (shrunk or failures)[0]
-        row |= {key: failure.get(key) for key in shown}
-        row["hint"] = "" if failure.get("broken") else rule.hint
+        failure = most_telling([v for v in verdicts if v["outcome"] == "failed"])
+        row |= {key: failure.get(key) for key in SHOWN}
+        row["hint"] = hint(rule, failure.get("kind", "numbers"))
     return row
+
+
+def most_telling(failures: list[Finding]) -> Finding:
+    """Of the failures that are farthest off their bounds one on a shrunk input, if there is one."""
+    failures = sorted(failures, key=_test)  # in whichever order they ended
+    near = [f for f in failures if _times(f) >= max(map(_times, failures)) / AS_TELLING]
+    return next((f for f in near if "config" in (f.get("input") or {})), near[0])
+
+
+def _test(verdict: Finding) -> str:
+    return verdict["test"]
+
+
+def _times(failure: Finding) -> float:
+    return times_the_bound(failure.get("error"), failure.get("bound"))
+
+
+def hint(rule: Requirement, kind: str) -> str:
+    """What usually breaks a requirement, where that would show in this kind of failure."""
+    return rule.hint if kind == "numbers" or SIGNS.get(kind, "\0") in rule.hint else ""
 
 
 def text_of(verdict: Finding) -> str:

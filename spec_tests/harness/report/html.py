@@ -8,9 +8,9 @@ from html import escape
 from itertools import groupby
 
 from spec_tests.harness.report.words import (
-    STATUSES,
     Finding,
     attributes,
+    counts,
     error_against_bound,
     in_words,
     remark,
@@ -48,7 +48,7 @@ pre { white-space: pre-wrap; background: var(--page); border: 1px solid var(--li
 .counts b { display: block; font-size: 1.8rem; line-height: 1.2; }
 .faint { color: var(--faint); }
 .failed { color: var(--failed); } .passed { color: var(--passed); }
-.not-offered { color: var(--open); }
+.open { color: var(--open); }
 article { background: var(--card); border: 1px solid var(--line);
   border-left: .3rem solid var(--failed); border-radius: .5rem; padding: .75rem 1rem;
   margin: 0 0 1rem; }
@@ -62,7 +62,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 dl { display: grid; grid-template-columns: 5rem 1fr; gap: .3rem .75rem; margin: .5rem 0 0; }
 dt { color: var(--faint); } dd { margin: 0; min-width: 0; }
 .rows { list-style: none; margin: 0; padding: 0; }
-.rows li { display: grid; grid-template-columns: 6rem 6.5rem 1fr; gap: 0 .75rem;
+.rows li { display: grid; grid-template-columns: 6rem 8.5rem 1fr; gap: 0 .75rem;
   padding: .4rem 0; border-top: 1px solid var(--line); }
 .rows div { min-width: 0; }
 a { color: inherit; }
@@ -77,9 +77,7 @@ a { color: inherit; }
 def as_html(found: Finding) -> str:
     """A self-contained page: a title, the failures, and a list of all requirements."""
     title = f"Conformance of {escape(found['port'])}"
-    counts = "".join(
-        f'<li class="{_class(s)}"><b>{found["counts"][s]}</b>{s}</li>' for s in STATUSES
-    )
+    tiles = "".join(f'<li class="{_class(s)}"><b>{n}</b>{s}</li>' for s, n in counts(found).items())
     failures = "".join(_failure(row) for row in found["requirements"] if row["status"] == "failed")
     groups = groupby(found["requirements"], lambda row: row["group"])
     return f"""<!doctype html>
@@ -96,7 +94,7 @@ def as_html(found: Finding) -> str:
 <h1>{title}</h1>
 <p class="faint">{len(found["requirements"])} of {found["of"]} requirements of TimeSformer were
 tested on this port: {escape(attributes(found))}.</p>
-<ul class="counts">{counts}</ul>
+<ul class="counts">{tiles}</ul>
 {f"<h2>Failed</h2>{failures}" if failures else ""}
 <h2>All requirements</h2>
 {"".join(_group(group, list(rows)) for group, rows in groups)}
@@ -153,7 +151,7 @@ def _numbers(worst: list[tuple[str, float, float]]) -> str:
 
 
 def _class(status: str) -> str:
-    return status.replace(" ", "-")
+    return status if status in ("failed", "passed") else "open"
 
 
 def _sentence(text: str) -> str:

@@ -13,19 +13,23 @@ from spec_tests.harness.report.words import (
     attributes,
     columns,
     error_against_bound,
+    in_numbers,
     in_words,
     remark,
     summary,
     tests_failed,
 )
 
-COLOURS = {"failed": {"red": True}, "passed": {"green": True}, "not offered": {"yellow": True}}
+COLOURS = {s: {"yellow": True} for s in STATUSES} | {
+    "failed": {"red": True},
+    "passed": {"green": True},
+}
 
 
 def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None:
     """Show a table of all requirements, then each failure."""
     terminal.section(f"conformance of {found['port']}")
-    width = get_terminal_size().columns - 24
+    width = get_terminal_size().columns - 28
     group = ""
     for row in found["requirements"]:
         if row["group"] != group:
@@ -33,14 +37,14 @@ def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None
             terminal.write_line(group, bold=True)
         text = remark(row) or row["requirement"]
         terminal.write(f"{row['id']:10} ")
-        terminal.write(f"{row['status']:11} ", **COLOURS[row["status"]])
+        terminal.write(f"{row['status']:15} ", **COLOURS[row["status"]])
         terminal.write_line(text if len(text) < width else f"{text[: width - 1]}…")
     for row in found["requirements"]:
         if row["status"] == "failed":
             terminal.write_line("")
             _show_failure(terminal, row)
     terminal.write_line("")
-    worst = next((status for status in STATUSES if found["counts"][status]), "passed")
+    worst = next((s for s in STATUSES if found["counts"][s] and s != "passed, in part"), "passed")
     terminal.write_line(f"{found['port']} ({attributes(found)})")
     terminal.write_line(summary(found), bold=True, **COLOURS[worst])
 
@@ -64,8 +68,9 @@ def show_groups(terminal: pytest.TerminalReporter, found: dict[str, list[Finding
     """Show one line per port, and the requirements that failed or were not offered."""
     terminal.section("conformance")
     for port, rows in found.items():
-        counts = {s: [r["id"] for r in rows if r["status"] == s] for s in STATUSES}
-        terminal.write_line(f"{port}: {', '.join(f'{len(ids)} {s}' for s, ids in counts.items())}")
-        for status in ("failed", "not offered"):
-            if counts[status]:
-                terminal.write_line(f"  {status}: {', '.join(counts[status])}", **COLOURS[status])
+        with_status = {s: [r["id"] for r in rows if r["status"] == s] for s in STATUSES}
+        found = {"counts": {s: len(ids) for s, ids in with_status.items()}}
+        terminal.write_line(f"{port}: {in_numbers(found)}")
+        for status, ids in with_status.items():
+            if ids and status != "passed":
+                terminal.write_line(f"  {status}: {', '.join(ids)}", **COLOURS[status])

@@ -7,18 +7,33 @@ from typing import Any
 
 from timesformer_ref.config import TimeSformerConfig
 
-STATUSES = ("failed", "passed", "not offered")
-"""The status of a requirement, the worst first; `not offered` if no test of it could run."""
+OUTCOMES = ("failed", "passed", "not run", "not offered")
+"""How a test may end."""
+
+STATUSES = ("failed", "not judged", "passed, in part", "passed", "not run", "not offered")
+"""The status of a requirement. `not judged`: its tests failed, but so did a requirement on which
+they rest. `passed, in part`: something could not be tried. `not run`: it would take too long, and
+`not offered`: the port lacks what it takes."""
 
 Finding = dict[str, Any]
 
 
+def counts(found: Finding) -> dict[str, int]:
+    """How many requirements have each status, without the rarer ones that none has."""
+    common = ("failed", "passed", "not offered")
+    return {s: n for s, n in found["counts"].items() if n or s in common}
+
+
+def in_numbers(found: Finding) -> str:
+    """How many requirements have each status, as text."""
+    return ", ".join(f"{n} {status}" for status, n in counts(found).items())
+
+
 def summary(found: Finding) -> str:
     """How many requirements passed, and how many there are where not all were selected."""
-    counts = ", ".join(f"{n} {status}" for status, n in found["counts"].items())
     tested = len(found["requirements"])
     part = f"{tested} of {found['of']} requirements were selected: "
-    return (part if tested < found["of"] else "") + counts
+    return (part if tested < found["of"] else "") + in_numbers(found)
 
 
 def attributes(found: Finding) -> str:
@@ -30,8 +45,6 @@ def remark(row: Finding) -> str:
     """What explains the status of a requirement: a message, a reason, or nothing."""
     if row["status"] == "failed":
         return row["message"]
-    if row["status"] == "passed" and "reason" in row:
-        return f"in part; not offered: {row['reason']}"
     return row.get("reason", "")
 
 
