@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from spec_tests.conftest import OURS
+
 HERE = Path(__file__).parent
 C_PORT = HERE / "ports" / "c_port"
 VARIANTS = "spec_tests.ports.variants"
@@ -100,6 +102,9 @@ def main() -> int:
     """Judge the ports that are named. Returns 1 if one fails anything but its known defects."""
     parser = argparse.ArgumentParser(prog="python -m spec_tests.matrix", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="PORT", help=f"some of {', '.join(PORTS)}")
+    parser.add_argument(
+        "--others", action="store_true", help="those that the suite does not judge by default"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports to this file")
     args = parser.parse_args()
     if unknown := set(args.names) - PORTS.keys():
@@ -107,7 +112,8 @@ def main() -> int:
     known = json.loads(args.json.read_text("utf-8")) if args.json and args.json.exists() else {}
     console, wrong = Console(soft_wrap=True), []
     there = []
-    for name in args.names or PORTS:
+    others = [name for name, entry in PORTS.items() if entry.place not in OURS]
+    for name in args.names or (others if args.others else PORTS):
         if is_there(PORTS[name].needs):
             there.append(name)
         else:

@@ -23,7 +23,8 @@ INFERENCE = (
 """The functions of a model that cannot be trained."""
 
 COMPILED = {"ATTENTION_TYPES": ("divided_space_time",), "STATIC_SHAPES": True}
-"""A compilation takes seconds, so compiled ports offer the published models' scheme only."""
+"""A compilation takes seconds, so compiled ports offer the published models' scheme only, and blocks
+of one shape share it."""
 
 
 def variant(port, title, functions, **attributes):
@@ -54,7 +55,8 @@ def compiled(model):
     torch._dynamo.config.recompile_limit = 10_000  # else it runs uncompiled, unnoticed, after eight
     torch._dynamo.config.accumulated_recompile_limit = 10_000
     torch._dynamo.config.fail_on_recompile_limit_hit = True
-    model.compile(dynamic=False)
+    for block in model.blocks:
+        block.compile(dynamic=False)
     return model
 
 

@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 pytest.importorskip("PIL")
 pytest.importorskip("accelerate")
 
+from spec_tests.project.photographs import STREAM
 from timesformer_ref.camera_motion.clips import (
     TrainingClips,
     frame_seconds,
@@ -21,7 +22,7 @@ from timesformer_ref.camera_motion.moves import LABELS, MOVES, MOVING, camera_pa
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import texture
-from timesformer_ref.training.chance import FRESH, PHOTOGRAPHS, generator
+from timesformer_ref.training.chance import FRESH, generator
 
 SIDE = 64
 SECONDS = np.array([-0.1, 0.1])
@@ -150,7 +151,7 @@ def test_no_training_meets_a_fresh_clip():
 
 def test_no_two_streams_of_chance_have_a_draw_in_common():
     numbers, words = (0, 1, 2, 2**32 - 1), set()
-    for stream in ((), FRESH, PHOTOGRAPHS):
+    for stream in ((), FRESH, STREAM):
         words |= {generator(*pair, stream=stream).bytes(16) for pair in product(numbers, repeat=2)}
     assert len(words) == 3 * len(numbers) ** 2
 

@@ -33,7 +33,7 @@ ELSEWHERE = {
     "timesformer-ref train --recipe camera-motion --out run --accumulate": (
         "test_camera_motion_model; in full it takes an hour"
     ),
-    "timesformer-ref experiment docs/experiment": "test_experiment; in full it takes an hour",
+    "python -m docs.ablation.run docs/experiment": "test_experiment; in full it takes an hour",
     "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
     "timesformer-ref bench --device cuda": "none: it needs a GPU",
     "accelerate launch --multi_gpu --num_machines 2": "none: it needs two machines",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,8 +11,6 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from timesformer_ref.camera_motion.moves import LABELS, MIRRORED, OPPOSITE
-from timesformer_ref.camera_motion.photographs import photograph_scenes
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.input.preprocessing import Preprocessing
@@ -78,45 +76,21 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
 
 
 class EvaluationClips(Dataset[tuple[Tensor, int]]):
-    """Scenes as clips of one view each, forwards, backwards or mirrored.
+    """Scenes as clips of one view each."""
 
-    shown: a name from `SHOWN`.
-    """
-
-    def __init__(
-        self, scenes: Sequence[Scene], preprocessing: Preprocessing, shown: str = "forwards"
-    ) -> None:
-        self.scenes, self.preprocessing, self.shown = scenes, preprocessing, shown
+    def __init__(self, scenes: Sequence[Scene], preprocessing: Preprocessing) -> None:
+        self.scenes, self.preprocessing = scenes, preprocessing
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getitem__(self, number: int) -> tuple[Float32[Tensor, "1 t c H W"], int]:
         [(clip, label)] = make_clips([self.scenes[number]], self.preprocessing)
-        turned, becomes = SHOWN[self.shown]
-        return clip.flip(turned)[None], LABELS.index(becomes[LABELS[label]])
+        return clip[None], label
 
 
-SHOWN: dict[str, tuple[tuple[int, ...], Mapping[str, str]]] = {
-    "forwards": ((), {move: move for move in LABELS}),
-    "backwards": ((0,), OPPOSITE),
-    "mirrored": ((3,), MIRRORED),
-}
-"""The axes along which a clip is reversed, and the label of each move after that."""
-
-
-def fresh_clips(
-    preprocessing: Preprocessing, count: int = 2000, shown: str = "forwards"
-) -> EvaluationClips:
+def fresh_clips(preprocessing: Preprocessing, count: int) -> EvaluationClips:
     """Generated clips that are not used in training."""
     seconds = frame_seconds(preprocessing)
     scenes = [draw_scene(0, number, seconds, stream=FRESH) for number in range(count)]
-    return EvaluationClips(scenes, preprocessing, shown)
-
-
-def photograph_clips(
-    preprocessing: Preprocessing, speeds: int = 10, shown: str = "forwards"
-) -> EvaluationClips:
-    """Clips of known camera moves over real photographs (see `photograph_scenes`)."""
-    scenes = photograph_scenes(frame_seconds(preprocessing), speeds)
-    return EvaluationClips(scenes, preprocessing, shown)
+    return EvaluationClips(scenes, preprocessing)

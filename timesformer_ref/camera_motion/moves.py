@@ -25,15 +25,6 @@ frame's edge moves half as fast in a zoom or a roll as in a pan of the same spee
 """
 
 LABELS = tuple(MOVES)
-MOVING = LABELS[1:]
-OPPOSITE = {"static": "static"} | {
-    move: other
-    for pair in zip(MOVING[::2], MOVING[1::2], strict=True)
-    for move, other in (pair, pair[::-1])
-}
-"""The move that each becomes when its clip is played backwards."""
-MIRRORED = {move: OPPOSITE[move] if move.startswith(("pan", "roll")) else move for move in MOVES}
-"""The move that each becomes when its frames are mirrored left to right."""
 SPEEDS = (1 / 9, 1.0)
 """Units per second: from a third of the frame in three seconds to the whole frame in one."""
 

@@ -18,7 +18,6 @@ from timesformer_ref.cli.classify import classify
 from timesformer_ref.cli.conform import conform
 from timesformer_ref.cli.console import err, one_line, out, printable, unexpected
 from timesformer_ref.cli.evaluate import evaluate
-from timesformer_ref.cli.experiment import experiment
 from timesformer_ref.cli.export import export
 from timesformer_ref.cli.features import features
 from timesformer_ref.cli.train import train
@@ -32,8 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    classify, attend, features, train, evaluate, experiment, inspect, convert, export, bench,
-    conform,
+    classify, attend, features, train, evaluate, inspect, convert, export, bench, conform,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -32,13 +32,10 @@ EVALUATIONS = 10
 MixedPrecision = Literal["no", "bf16", "fp16"]
 """The arithmetic of most products in training; weights stay float32."""
 
-VideosArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        help="A folder with one folder of videos per class, or a CSV file of path,label.",
-        metavar="VIDEOS",
-    ),
-]
+VIDEOS = typer.Argument(
+    help="A folder with one folder of videos per class, or a CSV file of path,label.",
+    metavar="VIDEOS",
+)
 WorkersOption = Annotated[
     int | None,
     typer.Option(
@@ -55,7 +52,7 @@ def train(
         Path,
         typer.Option("--out", help="The folder for everything that the run writes.", metavar="RUN"),
     ],
-    videos: VideosArgument = None,
+    videos: Annotated[Path | None, VIDEOS] = None,
     checkpoint: options.CheckpointOption = None,
     image_vit: Annotated[
         Path | None,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-FRESH, PHOTOGRAPHS = (1,), (2,)
-"""The streams of what models are evaluated on; training has no name, `()`."""
+FRESH = (1,)
+"""The stream of what models are evaluated on; training has no name, `()`."""
 SEEDS = 1 << 32
 """How many seeds there are. NumPy cuts a larger number into words: [2**32, 0] is [0, 1] to it."""
 

@@ -1,22 +1,27 @@
-"""Run the whole ablation, from the start or from where an earlier call ended."""
+"""Run the whole ablation: python -m docs.ablation.run FILE [--quick]
+
+Compares the five attention schemes on a task of appearance and on one of motion, and writes the
+results to a JSON file. A second call with the same file continues after the last model that was
+fully trained.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from timesformer_ref.atomic import whole_file
-from timesformer_ref.camera_motion.ablation.growth import grow
-from timesformer_ref.camera_motion.ablation.runs import (
+from docs.ablation.growth import grow
+from docs.ablation.runs import (
     FRESH_SEED,
     FULL,
     QUICK,
@@ -27,7 +32,9 @@ from timesformer_ref.camera_motion.ablation.runs import (
     run_one,
     time_steps,
 )
-from timesformer_ref.camera_motion.ablation.tasks import make_clips
+from docs.ablation.tasks import make_clips
+from timesformer_ref.atomic import whole_file
+from timesformer_ref.cli.console import out, progress_bar
 from timesformer_ref.training.loop import Report
 
 
@@ -91,3 +98,31 @@ def _begun(data: Path, settings: dict[str, Any]) -> dict[str, Any]:
 def _write(path: Path, text: str) -> None:
     with whole_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Run the ablation and print how often each model is right."""
+    parser = argparse.ArgumentParser(
+        prog="python -m docs.ablation.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, metavar="FILE", help="the file for the results, JSON")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller models and clips: minutes, not an hour"
+    )
+    args = parser.parse_args()
+    with progress_bar() as bar:
+        task = bar.add_task("the first step", total=1.0)
+        results = run_ablation(
+            args.data,
+            args.quick,
+            lambda what, part: bar.update(task, description=what, completed=part),
+        )
+    for run in results["runs"]:
+        name = Run(*(run[field.name] for field in fields(Run)))
+        out.print(f"{100 * run['top1']:5.1f} %  {name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -13,8 +13,8 @@ import torch
 from einops import rearrange
 from torch.nn import functional as F
 
+from docs.ablation.tasks import CLASSES, Clips, Task, TaskClips
 from timesformer_ref.benchmark.cost import multiply_adds
-from timesformer_ref.camera_motion.ablation.tasks import CLASSES, Clips, Task, TaskClips
 from timesformer_ref.camera_motion.job import RECIPE
 from timesformer_ref.camera_motion.model import CONFIG, untrained
 from timesformer_ref.checkpoints.pretrained import TimeSformer

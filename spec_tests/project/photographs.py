@@ -1,4 +1,4 @@
-"""Known camera moves over real photographs, which are not used in training."""
+"""Known camera moves over real photographs, forwards, backwards and mirrored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
+from timesformer_ref.camera_motion.clips import EvaluationClips, frame_seconds
 from timesformer_ref.camera_motion.moves import LABELS, SPEEDS, camera_path
 from timesformer_ref.camera_motion.scenes import Scene, Seconds
-from timesformer_ref.training.chance import PHOTOGRAPHS as STREAM
 from timesformer_ref.training.chance import generator
 
 PHOTOGRAPHS = (
@@ -19,10 +19,39 @@ PHOTOGRAPHS = (
     "hubble_deep_field", "moon", "page", "rocket",
 )  # fmt: skip
 """The photographs that come with scikit-image, by their names in `skimage.data`."""
+STREAM = (2,)
+"""The stream of their random numbers (see `seed_sequence`)."""
 SIZE = 2.75
 """Shorter side of a photograph, in frames: enough for the fastest move."""
 DENSITY = 64
 """Pixels of a photograph per width of a frame, more than twice a frame's own."""
+
+
+MOVING = LABELS[1:]
+OPPOSITE = {"static": "static"} | {
+    move: other
+    for pair in zip(MOVING[::2], MOVING[1::2], strict=True)
+    for move, other in (pair, pair[::-1])
+}
+MIRRORED = {move: OPPOSITE[move] if move.startswith(("pan", "roll")) else move for move in LABELS}
+SHOWN = {
+    "forwards": ((), {move: move for move in LABELS}),
+    "backwards": ((1,), OPPOSITE),
+    "mirrored": ((4,), MIRRORED),
+}
+"""The axes of views along which clips are reversed, and what each move becomes by that."""
+
+
+class PhotographClips(EvaluationClips):
+    """Clips of every move over every photograph, at several speeds. shown: a name from `SHOWN`."""
+
+    def __init__(self, preprocessing, speeds=10, shown="forwards"):
+        super().__init__(photograph_scenes(frame_seconds(preprocessing), speeds), preprocessing)
+        self.reversed, self.becomes = SHOWN[shown]
+
+    def __getitem__(self, number):
+        views, label = super().__getitem__(number)
+        return views.flip(self.reversed), LABELS.index(self.becomes[LABELS[label]])
 
 
 def photograph_scenes(seconds: Seconds, speeds: int, seed: int = 0) -> list[Scene]:
