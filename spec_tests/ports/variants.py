@@ -23,8 +23,8 @@ INFERENCE = (
 """The functions of a model that cannot be trained."""
 
 COMPILED = {"ATTENTION_TYPES": ("divided_space_time",), "STATIC_SHAPES": True}
-"""A compilation takes seconds, so compiled ports offer the published models' scheme only, and blocks
-of one shape share it."""
+"""A compilation takes seconds, so compiled ports offer the published models' scheme only, and
+blocks of one shape share it."""
 
 
 def variant(port, title, functions, **attributes):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from spec_tests.project.test_video import SHORT, numbered, seen, write
 from spec_tests.project.tiny import count_decoded
-from timesformer_ref.input.decoding import (
-    VideoWarning,
-    decode_frames,
-    frame_rate,
-    frame_times,
-    hold_fields,
-    survey,
-)
+from timesformer_ref.input import survey as survey_module
+from timesformer_ref.input.decoding import VideoError, VideoWarning, decode_frames
+from timesformer_ref.input.survey import frame_rate, frame_times, hold_fields, survey
 from timesformer_ref.input.video import read_clip, read_frames, read_windows
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -92,6 +89,117 @@ def test_raw_digital_video_has_25_frames_a_second(tmp_path):
             frame.sample_rate = 48000
             container.mux(sound.encode(frame))
     assert survey(path).fps == 25
+
+
+def test_raw_streams_have_the_rate_of_their_header(tmp_path):
+    for name, codec in (("a.h264", "libx264"), ("a.m2v", "mpeg2video"), ("a.m4v", "mpeg4")):
+        assert survey(write(tmp_path / name, numbered(20), codec=codec, rate=50)).fps == 50
+
+
+def both_ways(path, pixels="stored"):
+    """The frames of a clip and the number of windows, read without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read_clip(path, SHORT, pixels=pixels).frames, len([*read_windows(path, SHORT)])
+
+
+def test_frames_that_an_avi_repeats_are_not_missed(tmp_path):
+    stamps = [2 * number for number in range(40)]
+    path = write(tmp_path / "a.avi", numbered(40), stamps=stamps)
+    assert both_ways(path) == ([[0, 5, 10, 15]], 3)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"idx1")])  # as one that was never closed
+    assert both_ways(path) == ([[0, 5, 10, 15]], 3)
+
+
+def test_a_number_that_a_pipe_left_open_is_not_believed(tmp_path):
+    class Pipe:
+        def __init__(self, file):
+            self.write = file.write
+
+    path = tmp_path / "a.avi"
+    with path.open("wb") as file, av.open(Pipe(file), "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        for picture in numbered(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode())
+    assert both_ways(path) == ([[0, 5, 10, 15]], 3)
+
+
+def test_a_cut_file_names_the_same_numbers_as_a_clip_and_as_windows(tmp_path):
+    path = write(tmp_path / "a.avi", numbered(40))
+    data = path.read_bytes()
+    path.write_bytes(data[: (data.index(b"movi") + len(data)) // 2])
+    said = []
+    for read in (lambda: read_clip(path, SHORT, num_clips=2), lambda: [*read_windows(path, SHORT)]):
+        with pytest.warns(VideoWarning, match="frames are promised") as caught:
+            read()
+        said += [str(w.message).partition(";")[0] for w in caught if "promised" in str(w.message)]
+    assert len(said) == 2
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("muxer", "listed"),
+    [({}, True), ({"movflags": "faststart"}, True), ({"movflags": "frag_keyframe"}, False),
+     ({"movflags": "frag_keyframe+empty_moov"}, False)],
+)  # fmt: skip
+def test_an_index_of_all_frames_is_enough(tmp_path, monkeypatch, muxer, listed):
+    path = write(tmp_path / "a.mp4", numbered(60), codec="libx264", muxer=muxer, encoder={"g": "9"})
+    expected, read = survey(path), []
+    packets = survey_module.packets
+    monkeypatch.setattr(survey_module, "packets", lambda *_: read.append(1) or packets(*_))
+    found = survey(path, timed=False)
+    assert read == ([] if listed else [1])
+    assert (len(found.times), *found[1:]) == (len(expected.times), *expected[1:])
+    assert np.ptp(found.times) == pytest.approx(np.ptp(expected.times))
+
+
+def test_of_several_video_streams_the_default_one_is_read(tmp_path):
+    path, kinds = tmp_path / "a.mkv", av.stream.Disposition
+    with av.open(str(path), "w") as container:
+        streams = []
+        for side, flag in ((32, 0), (64, kinds.default)):
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
+            stream.disposition = flag
+            streams.append(stream)
+        for number in range(20):
+            for stream in streams:
+                picture = np.full((stream.height, stream.width, 3), 5 * number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        for stream in streams:
+            container.mux(stream.encode())
+    with pytest.warns(VideoWarning, match="has 2 video streams; number 1 is read, of 64 × 64"):
+        read_clip(path, SHORT)
+
+
+def test_one_picture_is_named_as_one(tmp_path):
+    path = write(tmp_path / "a.mp4", numbered(1))
+    with pytest.warns(VideoWarning, match=r"a.mp4: has one frame, which fills the clip"):
+        assert read_clip(path, SHORT).frames == [[0, 0, 0, 0]]
+
+
+def test_what_cannot_be_decoded_is_named_for_what_it_is(tmp_path):
+    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": 32 * "7"}
+    muxer = key | {"encryption_kid": 32 * "a"}
+    locked = write(tmp_path / "a.mp4", numbered(20), codec="libx264", muxer=muxer)
+    pictures = [Image.fromarray(picture) for picture in numbered(5)]
+    moving = tmp_path / "a.webp"
+    pictures[0].save(moving, save_all=True, append_images=pictures[1:])
+    for path, words in ((locked, "is encrypted; get a copy"), (moving, "no animated WebP")):
+        for read in (read_clip, lambda *given: [*read_windows(*given)]):
+            with (
+                warnings.catch_warnings(action="ignore", category=VideoWarning),
+                pytest.raises(VideoError, match=words),
+            ):
+                read(path, SHORT)
+
+
+def test_pixels_that_are_all_but_square_are_square(tmp_path):
+    path = write(tmp_path / "a.mkv", numbered(20), aspect=Fraction(1281, 1280))
+    assert both_ways(path)[0] == [[0, 5, 10, 15]]
 
 
 def damaged(path):

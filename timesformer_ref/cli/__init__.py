@@ -55,7 +55,11 @@ def general(
     """The options that stand before the name of a command."""
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """One line; what concerns how viewers show videos is said of the first of a run only."""
+    if category.__name__ == "DisplayWarning":
+        warnings.simplefilter("ignore", category)
+        message = f"{message}; other videos of this run are not named"
     err.print(printable(f"warning: {str(message).splitlines()[0]}"))
 
 

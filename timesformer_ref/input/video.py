@@ -16,17 +16,16 @@ from einops import rearrange
 from jaxtyping import Float32, Int64, UInt8
 
 from timesformer_ref.input.decoding import (
-    Footage,
     VideoError,
     VideoWarning,
     decode_frames,
-    frame_times,
-    survey,
+    no_frame,
     warn_of_display,
 )
 from timesformer_ref.input.display import PIXEL_FORMATS, Display, Pixels, frame_pixels, thumbnail
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import Windows, frame_indices, segment_indices, windows
+from timesformer_ref.input.survey import Footage, frame_times, survey
 from timesformer_ref.input.views import crops
 
 KINETICS = Preprocessing()
@@ -89,7 +88,7 @@ def read_clip(
         preprocessing = replace(preprocessing, num_crops=num_crops)
     _check(preprocessing, num_clips, pixels)
     path = Path(path)
-    footage = survey(path)
+    footage = survey(path, timed=pixels == "display")
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
     rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
     for last_pass in (False, True):
@@ -138,7 +137,7 @@ def read_windows(
     """
     _check(preprocessing, 1, pixels)
     path = Path(path)
-    footage = survey(path)
+    footage = survey(path, timed=pixels == "display")
     seconds, indices = _plan(footage, preprocessing, every, pixels)
     views: defaultdict[int, dict[int, _Views]] = defaultdict(dict)  # of each window by position
     pictures: dict[int, UInt8[np.ndarray, "H W 3"]] = {}
@@ -165,9 +164,9 @@ def read_windows(
             done += 1
     _warn_of_concealed(path, concealed, len(np.unique(indices)))
     if decoded < footage.promised:
-        message = f"{path}: {footage.promised} frames are promised, but {decoded} can be decoded"
         if not decoded:
-            raise VideoError(f"{message}: get an undamaged copy")
+            raise no_frame(path)
+        message = f"{path}: {footage.promised} frames are promised, but {decoded} can be decoded"
         warnings.warn(f"{message}; the windows are of these", VideoWarning, stacklevel=2)
     if done in views:
         yield take_out(done)
@@ -188,7 +187,7 @@ def read_frames(
     Raises VideoError where the file gives no frame.
     """
     path = Path(path)
-    footage = survey(path)
+    footage = survey(path, timed=pixels == "display")
     for _ in range(2):
         moments = choose(_moments(footage, pixels), footage.fps)
         indices = _shown(footage, moments[None], pixels)[0].tolist()

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from timesformer_ref.input.decoding import VideoError, check_video
+from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.folders import videos_in, warn_of_others
+from timesformer_ref.input.survey import check_video
 
 HEADER = ["path", "label"]
 

@@ -19,9 +19,9 @@ from docs.making.figures.film import (
     paste,
     write,
 )
-from timesformer_ref.input.decoding import survey
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
+from timesformer_ref.input.survey import survey
 from timesformer_ref.input.views import crops
 
 COLUMNS = 8

@@ -1,0 +1,198 @@
+"""Count and time the frames of a video by its container, without decoding them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.index import IndexEntry
+from jaxtyping import Float64
+
+from timesformer_ref.input.decoding import (
+    VideoError,
+    VideoWarning,
+    moving_streams,
+    no_frame,
+    opened,
+    packets,
+)
+
+FIELD_CODECS = ("h264", "hevc", "mpeg2video", "vc1")
+"""Those that may code a frame as two fields, each in a packet of its own."""
+
+
+class Footage(NamedTuple):
+    """The frames of a video: the seconds at which they are shown, their rate and number.
+
+    promised: frames that the container announces, of which some may be missing or damaged.
+    """
+
+    times: Float64[np.ndarray, " n"]
+    fps: float
+    promised: int
+
+
+class Picture(NamedTuple):
+    """A packet of the video. seconds: when it is shown, None where that is unsaid."""
+
+    seconds: float | None
+    is_hidden: bool
+
+
+def check_video(path: str | os.PathLike[str]) -> None:
+    """Raises VideoError where the packets of a file hold no frame; none of them is decoded."""
+    survey(Path(path), timed=False)
+
+
+def survey(path: Path, timed: bool = True) -> Footage:
+    """Count the frames of a video, and warn (VideoWarning) of one that is hardly a video.
+
+    timed: read when each is shown, from all packets. Otherwise an index of them is enough, where
+    the container has one, however long the video is.
+    """
+    with opened(path) as (container, stream):
+        before = _index(stream)
+        pictures = _listed(container, stream, before, path) if not timed else []
+        if not pictures:
+            pictures = [
+                Picture(None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
+                for p in packets(container, stream)
+                if p.size and is_shown(stream.codec_context.name, bytes(p))  # empty: the end
+            ]
+        stamps = in_order([picture.seconds for picture in pictures if not picture.is_hidden])
+        fps = frame_rate(stamps, _claimed_rates(container, stream))
+        if fps is None:
+            raise VideoError(f"{path}: has no frame rate; convert it, say to H.264 mp4")
+        if "mp4" in container.format.name:  # its header also counts frames that an edit removes
+            missing = len(_index(stream)) - len(pictures)
+        elif container.format.name == "avi" and len(before) > 1:
+            missing = len(before) - len(pictures)
+        else:
+            missing = announced(stream.frames, path) - slots(stamps, fps)
+        missing = max(missing, 0)
+        if stream.codec_context.name in FIELD_CODECS and hold_fields(stamps, fps):
+            stamps, missing = stamps[::2], missing // 2
+        _warn_of_choice(path, container, stream)
+    times = frame_times(stamps, fps, path)
+    if len(times) == 1:
+        warnings.warn(f"{path}: has one frame, which fills the clip", VideoWarning, stacklevel=3)
+    return Footage(times, fps, len(times) + missing)
+
+
+def _index(stream: av.VideoStream) -> list[IndexEntry]:
+    """What the container lists of the stream; empty entries repeat the frame before them."""
+    return [entry for entry in stream.index_entries if entry.size]
+
+
+def _listed(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    index: Sequence[IndexEntry],
+    path: Path,
+) -> list[Picture]:
+    """The pictures by the index, in the order of the file; none where it is not of all of them."""
+    stamps = np.array([entry.timestamp for entry in index], np.float64)
+    is_mp4 = "mp4" in container.format.name and len(index) == stream.frames
+    if not (is_mp4 or container.format.name == "avi") or len(index) < 2 or not stream.duration:
+        return []
+    rest = stream.duration - (stamps[-1] - stamps[0])
+    if rest > 2 * np.diff(stamps).max() or stream.codec_context.name == "vp8":
+        return []
+    size = path.stat().st_size
+    return [
+        Picture(float(entry.timestamp * stream.time_base), entry.is_discard)
+        for entry in index
+        if entry.pos + entry.size <= size
+    ]
+
+
+def _claimed_rates(container: av.container.InputContainer, stream: av.VideoStream) -> list[float]:
+    """Frames per second by the container; by the stream's own header where it is all there is."""
+    claims = [stream.average_rate, stream.guessed_rate]
+    if container.format.flags & int(av.format.Flags.no_timestamps.value):
+        claims.insert(0, stream.codec_context.framerate)
+    return [float(rate) for rate in claims if rate]
+
+
+def announced(frames: int, path: Path) -> int:
+    """The frames that a header announces; none where they cannot be, of 8 bytes and more each.
+
+    A program that writes AVI to a pipe cannot go back to fill in the number.
+    """
+    return frames if 8 * frames <= path.stat().st_size else 0
+
+
+def slots(stamps: Sequence[float | None], fps: float) -> int:
+    """The frames that packets cover, those included that an empty packet repeats."""
+    last = stamps[-1] if stamps else None
+    return max(len(stamps), 0 if last is None else round(last * fps) + 1)
+
+
+def _warn_of_choice(
+    path: Path, container: av.container.InputContainer, stream: av.VideoStream
+) -> None:
+    """Warn which of several moving pictures is read."""
+    streams = moving_streams(container)
+    if len(streams) > 1:
+        warnings.warn(
+            f"{path}: has {len(streams)} video streams; number {stream.index} is read, of "
+            f"{stream.width} × {stream.height} pixels",
+            VideoWarning,
+            stacklevel=4,
+        )
+
+
+def is_shown(codec: str, packet: bytes) -> bool:
+    """Whether a packet is shown; VP8 has others, which only serve to decode those that follow."""
+    return codec != "vp8" or bool(packet[0] & 0x10)
+
+
+def frame_times(
+    stamps: Sequence[float | None], fps: float, path: Path
+) -> Float64[np.ndarray, " n"]:
+    """Seconds at which frames are shown, in order: evenly spaced unless all stamps rise."""
+    if not stamps:
+        raise no_frame(path)
+    known = np.array([stamp for stamp in stamps if stamp is not None], np.float64)
+    if len(known) < len(stamps) or (np.diff(known) < 0).any():
+        return np.arange(len(stamps)) / fps
+    return known
+
+
+def in_order(stamps: Sequence[float | None]) -> list[float | None]:
+    """Stamps of packets in the order of display, where every packet has one."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    return [*sorted(known)] if len(known) == len(stamps) else [*stamps]
+
+
+def frame_rate(stamps: Sequence[float | None], claims: Sequence[float]) -> float | None:
+    """The first claimed rate that the packets' times bear out, else the first, else None.
+
+    Packets may hold a field each, so half of their rate is borne out too.
+    """
+    packets = packet_rate(stamps)
+    borne_out = [rate for rate in claims if packets is None or 0.4 < rate / packets < 2.5]
+    return next(iter(borne_out or claims), None)
+
+
+def packet_rate(stamps: Sequence[float | None]) -> float | None:
+    """Packets per second by their stamps, in order; None where these do not say."""
+    first, last = (stamps[0], stamps[-1]) if stamps else (None, None)
+    if first is None or last is None or last <= first:
+        return None
+    return (len(stamps) - 1) / (last - first)
+
+
+def hold_fields(stamps: Sequence[float | None], fps: float) -> bool:
+    """Whether each packet holds one of a frame's two fields: twice as many as there are frames."""
+    packets = packet_rate(stamps)
+    if packets is None or len(stamps) < 4 or None in stamps:
+        return False
+    gaps = np.diff(np.array(stamps, np.float64)) * fps
+    # two segments that are joined have as many, but in pairs of the same time
+    return abs(packets / fps - 2) < 0.1 and bool(gaps.min() > 0.25)
