@@ -25,6 +25,9 @@ from timesformer_ref.input.decoding import (
 FIELD_CODECS = ("h264", "hevc", "mpeg2video", "vc1")
 """Those that may code a frame as two fields, each in a packet of its own."""
 
+NO_TIMESTAMPS = 1 << 7
+"""FFmpeg's flag of formats that hold nothing but the stream itself."""
+
 
 class Footage(NamedTuple):
     """The frames of a video: the seconds at which they are shown, their rate and number.
@@ -114,7 +117,7 @@ def _listed(
 def _claimed_rates(container: av.container.InputContainer, stream: av.VideoStream) -> list[float]:
     """Frames per second by the container; by the stream's own header where it is all there is."""
     claims = [stream.average_rate, stream.guessed_rate]
-    if container.format.flags & int(av.format.Flags.no_timestamps.value):
+    if container.format.flags & NO_TIMESTAMPS:
         claims.insert(0, stream.codec_context.framerate)
     return [float(rate) for rate in claims if rate]
 
