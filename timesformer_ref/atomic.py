@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
-import tempfile
+import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -38,6 +46,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield new
         for file in new.iterdir():
             _readable(file)
+        if _exchange(new, path):
+            return
         if path.exists():
             path.rename(old)
         try:
@@ -48,16 +58,67 @@ def whole_folder(path: Path) -> Iterator[Path]:
             raise
 
 
+def recover(path: Path) -> None:
+    """Clear what dead writers of a path left beside it; a folder that one moved away comes back.
+
+    A writer locks a file in its place; with its death, however sudden, the lock is gone.
+    """
+    for aside in _places(path):
+        with suppress(OSError), _lock(aside, path).open("r+") as lock:
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                lock.close()
+                _lock(aside, path).unlink()  # which Windows refuses while a process has it open
+            if not path.exists() and (aside / "old").exists():
+                (aside / "old").rename(path)
+            shutil.rmtree(aside)
+
+
+def _places(path: Path) -> list[Path]:
+    """The hidden folders beside a path of all that write it at the same time."""
+    return [path.parent / f".{path.name}.unfinished-{number}" for number in range(8)]
+
+
+def _lock(aside: Path, path: Path) -> Path:
+    return aside / f"{path.name}.lock"
+
+
 @contextmanager
 def _place_beside(path: Path) -> Iterator[Path]:
     """A hidden folder on the same disk, which is gone afterwards; errors name the path."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
-            yield Path(aside)
+        recover(path)
+        aside = _make_place(path)
+        try:
+            with _lock(aside, path).open("w") as lock:
+                if fcntl:
+                    with suppress(OSError):  # a disk without locks, where nothing is cleared
+                        fcntl.flock(lock, fcntl.LOCK_EX)
+                yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     except (OSError, SafetensorError) as error:  # safetensors' own, for a disk that is full
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise OSError(f"{path}: cannot be written ({reason})") from error
+
+
+def _make_place(path: Path) -> Path:
+    for aside in _places(path):
+        with suppress(FileExistsError):
+            aside.mkdir(0o700)
+            return aside
+    raise OSError(errno.EBUSY, "many others are writing it")
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap what two names stand for in one step of Linux; False where that cannot be done."""
+    swap = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return (
+        swap is not None and swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+    )
 
 
 def _readable(file: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from timesformer_ref import default_model
+from timesformer_ref.atomic import recover
 from timesformer_ref.checkpoints import hub, hugging_face, original
 from timesformer_ref.checkpoints.checkpoint import (
     Checkpoint,
@@ -66,6 +67,8 @@ def _locate(source: str | PathLike[str]) -> Path:
     if not str(source):
         raise CheckpointError("the name of the checkpoint is empty")
     path = Path(os.path.expanduser(source))
+    if not os.path.exists(path):
+        recover(path)  # a folder whose writer died between the old one and the new one
     if os.path.exists(path):
         return path
     if str(source) == default_model.NAME:

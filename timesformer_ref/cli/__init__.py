@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -63,10 +65,17 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
     err.print(printable(f"warning: {str(message).splitlines()[0]}"))
 
 
+def _stop(number: int, _: object) -> None:
+    """End on a signal as on an error, so that unfinished files are cleared."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; errors are one line, exit code 2 for wrong use and 1 for a failure."""
     arguments, debug = _without_debug(sys.argv[1:])
     warnings.showwarning = _show_warning
+    with suppress(ValueError):  # outside the main thread there are no signals
+        signal.signal(signal.SIGTERM, _stop)
     if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
         sys.stdout.reconfigure(errors="replace")
     try:
