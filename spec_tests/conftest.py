@@ -144,14 +144,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if verdict := verdict_of(report, call.excinfo and call.excinfo.value):
         given = dict(item.callspec.params) if hasattr(item, "callspec") else {}
         port = given.pop("port").name if "port" in given else ""
-        verdict |= {"requirements": ids, "port": port, "test": _call(item, given)}
+        verdict |= {"requirements": ids, "port": port, "test": call_of(item, given)}
         if "worst" in verdict and item.config.option.tbstyle == "auto":
             report.longrepr = text_of(verdict)
         report.user_properties.append(("verdict", verdict))
     return report
 
 
-def _call(item: pytest.Item, given: dict[str, Any]) -> str:
+def call_of(item: pytest.Item, given: dict[str, Any]) -> str:
     """The call of a test, without the port."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     return f"{item.module.__name__}.{item.originalname}({arguments})"

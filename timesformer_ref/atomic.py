@@ -44,7 +44,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         new, old = aside / "new", aside / "old"
         new.mkdir()
         yield new
-        for file in new.iterdir():
+        for file in filter(Path.is_file, new.iterdir()):
             _readable(file)
         if _exchange(new, path):
             return

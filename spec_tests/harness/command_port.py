@@ -78,7 +78,7 @@ class CommandPort:
             elif isinstance(value, np.ndarray):
                 tensors["labels" if name == "labels" else "input"] = value
             else:
-                metadata[name] = _text(value)
+                metadata[name] = as_text(value)
         answer, _ = self._exchange(weights, metadata, tensors)
         if function == "initial_weights":
             return answer
@@ -176,7 +176,7 @@ def _words(command: str) -> list[str]:
     return words
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """An argument as metadata: strings as they are, all else as JSON."""
     if isinstance(value, str):
         return value

@@ -11,8 +11,7 @@ import inspect
 import pickle
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any
@@ -108,6 +107,9 @@ class Question:
         own = {n: getattr(case, n, 0) for n in names if n not in changes}
         self.arguments = {n: changes[n] if n in changes else own[n] for n in names}
 
+        self.may_refuse = False
+        """Whether any port may refuse this call."""
+
     @property
     def arithmetic(self) -> Arithmetic:
         """The arithmetic of the result: views of a video are float32, whatever the model's is."""
@@ -121,15 +123,21 @@ class Question:
     @cached_property
     def allowed(self) -> dict[str, float]:
         """The largest error that each part of the result may have, as an absolute number."""
-        return _once(("allowed", self.arithmetic, repr(self.look), *self._key), self._bounds)
+        allowed = self.bounds(self.arithmetic)
+        assert all(map(np.isfinite, allowed.values())), f"out of the range of {self.port.dtype}"
+        return allowed
+
+    def bounds(self, arithmetic: Arithmetic) -> dict[str, float]:
+        """The largest error of each part in this arithmetic; infinite where it is out of range."""
+        key = "allowed", arithmetic, repr(self.look), *self._key
+        return _once(key, lambda: self._bounds(arithmetic))
 
     @cached_property
     def _key(self) -> tuple[str, bytes]:
         """Equal for the same function and arguments, also of another port."""
         return self.function, blake2b(pickle.dumps(self.arguments)).digest()
 
-    def _bounds(self) -> dict[str, float]:
-        arithmetic = self.arithmetic
+    def _bounds(self, arithmetic: Arithmetic) -> dict[str, float]:
         errors = {n: arithmetic.unit * _largest(x[self.look]) for n, x in self.expected.items()}
         rounded = each_array(arithmetic.round, self.arguments)
         for trial in range(TRIALS):
@@ -138,7 +146,6 @@ class Question:
             for name, exact in self.expected.items():
                 off = np.asarray(found[name])[self.look] - exact[self.look]
                 errors[name] = max(errors[name], _largest(off))
-        assert all(map(np.isfinite, errors.values())), f"out of the range of {self.port.dtype}"
         return {name: ROUNDINGS * error for name, error in errors.items()}
 
     def _reference(self, arguments: dict[str, Any]) -> Answer:
@@ -155,21 +162,41 @@ class Question:
         Raises Nonconformance where they are wrong, where a number is not finite, where the port
         changed an argument in place, and where it raised an error or broke down.
         """
-        handed = {name: self._handed(value) for name, value in self.arguments.items()}
+        handed = self.handed()
         before = each_array(np.copy, handed)
         try:
-            answer = parts(self.port.call(self.function, *handed.values()))
+            answer = parts(self._called(handed))
         except Refusal as refusal:
-            if self._may_refuse():
+            if self.may_refuse or self._is_of_another_size():
                 raise NotJudged(str(refusal)) from refusal
             raise self.failure(f"raised an error: {refusal}", kind="error") from refusal
+        self._check_arguments(before, handed)
+        answer = self._checked(answer)
+        self.port.answered(self, answer)
+        return answer
+
+    def refused(self, message: str) -> None:
+        """Raise Nonconformance with this message unless the port raises an error."""
+        try:
+            self._called(self.handed())
+        except Refusal:
+            self.port.answered(self, None)
+        else:
+            raise self.failure(message)
+
+    def handed(self) -> dict[str, Any]:
+        """Copies of the arguments in the types that the port takes, by name."""
+        return {name: self._handed(value) for name, value in self.arguments.items()}
+
+    def _called(self, handed: dict[str, Any]) -> Any:
+        try:
+            return self.port.call(self.function, *handed.values())
         except Breakdown as breakdown:
             raise self.failure(str(breakdown), kind="breakdown") from breakdown
-        self._check_arguments(before, handed)
-        return self._checked(answer)
 
     def compare(self, actual: Answer, expected: Answer, what: str = "") -> None:
         """Raise Nonconformance where two results differ by more than the bound."""
+        self.port.compared(self, actual, expected)
         for name in expected:
             found, right = actual[name][self.look], expected[name][self.look]
             scale = _largest(right) or 1.0
@@ -185,6 +212,14 @@ class Question:
                 self.allowed[name] / scale,
                 _worst(found, right),
             )
+
+    def equal(self, actual: Answer, expected: Answer, message: str, look: Any = ...) -> None:
+        """Raise Nonconformance with this message where two results differ at all."""
+        self.port.compared(self, actual, expected, exactly=look)
+        for name in expected:
+            found, right = actual[name][look], expected[name][look]
+            if not np.array_equal(found, right):
+                raise self.failure(message, _largest(found - right), 0.0, _worst(found, right))
 
     def failure(self, message: str, *numbers: Any, kind: str = "numbers") -> Nonconformance:
         """A Nonconformance with this message and the input of this call."""
@@ -240,7 +275,8 @@ class Question:
             layout = FRAMES
         return layout and f": {layout}"
 
-    def _may_refuse(self) -> bool:
+    def _is_of_another_size(self) -> bool:
+        """Whether the port declares that it refuses a clip of this size."""
         config, grid = getattr(self.case, "config", None), getattr(self.case, "grid", None)
         if config is None or grid is None:
             return False
@@ -272,17 +308,6 @@ def agree(
     question = Question(port, case, function, look, **changes)
     expected = question.expected if golden is None else parts(golden)
     question.compare(question.answer(), expected)
-
-
-@contextmanager
-def may_refuse() -> Iterator[None]:
-    """In this context a port may raise an error: then raises NotJudged in place of the failure."""
-    try:
-        yield
-    except Nonconformance as failure:
-        if isinstance(failure.__cause__, Refusal):
-            raise NotJudged(str(failure)) from failure
-        raise
 
 
 def parts(answer: Any) -> Answer:
@@ -410,6 +435,7 @@ class Trials:
 
     def _outcome(self, key: str, drawn: dict[str, Any]) -> Exception | None:
         """What the test raised on this case."""
+        self.arguments["port"].next_input()
         try:
             self.check(case=_once(key, lambda: Case(**drawn)), **self.arguments)
         except Exception as outcome:

@@ -93,6 +93,15 @@ class Port:
             raise NotOffered(f"the port lacks {' or '.join(schemes)}")
         return found
 
+    def next_input(self) -> None:
+        """A test begins with another input. A recording port (`vectors`) notes this."""
+
+    def answered(self, question: Any, answer: Any) -> None:
+        """The port's answer to a `Question` is of the right form (None: it rightly refused)."""
+
+    def compared(self, question: Any, actual: Any, expected: Any, exactly: Any = None) -> None:
+        """An answer is compared with the expected one; `exactly`: the part that has to be equal."""
+
     def close(self) -> None:
         """End the port's program, if it is one."""
         getattr(self.functions, "close", lambda: None)()

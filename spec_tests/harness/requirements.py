@@ -23,11 +23,22 @@ class Requirement(NamedTuple):
 
 
 @cache
+def page() -> str:
+    """The text of the specification."""
+    return next(page for page in PAGES if page.is_file()).read_text(encoding="utf-8")
+
+
+@cache
+def version() -> str:
+    """The version of the specification, such as 1.0."""
+    return re.search(r"^This is version (\d+\.\d+)", page(), re.MULTILINE)[1]
+
+
+@cache
 def requirements() -> dict[str, Requirement]:
     """All requirements by id, in the order of the page."""
-    page = next(page for page in PAGES if page.is_file()).read_text(encoding="utf-8")
     found = {}
-    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+    for section in re.split(r"^## ", page(), flags=re.MULTILINE)[1:]:
         group = section.partition("\n")[0]
         for entry in re.split(r"^### ", section, flags=re.MULTILINE)[1:]:
             name, _, body = entry.partition("\n")

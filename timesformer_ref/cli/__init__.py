@@ -23,6 +23,7 @@ from timesformer_ref.cli.evaluate import evaluate
 from timesformer_ref.cli.export import export
 from timesformer_ref.cli.features import features
 from timesformer_ref.cli.train import train
+from timesformer_ref.cli.vectors import vectors
 
 app = typer.Typer(
     name="timesformer-ref",
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    classify, attend, features, train, evaluate, inspect, convert, export, bench, conform,
+    classify, attend, features, train, evaluate, inspect, convert, export, bench, conform, vectors,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -28,7 +28,7 @@ _Noreturn void fail(const char *format, ...);
 enum { MAX_RANK = 6 };
 typedef struct { size_t rank, size[MAX_RANK]; } Shape;
 
-typedef enum { F32, I64, U8 } Type;
+typedef enum { F32, F64, I64, U8 } Type;
 
 typedef struct Tensor {
     const char *name;

@@ -90,7 +90,7 @@ Shape whole_numbers(const char *json) {
 /* ---- Files ---- */
 
 static const struct { const char *name; size_t size; } TYPES[] = {
-    [F32] = {"\"F32\"", 4}, [I64] = {"\"I64\"", 8}, [U8] = {"\"U8\"", 1},
+    [F32] = {"\"F32\"", 4}, [F64] = {"\"F64\"", 8}, [I64] = {"\"I64\"", 8}, [U8] = {"\"U8\"", 1},
 };
 
 size_t count_of(Shape shape) {

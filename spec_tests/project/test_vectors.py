@@ -1,0 +1,93 @@
+"""Vectors: what is written, and that a reader of a few lines finds right ports right, others not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spec_tests.harness.command_port import as_text
+from spec_tests.harness.errors import Refusal
+from spec_tests.harness.interface import FUNCTIONS
+from spec_tests.harness.judging import parts
+from spec_tests.harness.porting import find_port
+from spec_tests.harness.requirements import requirements, version
+from spec_tests.harness.vectors.left_out import LEFT_OUT
+from spec_tests.harness.vectors.writing import NAMES, is_free, save
+from timesformer_ref.config import TimeSformerConfig
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "ports.md"
+SOME = "test_mlp or test_classifier or test_schemes or refused or nearest or same_call"
+WRITE = """
+import sys
+from pathlib import Path
+from spec_tests.harness.vectors import write_vectors
+write_vectors(Path(sys.argv[1]), True, lambda *progress: None, sys.argv[2])
+"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Cases of some tests, written by another process, as pytest runs inside."""
+    room = tmp_path_factory.mktemp("vectors")
+    subprocess.run([sys.executable, "-c", WRITE, room / "written", SOME], cwd=ROOT, check=True)
+    return room / "written"
+
+
+@pytest.fixture(scope="session")
+def reader():
+    """The reader of the page."""
+    pattern = r"^```py\n(import json\nimport numpy.*?)^```$"
+    (source,) = re.findall(pattern, PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(source, names)
+    return names["failures"]
+
+
+def caller(port):
+    """A port as the reader calls it."""
+
+    def given(value):
+        return value.astype(port.dtype, copy=False) if value.dtype.kind == "f" else value
+
+    def call(case, tensors, weights={}):
+        values = case | {n: given(x) for n, x in tensors.items() if n == "labels"}
+        values["weights"] = {n: given(w) for n, w in weights.items()}
+        values["config"] = TimeSformerConfig(**case.get("config", {}))
+        for name in ("video", "frames", "tokens"):
+            values[name] = given(tensors["input"]) if "input" in tensors else None
+        values["grid"] = tuple(case.get("grid", ()))
+        try:
+            answer = port.call(case["function"], *(values[n] for n in FUNCTIONS[case["function"]]))
+        except Refusal:
+            return None
+        return {NAMES.get(name, name): x for name, x in parts(answer).items()}
+
+    return call
+
+
+@pytest.mark.parametrize("right", ["numpy_port", "torch_port", "variants:numpy_float64"])
+def test_right_ports_pass(folder, reader, right):
+    found = find_port(f"spec_tests.ports.{right}")
+    assert list(reader(folder, caller(found), found.dtype)) == []
+
+
+@pytest.mark.parametrize(
+    ("mutant", "requirement"),
+    [
+        ("gelu-tanh", "MLP-2"),
+        ("nearest-product-unrounded", "POS-4"),
+        ("class-token-in-time", "DIV-2"),
+        ("remainder-of-groups-dropped", "REFUSE-1"),
+        ("tokens-changed", "MLP-3"),
+    ],
+)
+def test_mutants_fail_what_they_break(folder, reader, mutant, requirement):
+    failed = list(reader(folder, caller(find_port(f"mutant:{mutant}"))))
+    assert requirement in {name for case in failed for name in case["requirements"]}
