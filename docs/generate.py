@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs.making.c_code import write_c_code
 from docs.making.citation import write_citation
 from docs.making.code import write_code
 from docs.making.commands import write_commands
@@ -15,6 +14,7 @@ from docs.making.figures import write_figures
 from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
 from docs.making.performance_page import performance_page
+from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
@@ -29,7 +29,7 @@ FRAGMENTS = DOCS.parent / "build" / "fragments"
 def main() -> None:
     """Write figures to `assets/`, pages to `reference/` and beside it, fragments for the rest."""
     write_code(FRAGMENTS / "code")
-    write_c_code(FRAGMENTS / "code")
+    write_port_code(FRAGMENTS / "code")
     write_port_figures(DOCS / "data" / "conformance.json", FRAGMENTS / "ports")
     write_runs(FRAGMENTS / "runs")
     write_outputs(FRAGMENTS / "examples")

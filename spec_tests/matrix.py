@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from shutil import which
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from spec_tests.conftest import OURS
 
 HERE = Path(__file__).parent
 C_PORT = HERE / "ports" / "c_port"
+JAVASCRIPT_PORT = HERE / "ports" / "javascript_port"
 VARIANTS = "spec_tests.ports.variants"
 
 
@@ -54,6 +56,7 @@ PORTS: dict[str, Entry] = {
     ),
     "jax": Entry("JAX", "spec_tests.ports.jax_port", "module jax"),
     "c": Entry("C11", f"cmd:{C_PORT / 'timesformer_port'}", "program make"),
+    "javascript": Entry("JavaScript", f"cmd:node {JAVASCRIPT_PORT / 'main.js'}", "program node"),
     "original": Entry(
         "the original", "spec_tests.ports.original_port", "variable TIMESFORMER_ORIGINAL"
     ),
@@ -70,7 +73,9 @@ def is_there(need: str) -> bool:
         return find_spec(name) is not None
     if kind == "variable":
         return name in os.environ
-    return not kind or subprocess.run([name, "--silent", "-C", C_PORT]).returncode == 0
+    if kind == "program" and which(name) is None:
+        return False
+    return name != "make" or subprocess.run([name, "--silent", "-C", C_PORT]).returncode == 0
 
 
 def judge(entry: Entry) -> dict[str, Any]:

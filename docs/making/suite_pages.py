@@ -82,9 +82,10 @@ brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0.
 python -m spec_tests.matrix --json docs/data/conformance.json
 ```
 
-`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, and the
-original a checkout of [its repository](https://github.com/facebookresearch/TimeSformer), whose
-folder the variable `TIMESFORMER_ORIGINAL` names.
+`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, the JavaScript
+port Node, and the original a checkout of
+[its repository](https://github.com/facebookresearch/TimeSformer), whose folder the variable
+`TIMESFORMER_ORIGINAL` names.
 """
 
 

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "python -m spec_tests.matrix": ".ci/run",
     "pytest spec_tests --port mutant:gelu-tanh": "test_report",
     "make -C spec_tests/ports/c_port": "spec_tests.matrix, in .ci/run",
+    "timesformer-ref conform 'cmd:node spec_tests": "spec_tests.matrix, in .ci/run",
     "pip install -e '.[test,jax]'": "spec_tests.matrix, in .ci/run",
     "timesformer-ref conform my_port.py  ": "test_conform and test_command_port",
     "timesformer-ref train --recipe camera-motion --out run --accumulate": (

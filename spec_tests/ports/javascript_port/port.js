@@ -1,0 +1,90 @@
+/** The functions of the port interface (docs/ports.md): a request to a response, both as
+    safetensors files are, in metadata and tensors. */
+import { classifier } from "./classifier.js";
+import { attentionStep, block, feedForward } from "./divided_attention.js";
+import { gradients } from "./gradients.js";
+import { initialWeights } from "./initialise.js";
+import { forward } from "./model.js";
+import { patchify } from "./patchify.js";
+import { Refusal, refuse } from "./refusal.js";
+import { frameIndices, segmentIndices } from "./sampling.js";
+import { SCHEMES, separateFrames } from "./schemes.js";
+import { tensor } from "./tensor.js";
+import { timeEmbedding } from "./time_embedding.js";
+import { crops } from "./views.js";
+import { checkWeights, part } from "./weights.js";
+
+const FUNCTIONS = {
+  describe: () => ({
+    metadata: { NAME: "JavaScript", ATTENTION_TYPES: JSON.stringify(Object.keys(SCHEMES)) },
+  }),
+  forward: ({ input, weights, config }) => output(forward(input, weights, config).logits),
+  patchify: ({ input, weights, config }) => output(patchify(input, weights, config)),
+  time_embedding: (r) => output(timeEmbedding(tokensOf(r), r.weights, r.config)),
+  attention_step: (r) =>
+    output(attentionStep(tokensOf(r), blockOf(r), r.config, gridOf(r), r.step)[0]),
+  mlp: (r) => output(feedForward(tokensOf(r), blockOf(r), r.config)),
+  block: (r) => output(block(tokensOf(r), blockOf(r), r.config, gridOf(r))[0]),
+  classifier: (r) => output(classifier(tokensOf(r), r.weights, r.config, gridOf(r).t)),
+  gradients: ({ input, labels, weights, config }) => {
+    const [loss, found] = gradients(input, Array.from(labels.data, Number), weights, config);
+    return { tensors: { loss: tensor([], Float32Array.of(loss)), ...found } };
+  },
+  initial_weights: ({ config, seed }) => ({ tensors: initialWeights(config, seed) }),
+  frame_indices: (request) => indices(frameIndices(request)),
+  segment_indices: (request) => indices(segmentIndices(request)),
+  crops: ({ input, scale, crop }) => output(crops(input, scale, crop)),
+  attentions, // not of the interface
+};
+
+/** The response to a request, given the weights by name. */
+export function respond({ metadata, tensors }, weights) {
+  if (!Object.hasOwn(FUNCTIONS, metadata.function)) return { metadata: { unsupported: "" } };
+  const request = { weights, ...tensors };
+  for (const [name, text] of Object.entries(metadata))
+    request[name] = name === "function" || name === "step" ? text : JSON.parse(text);
+  try {
+    if (weights) checkWeights(weights, request.config);
+    return FUNCTIONS[metadata.function](request);
+  } catch (error) {
+    if (error instanceof Refusal) return { metadata: { error: error.message } };
+    throw error;
+  }
+}
+
+/** The attention weights of each step, groups heads m m, as `blocks.0.temporal` and the like. */
+function attentions({ input, weights, config }) {
+  const found = {};
+  forward(input, weights, config, { outputAttentions: true }).attentions.forEach((steps, i) => {
+    for (const [step, attention] of Object.entries(steps)) found[`blocks.${i}.${step}`] = attention;
+  });
+  return { tensors: found };
+}
+
+function output(x) {
+  return { tensors: { output: x } };
+}
+
+function indices(numbers) {
+  return output(tensor([numbers.length], BigInt64Array.from(numbers, BigInt)));
+}
+
+function tokensOf({ input, config }) {
+  if (input.shape.at(-1) !== config.hidden_size)
+    refuse(`tokens of width ${input.shape.at(-1)}, expected ${config.hidden_size}`);
+  return input;
+}
+
+function blockOf({ weights, config, layer }) {
+  if (layer >= config.num_hidden_layers)
+    refuse(`layer ${layer}, expected one below ${config.num_hidden_layers}`);
+  return part(weights, `blocks.${layer}`);
+}
+
+/** The clip's grid, if the input's tokens lie on it. */
+function gridOf({ input, config, grid: [t, h, w] }) {
+  const frames = separateFrames(config) ? 1 : t;
+  if (input.shape[1] !== 1 + frames * h * w || input.shape[0] % (t / frames))
+    refuse(`tokens of shape ${input.shape} do not lie on a grid of ${t} x ${h} x ${w}`);
+  return { t, h, w };
+}
