@@ -12,8 +12,8 @@ import { isLastStep, part, stepPrefix } from "./weights.js";
     update passes one more layer, `STEP_fc`. `w` is the block's part of the weights. */
 export function attentionStep(tokens, w, config, grid, step) {
   const last = isLastStep(config, step), prefix = stepPrefix(config, step);
-  const groups = groupTokens(step, separateFrames(config) ? { ...grid, t: 1 } : grid);
-  if (last) for (const group of groups) group.unshift(0);
+  const patches = groupTokens(step, separateFrames(config) ? { ...grid, t: 1 } : grid);
+  const groups = last ? patches.map((group) => [0, ...group]) : patches;
   const gathered = gather(tokens, groups);
   const normed = layerNorm(gathered, part(w, `${prefix}norm1`), config.layer_norm_eps);
   let [update, attention] = selfAttention(

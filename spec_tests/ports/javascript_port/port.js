@@ -22,7 +22,7 @@ const FUNCTIONS = {
   patchify: ({ input, weights, config }) => output(patchify(input, weights, config)),
   time_embedding: (r) => output(timeEmbedding(tokensOf(r), r.weights, r.config)),
   attention_step: (r) =>
-    output(attentionStep(tokensOf(r), blockOf(r), r.config, gridOf(r), r.step)[0]),
+    output(attentionStep(tokensOf(r), blockOf(r), r.config, gridOf(r), stepOf(r))[0]),
   mlp: (r) => output(feedForward(tokensOf(r), blockOf(r), r.config)),
   block: (r) => output(block(tokensOf(r), blockOf(r), r.config, gridOf(r))[0]),
   classifier: (r) => output(classifier(tokensOf(r), r.weights, r.config, gridOf(r).t)),
@@ -79,6 +79,12 @@ function blockOf({ weights, config, layer }) {
   if (layer >= config.num_hidden_layers)
     refuse(`layer ${layer}, expected one below ${config.num_hidden_layers}`);
   return part(weights, `blocks.${layer}`);
+}
+
+function stepOf({ config, step }) {
+  if (!SCHEMES[config.attention_type].includes(step))
+    refuse(`${config.attention_type} has no step ${step}`);
+  return step;
 }
 
 /** The clip's grid, if the input's tokens lie on it. */
