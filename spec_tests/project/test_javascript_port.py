@@ -55,7 +55,7 @@ def javascript():
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_attention_weights_of_each_step_are_those_of_numpy(javascript, scheme):
-    """In the order of NumPy's groups, heads and tokens, of a clip that is resized and not square."""
+    """In the order of NumPy's groups, heads and tokens; the clip is resized, and not square."""
     case = Case(replace(CONFIG, attention_type=scheme), (2, 4, 1, 4, 8))
     request = {"function": "attentions", "config": json.dumps(asdict(case.config))}
     weights = {name: np.float32(weight) for name, weight in case.weights.items()}
