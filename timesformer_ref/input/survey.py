@@ -106,9 +106,9 @@ def _listed(
     rest = stream.duration - (stamps[-1] - stamps[0])
     if rest > 2 * np.diff(stamps).max() or stream.codec_context.name == "vp8":
         return []
-    size = path.stat().st_size
+    size, tick = path.stat().st_size, float(stream.time_base or 1)
     return [
-        Picture(float(entry.timestamp * stream.time_base), entry.is_discard)
+        Picture(entry.timestamp * tick, entry.is_discard)
         for entry in index
         if entry.pos + entry.size <= size
     ]
