@@ -10,7 +10,7 @@ from scipy.ndimage import map_coordinates
 pytest.importorskip("PIL")
 pytest.importorskip("accelerate")
 
-from spec_tests.project.photographs import STREAM
+from spec_tests.project.photographs import MOVING, STREAM
 from timesformer_ref.camera_motion.clips import (
     TrainingClips,
     frame_seconds,
@@ -18,7 +18,7 @@ from timesformer_ref.camera_motion.clips import (
     make_clips,
 )
 from timesformer_ref.camera_motion.model import PREPROCESSING
-from timesformer_ref.camera_motion.moves import LABELS, MOVES, MOVING, camera_path
+from timesformer_ref.camera_motion.moves import LABELS, MOVES, camera_path
 from timesformer_ref.camera_motion.render import render
 from timesformer_ref.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.camera_motion.textures import texture
