@@ -59,22 +59,17 @@ def survey(path: Path, timed: bool = True) -> Footage:
     the container has one, however long the video is.
     """
     with opened(path) as (container, stream):
-        before = _index(stream)
-        pictures = _listed(container, stream, before, path) if not timed else []
-        if not pictures:
-            pictures = [
-                Picture(None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
-                for p in packets(container, stream)
-                if p.size and is_shown(stream.codec_context.name, bytes(p))  # empty: the end
-            ]
+        index = _index(stream)
+        listed = [] if timed else _listed(container, stream, index, path)
+        pictures = listed or _read(container, stream)
         stamps = in_order([picture.seconds for picture in pictures if not picture.is_hidden])
         fps = frame_rate(stamps, _claimed_rates(container, stream))
         if fps is None:
             raise VideoError(f"{path}: has no frame rate; convert it, say to H.264 mp4")
-        if "mp4" in container.format.name:  # its header also counts frames that an edit removes
-            missing = len(_index(stream)) - len(pictures)
-        elif container.format.name == "avi" and len(before) > 1:
-            missing = len(before) - len(pictures)
+        if "mp4" in container.format.name:  # fragments have been added to the index by now
+            missing = len(index if listed else _index(stream)) - len(pictures)
+        elif container.format.name == "avi" and len(index) > 1:
+            missing = len(index) - len(pictures)
         else:
             missing = announced(stream.frames, path) - slots(stamps, fps)
         missing = max(missing, 0)
@@ -85,6 +80,15 @@ def survey(path: Path, timed: bool = True) -> Footage:
     if len(times) == 1:
         warnings.warn(f"{path}: has one frame, which fills the clip", VideoWarning, stacklevel=3)
     return Footage(times, fps, len(times) + missing)
+
+
+def _read(container: av.container.InputContainer, stream: av.VideoStream) -> list[Picture]:
+    """The pictures by the packets, in the order of the file; an empty packet is its end."""
+    return [
+        Picture(None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
+        for p in packets(container, stream)
+        if p.size and is_shown(stream.codec_context.name, bytes(p))
+    ]
 
 
 def _index(stream: av.VideoStream) -> list[IndexEntry]:
