@@ -16,7 +16,7 @@ DEFINITIONS = {
         rf"^{COMMENT}static const [^=]*?\b(\w+)\[\] = \{{\n.*?^\}};\n",
     ),
     "javascript_port/*.js": (
-        rf"^{COMMENT}(?:export )?function (\w+)\(.*?^\}}\n",
+        rf"^{COMMENT}(?:export )?(?:async )?function\*? (\w+)\(.*?^\}}\n",
         rf"^{COMMENT}(?:export )?const (\w+) = \{{\n.*?^\}};\n",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from spec_tests.harness.interface import FUNCTIONS
 from spec_tests.harness.judging import parts
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.vectors.writing import NAMES
+from spec_tests.matrix import JAVASCRIPT_PORT
+from spec_tests.project.site_browser import need
 from timesformer_ref.config import TimeSformerConfig
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +89,36 @@ def test_right_ports_pass(folder, reader, right):
 def test_mutants_fail_what_they_break(folder, reader, mutant, requirement):
     failed = list(reader(folder, caller(find_port(f"mutant:{mutant}"))))
     assert requirement in {name for case in failed for name in case["requirements"]}
+
+
+def node_checks(port, folder):
+    """What the JavaScript port in a folder says of itself."""
+    need(shutil.which("node"), "node")
+    command = ["node", port / "check.js", folder]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_the_javascript_port_finds_itself_right(folder):
+    done = node_checks(JAVASCRIPT_PORT, folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    cases = len((folder / "requests.tsv").read_text("utf-8").splitlines())
+    assert done.stdout == f"{cases} cases passed, 0 failed\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "named"),
+    [
+        ("layers.js", "cumulative(x.data[i]);", "(x.data[i] > 0);", "MLP-2"),
+        ("layers.js", "Math.floor(Math.fround(place", "Math.floor((place", "POS-4"),
+        ("schemes.js", "if (!Number.isInteger(length))", "if (false)", "REFUSE-1"),
+        ("divided_attention.js", "sum = tensor(tokens.shape);", "sum = tokens;", "MLP-3"),
+    ],
+)
+def test_the_javascript_port_finds_its_mistakes(folder, tmp_path, file, right, wrong, named):
+    shutil.copytree(JAVASCRIPT_PORT, tmp_path / "port")
+    source = (tmp_path / "port" / file).read_text("utf-8")
+    assert right in source
+    (tmp_path / "port" / file).write_text(source.replace(right, wrong), encoding="utf-8")
+    done = node_checks(tmp_path / "port", folder)
+    assert done.returncode == 1
+    assert f"\n{named}-" in f"\n{done.stdout}"

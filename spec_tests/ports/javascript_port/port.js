@@ -37,12 +37,17 @@ const FUNCTIONS = {
   attentions, // not of the interface
 };
 
+/** The arguments that a request's metadata hold as JSON. */
+const IN_JSON = [
+  "config", "layer", "grid", "seed", "total", "fps", "num_frames", "sampling_rate", "clip",
+  "num_clips", "scale", "crop",
+];
+
 /** The response to a request, given the weights by name. */
 export function respond({ metadata, tensors }, weights) {
   if (!Object.hasOwn(FUNCTIONS, metadata.function)) return { metadata: { unsupported: "" } };
-  const request = { weights, ...tensors };
-  for (const [name, text] of Object.entries(metadata))
-    request[name] = name === "function" || name === "step" ? text : JSON.parse(text);
+  const request = { weights, step: metadata.step, ...tensors };
+  for (const name of IN_JSON) if (name in metadata) request[name] = JSON.parse(metadata[name]);
   try {
     if (weights) checkWeights(weights, request.config);
     return FUNCTIONS[metadata.function](request);
