@@ -16,11 +16,26 @@ from spec_tests.harness.judging import parts
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.vectors.writing import NAMES
 from spec_tests.matrix import JAVASCRIPT_PORT
-from spec_tests.project.site_browser import need
+from spec_tests.project.site_browser import chromium, need, served
 from timesformer_ref.config import TimeSformerConfig
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "ports.md"
+IN_A_PAGE = """
+const done = arguments[0];
+async function check() {
+  const { judgedCases } = await import("/port/vectors.js");
+  const read = async (path) => (await fetch(`/vectors/${path}`)).arrayBuffer();
+  const wrong = [];
+  let count = 0;
+  for await (const { row, wrong: what } of judgedCases(read)) {
+    count++;
+    if (what) wrong.push(`${row.name}: ${what}`);
+  }
+  return { count, wrong };
+}
+check().then(done, (error) => done({ count: 0, wrong: [error.stack] }));
+"""
 SOME = "test_mlp or test_classifier or test_schemes or refused or nearest or same_call"
 WRITE = """
 import sys
@@ -122,3 +137,15 @@ def test_the_javascript_port_finds_its_mistakes(folder, tmp_path, file, right, w
     done = node_checks(tmp_path / "port", folder)
     assert done.returncode == 1
     assert f"\n{named}-" in f"\n{done.stdout}"
+
+
+@pytest.mark.site
+def test_the_javascript_port_finds_itself_right_in_a_page(folder, tmp_path):
+    (tmp_path / "index.html").touch()
+    (tmp_path / "port").symlink_to(JAVASCRIPT_PORT)
+    (tmp_path / "vectors").symlink_to(folder)
+    with served(tmp_path) as address, chromium() as browser:
+        browser.get(address)
+        found = browser.execute_async_script(IN_A_PAGE)
+    cases = len((folder / "requests.tsv").read_text("utf-8").splitlines())
+    assert found == {"count": cases, "wrong": []}
