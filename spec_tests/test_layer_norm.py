@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from spec_tests.harness.cases import SEVERAL_STEPS
+from spec_tests.harness.cases import SEVERAL_STEPS, above_epsilon
 from spec_tests.harness.judging import agree, for_cases, requirement
 
-LARGE = 16.0
-"""Tokens so much larger than 1 that no usual epsilon shows."""
+PATCHES = np.s_[:, 1:]
 
-FAR = 1024.0
-"""A mean so far from zero that the squares cancel in `mean(x²) - mean(x)²`."""
+FAR = 64.0
+"""A mean so many deviations from zero that the squares cancel in `mean(x²) - mean(x)²`."""
 
 
 def with_changes(case, changes):
@@ -28,20 +27,20 @@ def with_changes(case, changes):
 @for_cases(frames="single")
 def test_each_token_by_itself(port, case):
     weights = with_changes(case, {"norm.weight": 1.0, "norm.bias": 0.0})
-    agree(port, case, "classifier", weights=weights, tokens=LARGE * (1 + case.tokens))
+    agree(port, case, "classifier", **above_epsilon(case, 1 + case.tokens, weights))
 
 
 @requirement("NORM-1")
 @for_cases(frames="single")
 def test_variance_far_from_zero(port, case):
     weights = with_changes(case, {"norm.weight": 1.0, "norm.bias": 0.0})
-    agree(port, case, "classifier", weights=weights, tokens=FAR + LARGE * case.tokens)
+    agree(port, case, "classifier", **above_epsilon(case, FAR + case.tokens, weights))
 
 
 @requirement("NORM-2")
 @for_cases(frames="single")
 def test_learned_scale_and_shift(port, case):
-    agree(port, case, "classifier", tokens=LARGE * case.tokens)
+    agree(port, case, "classifier", **above_epsilon(case))
 
 
 def uniform_attention(case):
@@ -57,19 +56,17 @@ def uniform_attention(case):
 @requirement("NORM-3")
 @for_cases(SEVERAL_STEPS, frames="trained", patches="trained")
 def test_norm_before_an_earlier_step(port, case):
+    changes = above_epsilon(case, weights=uniform_attention(case))
     step = case.config.steps[0]
-    tokens = LARGE * case.tokens
-    weights = uniform_attention(case)
-    agree(port, case, "attention_step", weights=weights, tokens=tokens, step=step)
+    agree(port, case, "attention_step", step=step, look=PATCHES, **changes)
 
 
 @requirement("NORM-3")
 @for_cases(frames="trained", patches="trained")
 def test_norm_before_the_last_step(port, case):
+    changes = above_epsilon(case, weights=uniform_attention(case))
     step = case.config.steps[-1]
-    tokens = LARGE * case.tokens
-    weights = uniform_attention(case)
-    agree(port, case, "attention_step", weights=weights, tokens=tokens, step=step)
+    agree(port, case, "attention_step", step=step, look=PATCHES, **changes)
 
 
 def linear_mlp(case):
@@ -79,27 +76,28 @@ def linear_mlp(case):
 
 
 @requirement("NORM-3")
-@for_cases()
+@for_cases(frames="trained", patches="trained")
 def test_norm_before_the_mlp(port, case):
-    agree(port, case, "mlp", weights=linear_mlp(case), tokens=LARGE * case.tokens)
+    agree(port, case, "mlp", **above_epsilon(case, weights=linear_mlp(case)))
 
 
 @requirement("NORM-4")
 @for_cases(SEVERAL_STEPS, frames="trained", patches="trained", tiny=True)
 def test_epsilon_of_the_norms_of_earlier_steps(port, case):
+    weights = uniform_attention(case)
     for step in case.config.steps[:-1]:
-        agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
+        agree(port, case, "attention_step", weights=weights, step=step, look=PATCHES)
 
 
 @requirement("NORM-5")
 @for_cases(frames="trained", patches="trained", tiny=True, examples=20)
 def test_epsilon_of_norm1(port, case):
-    step = case.config.steps[-1]
-    agree(port, case, "attention_step", weights=uniform_attention(case), step=step)
+    weights, step = uniform_attention(case), case.config.steps[-1]
+    agree(port, case, "attention_step", weights=weights, step=step, look=PATCHES)
 
 
 @requirement("NORM-6")
-@for_cases(tiny=True)
+@for_cases(frames="trained", patches="trained", tiny=True)
 def test_epsilon_of_norm2(port, case):
     agree(port, case, "mlp", weights=linear_mlp(case))
 

@@ -70,6 +70,13 @@ def run(port, **constraints):
     forward(port=port)
 
 
+@requirement("MODEL-3")
+@pytest.mark.parametrize("function", ["patchify", "mlp", "classifier"])
+@for_cases(examples=5)
+def test_parts_of_clips_of_any_size(port, case, function):
+    agree(port, case, function)
+
+
 @requirement("MODEL-4")
 @for_cases(
     frames="single",

@@ -45,62 +45,62 @@ def test_patches_of_the_original(port, name):
 
 
 @requirement("PATCH-1")
-@for_cases(patches="trained")
+@for_cases(frames="trained", patches="trained")
 def test_projection_of_patches(port, case):
     agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
 
 
 @requirement("PATCH-2")
-@for_cases(patches="other")
+@for_cases(frames="trained", patches="other")
 def test_order_of_patches_in_frames_higher_or_wider(port, case):
     agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
 
 
 @requirement("PATCH-3")
-@for_cases(patches="trained", ragged=True)
+@for_cases(frames="trained", patches="trained", ragged=True)
 def test_pixels_beyond_the_last_patch_are_dropped(port, case):
     agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
 
 
 @requirement("PATCH-4")
-@for_cases(patches="trained", num_channels=5, examples=4)
+@for_cases(frames="trained", patches="trained", num_channels=5, examples=4)
 def test_five_channels(port, case):
     agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
 
 
 @requirement("PATCH-4")
-@for_cases(patches="trained", num_channels=1, examples=4)
+@for_cases(frames="trained", patches="trained", num_channels=1, examples=4)
 def test_one_channel(port, case):
     agree(port, case, "patchify", weights=without_positions(case), look=PATCHES)
 
 
 @requirement("CLS-1")
-@for_cases(patches="trained")
+@for_cases(frames="trained", patches="trained")
 def test_class_token_leads_every_frame(port, case):
     weights = case.weights | {"pos_embed": np.zeros_like(case.weights["pos_embed"])}
     agree(port, case, "patchify", weights=weights, look=CLASS_TOKEN)
 
 
 @requirement("CLS-2")
-@for_cases(patches="trained")
+@for_cases(frames="trained", patches="trained")
 def test_class_token_has_a_position(port, case):
     agree(port, case, "patchify", look=CLASS_TOKEN)
 
 
 @requirement("POS-1")
-@for_cases(patches="trained")
+@for_cases(frames="trained", patches="trained")
 def test_positions_of_patches(port, case):
     agree(port, case, "patchify", video=black(case), look=PATCHES)
 
 
 @requirement("POS-2")
-@for_cases(patches="other", examples=12)
+@for_cases(frames="trained", patches="other", examples=12)
 def test_positions_of_other_grids_are_resized(port, case):
     agree(port, case, "patchify", video=black(case), look=PATCHES)
 
 
 @requirement("POS-3")
-@for_cases(patches="as many")
+@for_cases(frames="trained", patches="as many")
 def test_positions_are_used_as_they_are_where_the_count_matches(port, case):
     agree(port, case, "patchify", video=black(case), look=PATCHES)
 
@@ -126,7 +126,7 @@ def test_nearest_is_computed_in_float32(port, side, height, width):
 
 
 @requirement("POS-5")
-@for_cases(patches="other")
+@for_cases(frames="trained", patches="other")
 def test_position_of_the_class_token_is_not_resized(port, case):
     agree(port, case, "patchify", look=CLASS_TOKEN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -119,6 +120,25 @@ class Case:
         defaults = asdict(TimeSformerConfig())
         config = {k: v for k, v in asdict(self.config).items() if v != defaults[k]}
         return own | {"config": config, "clip": list(self.clip)}
+
+
+BRANCH_ENDS = re.compile(r"blocks\.\d+\.(attn\.proj|\w+_fc|mlp\.fc2)\.")
+"""The layers whose results are added to the tokens."""
+
+
+def above_epsilon(
+    case: Case, tokens: np.ndarray | None = None, weights: Weights | None = None
+) -> dict[str, Any]:
+    """Tokens so large that no norm's epsilon shows, and weights with which branches add as much.
+
+    A test of anything but an epsilon takes these, to fail for its own subject only.
+    tokens, weights: to be changed, by default the case's.
+    """
+    large = 1.0 if case.dtype == "float16" else 2.0**40  # a small epsilon is below its rounding
+    tokens = case.tokens if tokens is None else tokens
+    weights = case.weights if weights is None else weights
+    ends = {name: large * w for name, w in weights.items() if BRANCH_ENDS.match(name)}
+    return {"tokens": large * tokens, "weights": weights | ends}
 
 
 def _spread(name: str, shape: tuple[int, ...]) -> tuple[float, float]:

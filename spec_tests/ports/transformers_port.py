@@ -29,13 +29,8 @@ DEFECTS = {
     "DIV-6": _FRAMES,
     "DIV-7": _FRAMES,
     "HEAD-3": _SPACE_ONLY,
-    "MODEL-2": _SPACE_ONLY,
-    "MODEL-3": _FRAMES,
-    "GRAD-3": _FRAMES,
-    "GRAD-4": _SPACE_ONLY,
     "INIT-3": _START,
     "INIT-4": _START,
-    "PROP-4": _SPACE_ONLY,
     "REFUSE-2": _FRAMES,
 }
 """What the library does (version 5.24.0, lines of `modeling_timesformer.py`) where it breaks a

@@ -15,6 +15,7 @@ from spec_tests.harness.errors import BadPort, Refusal
 from spec_tests.harness.judging import AS_TELLING, Nonconformance, times_the_bound
 from spec_tests.harness.porting import Port
 from spec_tests.harness.report.html import as_html
+from spec_tests.harness.report.resting import withhold
 from spec_tests.harness.report.terminal import show_groups, show_requirements
 from spec_tests.harness.report.words import OUTCOMES, STATUSES, Finding, columns
 from spec_tests.harness.requirements import Requirement, named_by, requirements
@@ -25,7 +26,7 @@ NOT_OFFERED, NOT_RUN = "not offered: ", "not run: "
 """How the reason begins for which a test is skipped that the port cannot run, or takes too long
 for."""
 
-SHOWN = ("message", "error", "bound", "input", "worst", "test")
+SHOWN = ("message", "kind", "error", "bound", "input", "worst", "test")
 """What a row shows of the failure that it is about."""
 
 SIGNS = {"error": "error", "shape": "wrong shape", "not finite": "NaN", "in place": "in-place"}
@@ -154,6 +155,7 @@ class Report:
         """The report on one port: its attributes, and a row per requirement that was tested."""
         verdicts = self.verdicts[port]
         rows = [finding(name, verdicts[name]) for name in requirements() if name in verdicts]
+        withhold(rows)
         return {
             "port": port,
             "dtype": self.ports[port].dtype,

@@ -58,12 +58,11 @@ def in_words(given: Finding) -> str:
     b, t, c, height, width = given["clip"]
     size = config["image_size"]
     trained = f"trained for {config['num_frames']} frames of {size} × {size}"
-    as_trained = (t, height, width) == (config["num_frames"], size, size)
     return ", ".join(
         [
             config["attention_type"],
             f"video b {b} × t {t} × c {c} × H {height} × W {width}",
-            *([] if as_trained else [trained]),
+            *([] if as_trained(given) else [trained]),
             f"patch {config['patch_size']}",
             f"width {config['hidden_size']}",
             f"heads {config['num_attention_heads']}",
@@ -77,6 +76,15 @@ def in_words(given: Finding) -> str:
             f"{given['dtype']}, seed {given['seed']}",
         ]
     )
+
+
+def as_trained(given: Finding) -> bool:
+    """Whether the clip of an input has the size that the weights were trained for."""
+    if "config" not in given:
+        return True
+    config = asdict(TimeSformerConfig()) | given["config"]
+    size = config["num_frames"], config["image_size"], config["image_size"]
+    return (given["clip"][1], *given["clip"][3:]) == size
 
 
 def _call(given: Finding) -> list[str]:
