@@ -5,8 +5,9 @@ import { gradient, tensor } from "./tensor.js";
 import { tape } from "./tape.js";
 import { part } from "./weights.js";
 
-/** Logits, b labels: one linear layer on the normed class token (an MLP in the paper, after
-    eq. 10). Where each frame was a clip of its own, their class tokens are averaged first. */
+/** Logits, b labels: one linear layer on the normed class token (an MLP in the
+    paper, after eq. 10). Where each frame was a clip of its own, their class
+    tokens are averaged first. */
 export function classifier(tokens, weights, config, frames) {
   const [sequences, s, d] = tokens.shape, t = separateFrames(config) ? frames : 1;
   const classTokens = tensor([sequences / t, d]);

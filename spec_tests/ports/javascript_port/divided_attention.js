@@ -1,4 +1,5 @@
-/** A block of any scheme; the published one, divided attention, names the file. */
+/** A block of any scheme; the published one, divided attention, names the
+    file. */
 import { layerNorm, linear, mlp } from "./layers.js";
 import { addMean, addRow, addRows } from "./rows.js";
 import { SCHEMES, groupTokens, separateFrames } from "./schemes.js";
@@ -6,19 +7,21 @@ import { selfAttention } from "./self_attention.js";
 import { tensor } from "./tensor.js";
 import { isLastStep, part, stepPrefix } from "./weights.js";
 
-/** The tokens after a step and its residual, and its attention weights by group and head (paper,
-    eqs. 5 to 8 and 11; original `Block`). In the last step every group has a copy of the class
-    token, which gets the mean of its copies' updates; in earlier steps it takes no part, and the
-    update passes one more layer, `STEP_fc`. `w` is the block's part of the weights. */
+/** The tokens after a step and its residual, and its attention weights by
+    group and head (paper, eqs. 5 to 8 and 11; original `Block`). In the last
+    step every group has a copy of the class token, which gets the mean of its
+    copies' updates; in earlier steps it takes no part, and the update passes
+    one more layer, `STEP_fc`. `w` is the block's part of the weights. */
 export function attentionStep(tokens, w, config, grid, step) {
   const last = isLastStep(config, step), prefix = stepPrefix(config, step);
-  const patches = groupTokens(step, separateFrames(config) ? { ...grid, t: 1 } : grid);
+  const sequence = separateFrames(config) ? { ...grid, t: 1 } : grid;
+  const patches = groupTokens(step, sequence);
   const groups = last ? patches.map((group) => [0, ...group]) : patches;
   const gathered = gather(tokens, groups);
-  const normed = layerNorm(gathered, part(w, `${prefix}norm1`), config.layer_norm_eps);
-  let [update, attention] = selfAttention(
-    normed, part(w, `${prefix}attn`), config.num_attention_heads,
-  );
+  const eps = config.layer_norm_eps, heads = config.num_attention_heads;
+  const normed = layerNorm(gathered, part(w, `${prefix}norm1`), eps);
+  const attn = part(w, `${prefix}attn`);
+  let [update, attention] = selfAttention(normed, attn, heads);
   if (!last) update = linear(update, part(w, `${prefix}fc`));
   return [addGroups(tokens, update, groups), attention];
 }
@@ -34,7 +37,8 @@ function gather(tokens, groups) {
   return gathered;
 }
 
-/** The tokens, and to each what its group's update has for it, to class tokens the groups' mean. */
+/** The tokens, and to each what its group's update has for it, to class tokens
+    the groups' mean. */
 function addGroups(tokens, update, groups) {
   const [b, s] = tokens.shape, m = groups[0].length, sum = tensor(tokens.shape);
   addRows(sum, tokens);
@@ -49,7 +53,8 @@ function addGroups(tokens, update, groups) {
   return sum;
 }
 
-/** The tokens after the MLP and its residual (paper, eq. 9; original `Block`). */
+/** The tokens after the MLP and its residual (paper, eq. 9; original
+    `Block`). */
 export function feedForward(tokens, w, config) {
   const normed = layerNorm(tokens, part(w, "norm2"), config.layer_norm_eps);
   const sum = tensor(tokens.shape);

@@ -1,7 +1,8 @@
 import { tensor } from "./tensor.js";
 import { weightTable } from "./weights.js";
 
-/** Random weights, distributed as the original's (`VisionTransformer.__init__`). */
+/** Random weights, distributed as the original's
+    (`VisionTransformer.__init__`). */
 export function initialWeights(config, seed) {
   const random = generator(seed), weights = {};
   for (const [name, { shape, values }] of Object.entries(weightTable(config))) {
@@ -29,7 +30,8 @@ function normal(random) {
   return Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
 }
 
-/** Numbers above 0 and at most 1, each as likely as the other: Doty-Humphrey's sfc32. */
+/** Numbers above 0 and at most 1, each as likely as the other: Doty-Humphrey's
+    sfc32. */
 function generator(seed) {
   let a = 0, b = seed | 0, c = (seed / 2 ** 32) | 0, counter = 1;
   const draw = () => {

@@ -1,12 +1,14 @@
-/** The few layers that every block is made of, each with its backward pass. JavaScript's numbers
-    are float64, so sums are, and what is stored in a tensor is rounded to float32. */
+/** The few layers that every block is made of, each with its backward pass.
+    JavaScript's numbers are float64, so sums are, and what is stored in a
+    tensor is rounded to float32. */
 import { addProduct, matrix, transposed } from "./product.js";
 import { addRow } from "./rows.js";
 import { gradient, rowCount, tensor } from "./tensor.js";
 import { tape } from "./tape.js";
 import { part } from "./weights.js";
 
-/** Multiply each row by `weight` (o i) transposed, and add `bias` (o), where there is one. */
+/** Multiply each row by `weight` (o i) transposed, and add `bias` (o), where
+    there is one. */
 export function linear(x, { weight, bias }) {
   const rows = rowCount(x), inputs = x.shape.at(-1), outputs = weight.shape[0];
   const y = tensor([...x.shape.slice(0, -1), outputs]);
@@ -23,7 +25,8 @@ export function linear(x, { weight, bias }) {
   return y;
 }
 
-/** Normalise each row to mean 0 and (biased) variance 1, then scale and shift it. */
+/** Normalise each row to mean 0 and (biased) variance 1, then scale and shift
+    it. */
 export function layerNorm(x, { weight, bias }, eps) {
   const d = x.shape.at(-1), y = tensor(x.shape);
   for (let at = 0; at < x.data.length; at += d) {
@@ -83,7 +86,8 @@ function cumulative(x) {
   return (1 + erf(x / Math.SQRT2)) / 2;
 }
 
-/** A series whose terms have one sign, so that no digits cancel (Abramowitz and Stegun, 7.1.6). */
+/** A series whose terms have one sign, so that no digits cancel (Abramowitz
+    and Stegun, 7.1.6). */
 function erf(x) {
   if (Math.abs(x) > 6) return Math.sign(x);
   let term = x, sum = x;
@@ -94,8 +98,8 @@ function erf(x) {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
-/** exp(x) / sum exp(x) of n numbers, in place; less the maximum, so that nothing overflows.
-    Returns the logarithm of the sum. */
+/** exp(x) / sum exp(x) of n numbers, in place; less the maximum, so that
+    nothing overflows. Returns the logarithm of the sum. */
 export function softmax(x, at, n) {
   let largest = -Infinity, sum = 0;
   for (let i = at; i < at + n; i++) largest = Math.max(largest, x[i]);
@@ -104,14 +108,15 @@ export function softmax(x, at, n) {
   return largest + Math.log(sum);
 }
 
-/** Two linear layers with a GELU between them (original `Mlp`). `w` holds `fc1` and `fc2`. */
+/** Two linear layers with a GELU between them (original `Mlp`). `w` holds
+    `fc1` and `fc2`. */
 export function mlp(x, w) {
   return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"));
 }
 
-/** The source of each of newSize places that `size` places are resized to. The original computes
-    in float32, and its rounding is part of the model: 26 places resized to 22 take 12, not 13,
-    for place 11. */
+/** The source of each of newSize places that `size` places are resized to. The
+    original computes in float32, and its rounding is part of the model: 26
+    places resized to 22 take 12, not 13, for place 11. */
 export function nearest(size, newSize) {
   const ratio = Math.fround(size / newSize);
   return Array.from({ length: newSize }, (_, place) =>

@@ -1,4 +1,5 @@
-/** The line protocol of docs/ports.md: a line names three files, the answer is the line `done`. */
+/** The line protocol of docs/ports.md: a line names three files, the answer is
+    the line `done`. */
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { readFile } from "./file.js";

@@ -5,16 +5,19 @@ import { refuse } from "./refusal.js";
 import { timeEmbedding } from "./time_embedding.js";
 import { part } from "./weights.js";
 
-/** Classify normalised clips, b t c H W (paper, section 3; original `VisionTransformer`). A clip
-    may have another number of frames or another frame size than the weights were trained for.
+/** Classify normalised clips, b t c H W (paper, section 3; original
+    `VisionTransformer`). A clip may have another number of frames or another
+    frame size than the weights were trained for.
 
-    Returns `logits`, b labels, and with `outputAttentions` also `attentions`: for each block, the
-    weights of each step by name, groups heads m m. */
-export function forward(video, weights, config, { outputAttentions = false } = {}) {
+    Returns `logits`, b labels, and with `outputAttentions` also `attentions`:
+    for each block, the weights of each step by name, groups heads m m. */
+export function forward(video, weights, config, { outputAttentions } = {}) {
   const grid = clipGrid(video, config), attentions = [];
-  let tokens = timeEmbedding(patchify(video, weights, config), weights, config);
+  const frames = patchify(video, weights, config);
+  let tokens = timeEmbedding(frames, weights, config);
   for (let i = 0; i < config.num_hidden_layers; i++) {
-    const [next, attention] = block(tokens, part(weights, `blocks.${i}`), config, grid);
+    const w = part(weights, `blocks.${i}`);
+    const [next, attention] = block(tokens, w, config, grid);
     tokens = next;
     if (outputAttentions) attentions.push(attention);
   }

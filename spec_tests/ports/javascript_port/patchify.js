@@ -3,8 +3,8 @@ import { addRow } from "./rows.js";
 import { tensor } from "./tensor.js";
 import { part } from "./weights.js";
 
-/** The pixels of each patch, b t n (c p p), the patches row by row. Pixels beyond the last whole
-    patch are dropped. */
+/** The pixels of each patch, b t n (c p p), the patches row by row. Pixels
+    beyond the last whole patch are dropped. */
 function patchPixels(video, { patch_size: p }) {
   const [b, t, c, H, W] = video.shape, h = Math.floor(H / p), w = Math.floor(W / p);
   const pixels = tensor([b, t, h * w, c * p * p]);
@@ -20,9 +20,10 @@ function patchPixels(video, { patch_size: p }) {
   return pixels;
 }
 
-/** Which places of a table the class token and h x w patches take. A table for another number of
-    patches is resized, nearest in both directions. Only the count is compared: 2 x 8 patches use a
-    4 x 4 table as it is (original `forward_features`). */
+/** Which places of a table the class token and h x w patches take. A table for
+    another number of patches is resized, nearest in both directions. Only the
+    count is compared: 2 x 8 patches use a 4 x 4 table as it is (original
+    `forward_features`). */
 function positions(places, h, w) {
   if (places === 1 + h * w) return Array.from({ length: places }, (_, place) => place);
   const side = Math.sqrt(places - 1), columns = nearest(side, w);
@@ -30,8 +31,8 @@ function positions(places, h, w) {
   return [0, ...grid];
 }
 
-/** Every frame as a sequence, b t (1 + n) d: class token, then patches row by row, positions added
-    (paper, eq. 1). */
+/** Every frame as a sequence, b t (1 + n) d: class token, then patches row by
+    row, positions added (paper, eq. 1). */
 export function patchify(video, weights, config) {
   const patches = linear(patchPixels(video, config), part(weights, "patch_embed.proj"));
   const [b, t, n, d] = patches.shape, tokens = tensor([b, t, 1 + n, d]);

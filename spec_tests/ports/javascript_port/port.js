@@ -1,5 +1,5 @@
-/** The functions of the port interface (docs/ports.md): a request to a response, both as
-    safetensors files are, in metadata and tensors. */
+/** The functions of the port interface (docs/ports.md): a request to a
+    response, both as safetensors files are, in metadata and tensors. */
 import { classifier } from "./classifier.js";
 import { attentionStep, block, feedForward } from "./divided_attention.js";
 import { gradients } from "./gradients.js";
@@ -16,24 +16,32 @@ import { checkWeights, part } from "./weights.js";
 
 const FUNCTIONS = {
   describe: () => ({
-    metadata: { NAME: "JavaScript", ATTENTION_TYPES: JSON.stringify(Object.keys(SCHEMES)) },
+    metadata: {
+      NAME: "JavaScript",
+      ATTENTION_TYPES: JSON.stringify(Object.keys(SCHEMES)),
+    },
   }),
-  forward: ({ input, weights, config }) => output(forward(input, weights, config).logits),
-  patchify: ({ input, weights, config }) => output(patchify(input, weights, config)),
-  time_embedding: (r) => output(timeEmbedding(tokensOf(r), r.weights, r.config)),
-  attention_step: (r) =>
-    output(attentionStep(tokensOf(r), blockOf(r), r.config, gridOf(r), stepOf(r))[0]),
+  forward: (r) => output(forward(r.input, r.weights, r.config).logits),
+  patchify: (r) => output(patchify(r.input, r.weights, r.config)),
+  time_embedding: (r) =>
+    output(timeEmbedding(tokensOf(r), r.weights, r.config)),
+  attention_step: (r) => {
+    const w = blockOf(r), grid = gridOf(r), step = stepOf(r);
+    return output(attentionStep(tokensOf(r), w, r.config, grid, step)[0]);
+  },
   mlp: (r) => output(feedForward(tokensOf(r), blockOf(r), r.config)),
   block: (r) => output(block(tokensOf(r), blockOf(r), r.config, gridOf(r))[0]),
-  classifier: (r) => output(classifier(tokensOf(r), r.weights, r.config, gridOf(r).t)),
-  gradients: ({ input, labels, weights, config }) => {
-    const [loss, found] = gradients(input, Array.from(labels.data, Number), weights, config);
+  classifier: (r) =>
+    output(classifier(tokensOf(r), r.weights, r.config, gridOf(r).t)),
+  gradients: (r) => {
+    const labels = Array.from(r.labels.data, Number);
+    const [loss, found] = gradients(r.input, labels, r.weights, r.config);
     return { tensors: { loss: tensor([], Float32Array.of(loss)), ...found } };
   },
-  initial_weights: ({ config, seed }) => ({ tensors: initialWeights(config, seed) }),
-  frame_indices: (request) => indices(frameIndices(request)),
-  segment_indices: (request) => indices(segmentIndices(request)),
-  crops: ({ input, scale, crop }) => output(crops(input, scale, crop)),
+  initial_weights: (r) => ({ tensors: initialWeights(r.config, r.seed) }),
+  frame_indices: (r) => indices(frameIndices(r)),
+  segment_indices: (r) => indices(segmentIndices(r)),
+  crops: (r) => output(crops(r.input, r.scale, r.crop)),
   attentions, // not of the interface
 };
 
@@ -45,19 +53,22 @@ const IN_JSON = [
 
 /** The response to a request, given the weights by name. */
 export function respond({ metadata, tensors }, weights) {
-  if (!Object.hasOwn(FUNCTIONS, metadata.function)) return { metadata: { unsupported: "" } };
+  if (!Object.hasOwn(FUNCTIONS, metadata.function))
+    return { metadata: { unsupported: "" } };
   const request = { weights, step: metadata.step, ...tensors };
-  for (const name of IN_JSON) if (name in metadata) request[name] = JSON.parse(metadata[name]);
+  for (const name of IN_JSON)
+    if (name in metadata) request[name] = JSON.parse(metadata[name]);
   try {
     if (weights) checkWeights(weights, request.config);
     return FUNCTIONS[metadata.function](request);
   } catch (error) {
-    if (error instanceof Refusal) return { metadata: { error: error.message } };
-    throw error;
+    if (!(error instanceof Refusal)) throw error;
+    return { metadata: { error: error.message } };
   }
 }
 
-/** The attention weights of each step, groups heads m m, as `blocks.0.temporal` and the like. */
+/** The attention weights of each step, groups heads m m, as
+    `blocks.0.temporal` and the like. */
 function attentions({ input, weights, config }) {
   const found = {};
   forward(input, weights, config, { outputAttentions: true }).attentions.forEach((steps, i) => {

@@ -1,4 +1,5 @@
-/** A matrix is a view of an array: where it begins, and how far apart its rows and columns are. */
+/** A matrix is a view of an array: where it begins, and how far apart its rows
+    and columns are. */
 export function matrix(data, at, rows, columns, down = columns, across = 1) {
   return { data, at, rows, columns, down, across };
 }
@@ -7,8 +8,9 @@ export function transposed(m) {
   return matrix(m.data, m.at, m.columns, m.rows, m.across, m.down);
 }
 
-/** Add scale * a b to c, 2 rows and 4 columns at a time, so that a number that was read is used
-    several times. At the edges the last row or column stands in for those that are not there. */
+/** Add scale * a b to c, 2 rows and 4 columns at a time, so that a number that
+    was read is used several times. At the edges the last row or column stands
+    in for those that are not there. */
 export function addProduct(c, a, b, scale = 1) {
   for (let column = 0; column < c.columns; column += 4)
     for (let row = 0; row < c.rows; row += 2) addTile(c, a, b, scale, row, column);

@@ -1,4 +1,5 @@
-/** An input that the model cannot take; anything else that is thrown is a mistake in the port. */
+/** An input that the model cannot take; anything else that is thrown is a
+    mistake in the port. */
 export class Refusal extends Error {}
 
 export function refuse(reason) {

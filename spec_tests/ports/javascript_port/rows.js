@@ -1,8 +1,8 @@
 import { gradient, rowCount } from "./tensor.js";
 import { tape } from "./tape.js";
 
-/** Add the mean of the rows `from` of x to row `to` of y. Whatever moves rows is this function, so
-    its backward pass is written once. */
+/** Add the mean of the rows `from` of x to row `to` of y. Whatever moves rows
+    is this function, so its backward pass is written once. */
 export function addMean(y, to, x, from) {
   const d = y.shape.at(-1);
   for (let i = 0; i < d; i++) {
@@ -13,7 +13,8 @@ export function addMean(y, to, x, from) {
   tape?.push(() => {
     const [dx, dy] = [gradient(x), gradient(y)];
     for (const row of from)
-      for (let i = 0; i < d; i++) dx[row * d + i] += dy[to * d + i] / from.length;
+      for (let i = 0; i < d; i++)
+        dx[row * d + i] += dy[to * d + i] / from.length;
   });
 }
 

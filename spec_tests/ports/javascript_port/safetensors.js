@@ -1,4 +1,5 @@
-/** Safetensors files: a length in 8 bytes, a JSON header of that length, the tensors' bytes. */
+/** Safetensors files: a length in 8 bytes, a JSON header of that length, the
+    tensors' bytes. */
 import { tensor } from "./tensor.js";
 
 const ARRAYS = {
@@ -9,7 +10,8 @@ const ARRAYS = {
   U8: Uint8Array,
 };
 
-/** The metadata and, by name, the tensors in an ArrayBuffer. Half floats become float32. */
+/** The metadata and, by name, the tensors in an ArrayBuffer. Half floats
+    become float32. */
 export function parse(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const text = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
@@ -23,7 +25,8 @@ export function parse(buffer) {
   return { metadata, tensors };
 }
 
-/** A half float, of which these are the bits: sign, 5 of the exponent, 10 of the fraction. */
+/** A half float, of which these are the bits: sign, 5 of the exponent, 10 of
+    the fraction. */
 function widened(bits) {
   const sign = bits >> 15 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
   if (exponent === 31) return fraction ? NaN : sign * Infinity;

@@ -1,5 +1,5 @@
-/** Place i of `places` from start to end, as PyTorch's linspace computes it: in float32, from both
-    ends to the middle. */
+/** Place i of `places` from start to end, as PyTorch's linspace computes it:
+    in float32, from both ends to the middle. */
 function linspace(start, end, places, i) {
   if (places === 1) return start;
   const step = Math.fround(Math.fround(end - start) / (places - 1));
@@ -8,10 +8,10 @@ function linspace(start, end, places, i) {
     : Math.fround(end - Math.fround(step * (places - 1 - i)));
 }
 
-/** Which frames of a video make a clip. It lasts num_frames * sampling_rate frames of a video at
-    30 per second; of num_clips clips the first starts at frame 0 and the last ends before the
-    video does. A video that is too short has its last frame repeated (original
-    `datasets/decoder.py`). */
+/** Which frames of a video make a clip. It lasts num_frames * sampling_rate
+    frames of a video at 30 per second; of num_clips clips the first starts at
+    frame 0 and the last ends before the video does. A video that is too short
+    has its last frame repeated (original `datasets/decoder.py`). */
 export function frameIndices({ total, fps, num_frames, sampling_rate, clip, num_clips }) {
   const span = ((sampling_rate * num_frames) / 30) * fps;
   const start = (Math.max(total - span, 0) * clip) / num_clips;
@@ -22,8 +22,9 @@ export function frameIndices({ total, fps, num_frames, sampling_rate, clip, num_
   });
 }
 
-/** The middle frame of each of num_frames equal segments. Bounds are rounded half to even, the
-    middle is rounded down (original `datasets/ssv2.py`, test). */
+/** The middle frame of each of num_frames equal segments. Bounds are rounded
+    half to even, the middle is rounded down (original `datasets/ssv2.py`,
+    test). */
 export function segmentIndices({ total, num_frames }) {
   const bound = (i) => roundHalfToEven(((total - 1) / num_frames) * i);
   return Array.from({ length: num_frames }, (_, i) => Math.floor((bound(i) + bound(i + 1)) / 2));

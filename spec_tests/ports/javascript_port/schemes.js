@@ -1,7 +1,8 @@
 import { refuse } from "./refusal.js";
 
-/** Which patches form a group, as einops patterns: from their order in a sequence (row by row, time
-    fastest) to groups and members. An axis of two letters has length 2 (paper, section 3). */
+/** Which patches form a group, as einops patterns: from their order in a
+    sequence (row by row, time fastest) to groups and members. An axis of two
+    letters has length 2 (paper, section 3). */
 export const STEPS = {
   spatial: "h w t -> (t) (h w)",
   joint: "h w t -> () (h w t)",
@@ -12,7 +13,8 @@ export const STEPS = {
   global: "h sh w sw t st -> (st sh sw) (t h w)",
 };
 
-/** The steps of a block, in order, by `attention_type` (paper, figures 1 and 2). */
+/** The steps of a block, in order, by `attention_type` (paper, figures 1 and
+    2). */
 export const SCHEMES = {
   space_only: ["spatial"],
   joint_space_time: ["joint"],
@@ -21,7 +23,8 @@ export const SCHEMES = {
   axial: ["temporal", "width", "height"],
 };
 
-/** For each group of a step, its patches' places in a sequence: class token, then h w t patches. */
+/** For each group of a step, its patches' places in a sequence: class token,
+    then h w t patches. */
 export function groupTokens(step, grid) {
   const { sequence, groups, members } = axesOf(step);
   const lengths = Object.fromEntries(
@@ -34,13 +37,16 @@ export function groupTokens(step, grid) {
   }, 1);
   const places = (axes) =>
     axes.reduce(
-      (found, axis) => found.flatMap((place) => range(place, lengths[axis], strides[axis])),
+      (found, axis) =>
+        found.flatMap((place) => range(place, lengths[axis], strides[axis])),
       [0],
     );
-  return places(groups).map((first) => places(members).map((place) => 1 + first + place));
+  return places(groups).map((first) =>
+    places(members).map((place) => 1 + first + place));
 }
 
-/** Whether no step looks across frames, so that each frame is a clip of its own. */
+/** Whether no step looks across frames, so that each frame is a clip of its
+    own. */
 export function separateFrames({ attention_type }) {
   return SCHEMES[attention_type].every((step) => axesOf(step).groups.includes("t"));
 }

@@ -1,8 +1,9 @@
-/** The backward passes of the calls so far; null unless gradients are wanted. */
+/** The backward passes of the calls so far; null unless gradients are
+    wanted. */
 export let tape = null;
 
-/** Run a function, then the backward passes of all layers that it called, the last first. Returns
-    what the function returned. */
+/** Run a function, then the backward passes of all layers that it called, the
+    last first. Returns what the function returned. */
 export function withBackwardPass(run) {
   tape = [];
   try {

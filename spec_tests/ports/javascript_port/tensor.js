@@ -13,7 +13,8 @@ export function rowCount(x) {
   return count(x.shape.slice(0, -1));
 }
 
-/** The gradient of the loss by each number of x, zero until a backward pass adds to it. */
+/** The gradient of the loss by each number of x, zero until a backward pass
+    adds to it. */
 export function gradient(x) {
   x.gradient ??= new Float64Array(x.data.length);
   return x.gradient;

@@ -3,10 +3,11 @@ import { addRow } from "./rows.js";
 import { separateFrames } from "./schemes.js";
 import { tensor } from "./tensor.js";
 
-/** The tokens that enter block 0: frames joined, time added (paper, eq. 1). From b t (1 + n) d to
-    b (1 + n t) d, time fastest; the class token, the same in every frame, gets no time. A table for
-    another number of frames is resized, nearest. Where no step attends across frames, each frame
-    stays a clip of its own: (b t) (1 + n) d. */
+/** The tokens that enter block 0: frames joined, time added (paper, eq. 1).
+    From b t (1 + n) d to b (1 + n t) d, time fastest; the class token, the
+    same in every frame, gets no time. A table for another number of frames is
+    resized, nearest. Where no step attends across frames, each frame stays a
+    clip of its own: (b t) (1 + n) d. */
 export function timeEmbedding(frames, weights, config) {
   const [b, t, s, d] = frames.shape, n = s - 1;
   if (separateFrames(config)) {

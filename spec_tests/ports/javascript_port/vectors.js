@@ -1,10 +1,11 @@
-/** Whether the port is right on the suite's cases as files (docs/ports.md, Vectors). */
+/** Whether the port is right on the suite's cases as files (docs/ports.md,
+    Vectors). */
 import { respond } from "./port.js";
 import { parse } from "./safetensors.js";
 
-/** Each case in order, as its row of the index and what is `wrong` about the port's answer, if
-    anything is. `read` returns the ArrayBuffer of a file, or a promise of it, by its path in the
-    folder of vectors. */
+/** Each case in order, as its row of the index and what is `wrong` about the
+    port's answer, if anything is. `read` returns the ArrayBuffer of a file, or
+    a promise of it, by its path in the folder of vectors. */
 export async function* judgedCases(read) {
   const index = JSON.parse(new TextDecoder().decode(await read("index.json")));
   const column = index.arithmetics.indexOf("float32"), answers = {};
@@ -15,7 +16,8 @@ export async function* judgedCases(read) {
   let weights = {};
   for (const row of index.cases) {
     const request = await open(`cases/${row.name}.safetensors`);
-    if (row.weights !== weights.path) weights = row.weights ? await open(row.weights) : {};
+    if (row.weights !== weights.path)
+      weights = row.weights ? await open(row.weights) : {};
     const response = respond(request, weights.tensors);
     answers[row.name] = response.tensors;
     const wrong = response.tensors

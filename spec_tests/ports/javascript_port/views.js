@@ -1,9 +1,9 @@
 import { refuse } from "./refusal.js";
 import { tensor } from "./tensor.js";
 
-/** Three square views of frames t H W c, 3 t c crop crop: left, centre and right, or of upright
-    frames top, centre and bottom (original `spatial_sampling`). `scale` is the shorter side's new
-    length. */
+/** Three square views of frames t H W c, 3 t c crop crop: left, centre and
+    right, or of upright frames top, centre and bottom (original
+    `spatial_sampling`). `scale` is the shorter side's new length. */
 export function crops(frames, scale, crop) {
   const [t, H, W, c] = frames.shape;
   const height = resized(H, W, scale), width = resized(W, H, scale);
@@ -31,13 +31,15 @@ function resized(side, other, scale) {
   return shorter === scale ? side : Math.floor((side / shorter) * scale);
 }
 
-/** Where a view begins on an axis with this much room, if the views lie along it. */
+/** Where a view begins on an axis with this much room, if the views lie along
+    it. */
 function corner(room, along, view) {
   return along && view !== 1 ? (view / 2) * room : Math.ceil(room / 2);
 }
 
-/** Between which two places of an axis a place of the resized axis lies, and how near the second:
-    pixels are areas (PyTorch's bilinear interpolation without align_corners). */
+/** Between which two places of an axis a place of the resized axis lies, and
+    how near the second: pixels are areas (PyTorch's bilinear interpolation
+    without align_corners). */
 function between(size, newSize, place) {
   const source = Math.max(((place + 0.5) * size) / newSize - 0.5, 0);
   const below = Math.min(Math.floor(source), size - 1);

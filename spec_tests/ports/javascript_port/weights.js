@@ -1,7 +1,8 @@
 import { refuse } from "./refusal.js";
 import { SCHEMES, separateFrames } from "./schemes.js";
 
-/** The weights of one block or layer: those whose names start with `prefix.`, without it. */
+/** The weights of one block or layer: those whose names start with `prefix.`,
+    without it. */
 export function part(weights, prefix) {
   const found = Object.entries(weights).filter(([name]) => name.startsWith(`${prefix}.`));
   return Object.fromEntries(found.map(([name, weight]) => [name.slice(prefix.length + 1), weight]));
@@ -42,7 +43,8 @@ export function isLastStep(config, step) {
   return step === SCHEMES[config.attention_type].at(-1);
 }
 
-/** What precedes the names of a step's weights: nothing for the last step, else `STEP_`. */
+/** What precedes the names of a step's weights: nothing for the last step,
+    else `STEP_`. */
 export function stepPrefix(config, step) {
   return isLastStep(config, step) ? "" : `${step}_`;
 }
