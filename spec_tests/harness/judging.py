@@ -61,8 +61,10 @@ class Nonconformance(AssertionError):
 
     message: what happened. given: the input, as a report shows it. error, bound: relative to the
     largest expected number. worst: where the errors are largest, as (place, expected, actual).
-    kind: what was wrong, one of `KINDS`.
+    kind: what was wrong, one of `KINDS`. asked: the questions that led to it.
     """
+
+    asked: tuple[Question, ...] = ()
 
     def __init__(
         self,
@@ -93,8 +95,11 @@ class Question:
     """One call of a port's function: its arguments, the expected result, and the bound.
 
     look: the index of the part of the result that counts. changes: arguments by name in place of
-    the case's own; `layer` is 0 by default. Raises NotOffered for a scheme that the port lacks.
+    the case's own; `layer` is 0 by default. found: the port's answer as it came, None where there
+    is none. Raises NotOffered for a scheme that the port lacks.
     """
+
+    found: Answer | None = None
 
     def __init__(
         self, port: Port, case: Any, function: str, look: Any = ..., **changes: Any
@@ -162,6 +167,7 @@ class Question:
         Raises Nonconformance where they are wrong, where a number is not finite, where the port
         changed an argument in place, and where it raised an error or broke down.
         """
+        self.port.asked.append(self)
         handed = self.handed()
         before = each_array(np.copy, handed)
         try:
@@ -170,6 +176,7 @@ class Question:
             if self.may_refuse or self._is_of_another_size():
                 raise NotJudged(str(refusal)) from refusal
             raise self.failure(f"raised an error: {refusal}", kind="error") from refusal
+        self.found = answer
         self._check_arguments(before, handed)
         answer = self._checked(answer)
         self.port.answered(self, answer)
@@ -226,7 +233,10 @@ class Question:
         place = {n: self.arguments[n] for n in ("layer", "step") if n in self.arguments}
         given = self.case.describe() | {"function": self.function} | place
         step = f" ({place['step']})" if "step" in place else ""
-        return Nonconformance(f"{self.function}{step}: {message}", given, *numbers, kind=kind)
+        message = f"{self.function}{step}: {message}"
+        failure = Nonconformance(message, given, *numbers, kind=kind)
+        failure.asked = tuple(self.port.asked)
+        return failure
 
     def _handed(self, value: Any) -> Any:
         """A copy of an argument in the type that the port takes."""

@@ -64,6 +64,8 @@ class Port:
         self.fixed_frames = values["FIXED_FRAMES"]
         self.fixed_frame_size = values["FIXED_FRAME_SIZE"]
         self.static_shapes = values["STATIC_SHAPES"]
+        self.asked: list[Any] = []
+        """The questions that were put to it since then; a failure keeps them for the diagnosis."""
         self.loaded = Remembered()
         self.converted = Remembered()
 
@@ -94,7 +96,8 @@ class Port:
         return found
 
     def next_input(self) -> None:
-        """A test begins with another input. A recording port (`vectors`) notes this."""
+        """A test begins with another input."""
+        self.asked.clear()
 
     def answered(self, question: Any, answer: Any) -> None:
         """The port's answer to a `Question` is of the right form (None: it rightly refused)."""

@@ -39,16 +39,21 @@ class Mutant(NamedTuple):
         what is built on that block (model, gradients) may break too.
     mistake: what it does wrong, in a sentence.
     patches: changes to the source of the correct port, applied one after another.
+    evidence: what gives it away: its `answer`; or a `statistic`, a `state` or a `refusal` (or an
+        answer that is not finite), and then the requirement made for it.
     """
 
     name: str
     group: str
     mistake: str
     patches: tuple[Patch, ...]
+    evidence: str = "answer"
 
 
-def mutant(name: str, group: str, mistake: str, *patches: Patch) -> Mutant:
-    return Mutant(name, group, mistake, patches)
+def mutant(
+    name: str, group: str, mistake: str, *patches: Patch, evidence: str = "answer"
+) -> Mutant:
+    return Mutant(name, group, mistake, patches, evidence)
 
 
 # fmt: off
@@ -84,7 +89,8 @@ MUTANTS: tuple[Mutant, ...] = (
     if video.shape[-2] % p or video.shape[-1] % p:
         raise ValueError(f"frames are no multiple of {p} pixels")
     whole = video
-""")),
+"""),
+        evidence="refusal PATCH-3"),
     mutant("channel-axis-guessed", "PATCH",
         "A clip of as many frames as channels is taken to have the channels first",
         Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
@@ -214,7 +220,8 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant("variance-in-one-pass", "NORM",
         "LayerNorm's variance is the mean of squares less the square of the mean, which cancel",
         Patch(LAYERS, "np.square(centred).mean(axis=-1, keepdims=True)",
-            "(np.square(x).mean(axis=-1, keepdims=True) - np.square(x - centred))")),
+            "(np.square(x).mean(axis=-1, keepdims=True) - np.square(x - centred))"),
+        evidence="statistic NORM-1"),
     mutant("norm-over-tokens-and-width", "NORM",
         "LayerNorm's mean and variance are of all tokens of a sequence, not of each",
         Patch(LAYERS,
@@ -269,7 +276,8 @@ after = tokens + mlp(normed, part(w, "mlp"))
         Patch(LAYERS, "sqrt(q.shape[-1])", "q.shape[-1]")),
     mutant("softmax-overflows", "ATT",
         "Softmax does not subtract the maximum, so that it overflows",
-        Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))", "np.exp(x)")),
+        Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))", "np.exp(x)"),
+        evidence="refusal ATT-4"),
     mutant("softmax-overflows-in-time", "ATT",
         "Softmax does not subtract the maximum in a block's earlier steps (temporal)",
         Patch(ATTENTION, """\
@@ -282,7 +290,8 @@ after = tokens + mlp(normed, part(w, "mlp"))
     attention /= attention.sum(axis=-1, keepdims=True)
     mixed = rearrange(attention @ v, "g a s k -> g s (a k)")
     update = linear(mixed, part(w, f"{step}_attn.proj"))
-""")),
+"""),
+        evidence="refusal ATT-4"),
     mutant("softmax-over-queries", "ATT", "Softmax runs over the queries, not over the keys",
         Patch(LAYERS,
             "softmax(q @ k.mT / sqrt(q.shape[-1]))", "softmax(k @ q.mT / sqrt(q.shape[-1])).mT")),
@@ -452,7 +461,8 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
     normed""", """\
     lengths["t"] = config.num_frames
     groups = rearrange(patches, rule.group, **lengths)
-    normed""")),
+    normed"""),
+        evidence="refusal MODEL-3"),
     mutant("temporal-frames-from-config", "DIV AXIAL MODEL",
         "The temporal step takes the number of frames from the config: wrong where it divides",
         Patch(ATTENTION, """\
@@ -609,47 +619,60 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
 """),
         Patch(BACKWARD,
             "Vjp = Callable[[Array], Array]\n", "Vjp = Callable[[Array], Array]\n_KEPT = {}\n"),
-        Patch(BACKWARD, "np.asarray(grads[name])", "np.array(grads[name])")),
+        Patch(BACKWARD, "np.asarray(grads[name])", "np.array(grads[name])"),
+        evidence="state PROP-2"),
 
     # Weights and their initial values
     mutant("weights-without-fc", "WEIGHT", "There are no weights of temporal_fc",
         Patch(INITIALISE,
             "for name, weight in table.items()}",
-            'for name, weight in table.items() if "_fc." not in name}')),
+            'for name, weight in table.items() if "_fc." not in name}'),
+        evidence="statistic WEIGHT-1"),
     mutant("weights-always-with-qkv-bias", "WEIGHT",
         "Queries, keys and values have a bias even where the config switches it off",
-        Patch(WEIGHTS, 'if config.qkv_bias or not name.endswith("qkv.bias"):', "if name:")),
+        Patch(WEIGHTS, 'if config.qkv_bias or not name.endswith("qkv.bias"):', "if name:"),
+        evidence="statistic WEIGHT-1"),
     mutant("weights-with-one-position-table", "WEIGHT",
         "There is one position for each patch of each frame, and no time_embed",
         Patch(WEIGHTS,
             "1 + config.grid[1] * config.grid[2]",
             "1 + config.grid[0] * config.grid[1] * config.grid[2]"),
-        Patch(WEIGHTS, "add(() if config.separate_frames else TIME)", "add(())")),
+        Patch(WEIGHTS, "add(() if config.separate_frames else TIME)", "add(())"),
+        evidence="statistic WEIGHT-1"),
     mutant("init-time-random", "INIT", "time_embed is initialised at random, not at zero",
-        Patch(WEIGHTS, '"1 t d", "zeros"', '"1 t d", "normal"')),
+        Patch(WEIGHTS, '"1 t d", "zeros"', '"1 t d", "normal"'),
+        evidence="statistic INIT-2"),
     mutant("init-fc-random", "INIT", "temporal_fc is initialised at random, not at zero",
         Patch(WEIGHTS, '"d d", "zeros", "one more linear layer after the step"',
-            '"d d", "normal", "one more linear layer after the step"')),
+            '"d d", "normal", "one more linear layer after the step"'),
+        evidence="statistic INIT-3"),
     mutant("init-deviation", "INIT", "Matrices are drawn with standard deviation 0.01, not 0.02",
         Patch(INITIALISE,
-            "0.02 * rng.standard_normal(shape, dtype", "0.01 * rng.standard_normal(shape, dtype")),
+            "0.02 * rng.standard_normal(shape, dtype", "0.01 * rng.standard_normal(shape, dtype"),
+        evidence="statistic INIT-1"),
     mutant("init-one-key", "INIT",
         "Every weight is drawn with the same random key: those of all blocks are equal",
         Patch(INITIALISE, "lambda shape: _normal(rng, shape)",
-            "lambda shape: _normal(np.random.default_rng(seed), shape)")),
+            "lambda shape: _normal(np.random.default_rng(seed), shape)"),
+        evidence="statistic INIT-1"),
     mutant("init-cut-at-two-deviations", "INIT",
         "Matrices are drawn from within two standard deviations",
-        Patch(INITIALISE, ".clip(-2, 2)", ".clip(-0.04, 0.04)")),
+        Patch(INITIALISE, ".clip(-2, 2)", ".clip(-0.04, 0.04)"),
+        evidence="statistic INIT-1"),
     mutant("init-patch-normal", "INIT",
         "The patch projection is initialised like the other matrices, not as PyTorch's convolution",
-        Patch(WEIGHTS, '"d c p p", "fan_in"', '"d c p p", "normal"')),
+        Patch(WEIGHTS, '"d c p p", "fan_in"', '"d c p p", "normal"'),
+        evidence="statistic INIT-4"),
     mutant("init-norm-shift", "INIT", "The last norm's shift is initialised at 1",
-        Patch(WEIGHTS, '"zeros", "last LayerNorm, shift"', '"ones", "last LayerNorm, shift"')),
+        Patch(WEIGHTS, '"zeros", "last LayerNorm, shift"', '"ones", "last LayerNorm, shift"'),
+        evidence="statistic INIT-2"),
     mutant("init-seed-ignored", "INIT", "The seed is ignored: every seed gives the same weights",
-        Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng(0)\n    table")),
+        Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng(0)\n    table"),
+        evidence="statistic INIT-5"),
     mutant("init-not-repeatable", "INIT PROP",
         "The seed is ignored: the same seed gives other weights",
-        Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng()\n    table")),
+        Patch(INITIALISE, "default_rng(seed)\n    table", "default_rng()\n    table"),
+        evidence="statistic INIT-5"),
 
     # Which frames
     mutant("sampling-rounds", "FRAMES", "Places of frames are rounded, not cut to whole numbers",
@@ -725,38 +748,45 @@ planes = rearrange(torch.from_numpy(np.array(frame, np.float32)), "h w c -> c h 
         Patch(PATCHIFY,
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     count = pos_embed.shape[1], h * w
-    return tokens + pos_embed[0, _KEPT.setdefault(count, positions(pos_embed.shape[1], h, w))]""")),
+    return tokens + pos_embed[0, _KEPT.setdefault(count, positions(pos_embed.shape[1], h, w))]"""),
+        evidence="state PROP-2"),
     mutant("positions-kept-for-good", "PROP POS",
         "Positions resized for one frame size are cached for every later one",
         Patch(PATCHIFY, "def patch_pixels(", "_KEPT = {}\n\n\ndef patch_pixels("),
         Patch(PATCHIFY,
             "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
     first = _KEPT.setdefault(pos_embed.shape[1], positions(pos_embed.shape[1], h, w))
-    return tokens + pos_embed[0, np.resize(first, 1 + h * w)]""")),
+    return tokens + pos_embed[0, np.resize(first, 1 + h * w)]"""),
+        evidence="state PROP-2"),
     mutant("time-table-kept", "PROP TIME",
         "A resized time table is cached by its shape: other weights get the first ones' time",
         Patch(TIME, "def time_embedding(", "_KEPT = {}\n\n\ndef time_embedding("),
         Patch(TIME, 'time = weights["time_embed"][0, nearest(trained, t)]', """\
 shape = t, weights["time_embed"].shape
-    time = _KEPT.setdefault(shape, weights["time_embed"][0, nearest(trained, t)])""")),
+    time = _KEPT.setdefault(shape, weights["time_embed"][0, nearest(trained, t)])"""),
+        evidence="state PROP-2"),
     mutant("dropout-left-on", "MODEL MLP PROP",
         "The MLP's dropout is left on, at the config's probability",
         Patch(ATTENTION, '    return tokens + mlp(normed, part(w, "mlp"))', """\
     kept = np.random.random(tokens.shape) >= config.hidden_dropout_prob
-    return tokens + mlp(normed, part(w, "mlp")) * kept / (1 - config.hidden_dropout_prob)""")),
+    return tokens + mlp(normed, part(w, "mlp")) * kept / (1 - config.hidden_dropout_prob)"""),
+        evidence="statistic MODEL-4"),
     mutant("stochastic-depth-left-on", "MODEL MLP PROP",
         "Stochastic depth is left on: the MLP of a whole clip may be dropped",
         Patch(ATTENTION, '    return tokens + mlp(normed, part(w, "mlp"))', """\
     kept = np.random.random((len(tokens), 1, 1)) >= config.drop_path_rate
-    return tokens + mlp(normed, part(w, "mlp")) * kept / (1 - config.drop_path_rate)""")),
+    return tokens + mlp(normed, part(w, "mlp")) * kept / (1 - config.drop_path_rate)"""),
+        evidence="statistic MODEL-4"),
     mutant("video-changed", "PROP", "The caller's video is changed: its remainder is set to zero",
         Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
     video[..., h * p :, :] = video[..., w * p :] = 0
     whole = video[..., : h * p, : w * p]
-""")),
+"""),
+        evidence="state PROP-2"),
     mutant("tokens-changed", "PROP", "The MLP's result is added to the caller's tokens, in place",
         Patch(ATTENTION, 'return tokens + mlp(normed, part(w, "mlp"))',
-            'return np.add(tokens, mlp(normed, part(w, "mlp")), out=tokens)')),
+            'return np.add(tokens, mlp(normed, part(w, "mlp")), out=tokens)'),
+        evidence="state PROP-2"),
     mutant("weights-changed", "PROP",
         "Every call folds the scale of the scores into the caller's query weights, in place",
         Patch(LAYERS, '    qkv = linear(x, part(w, "qkv"), bias="qkv.bias" in w)\n', """\
@@ -764,7 +794,8 @@ shape = t, weights["time_embed"].shape
         weight[: x.shape[-1]] /= sqrt(x.shape[-1] // heads)
     qkv = linear(x, part(w, "qkv"), bias="qkv.bias" in w)
 """),
-        Patch(LAYERS, "q @ k.mT / sqrt(q.shape[-1])", "q @ k.mT")),
+        Patch(LAYERS, "q @ k.mT / sqrt(q.shape[-1])", "q @ k.mT"),
+        evidence="state PROP-2"),
     mutant("norm-mean-of-batch", "NORM PROP",
         "LayerNorm's mean is over the batch too: each clip changes the others' logits",
         Patch(LAYERS,
@@ -786,15 +817,18 @@ shape = t, weights["time_embed"].shape
         t, height, width = video.shape[1] // 2 * 2, *(n // two * two for n in video.shape[-2:])
         video = video[:, :t, :, :height, :width]
     grid = config.clip_grid(video.shape)
-""")),
+"""),
+        evidence="refusal REFUSE-1"),
     mutant("fixed-frames-answers-others", "REFUSE",
         "It declares only the trained number of frames, yet returns wrong logits for others",
         Patch(PORT, "NAME =", "FIXED_FRAMES = True\nNAME ="),
-        Patch(TIME, "nearest(trained, t)]", "np.minimum(np.arange(t), trained - 1)]")),
+        Patch(TIME, "nearest(trained, t)]", "np.minimum(np.arange(t), trained - 1)]"),
+        evidence="refusal REFUSE-2"),
     mutant("fixed-frame-size-answers-others", "REFUSE",
         "It declares only the trained frame size, yet returns wrong logits for others",
         Patch(PORT, "NAME =", "FIXED_FRAME_SIZE = True\nNAME ="),
         Patch(PATCHIFY,
-            '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]")),
+            '[[0], rearrange(grid, "h w -> (h w)")]', "[[0], 1 + nearest(patches, h * w)]"),
+        evidence="refusal REFUSE-2"),
 )
 # fmt: on

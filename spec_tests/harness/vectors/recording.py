@@ -103,6 +103,7 @@ class Recorder(Port):
 
     def next_input(self) -> None:
         """A test begins with another input."""
+        super().next_input()
         self.tests[-1].inputs.append([])
 
     def call(self, function: str, *args: Any) -> Any:
