@@ -60,7 +60,9 @@ def mutant(
 MUTANTS: tuple[Mutant, ...] = (
     # Patches
     mutant("patch-bias-missing", "PATCH", "The patch projection has no bias",
-        Patch(PATCHIFY, '{"weight": weight, "bias": proj["bias"]}', '{"weight": weight}')),
+        Patch(PATCHIFY,
+            "linear(patch_pixels(video, config), layer)",
+            "linear(patch_pixels(video, config), layer, bias=False)")),
     mutant("patch-pixels-transposed", "PATCH", "A patch's pixels are read column by column",
         Patch(PATCHIFY, "(h w) (c p q)", "(h w) (c q p)")),
     mutant("patch-pixels-channels-last", "PATCH",
@@ -322,7 +324,7 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))', "update")),
     mutant("fc-bias-missing", "DIV LG AXIAL", "temporal_fc has no bias",
         Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))',
-            'linear(update, {"weight": w[f"{step}_fc.weight"]})')),
+            'linear(update, part(w, f"{step}_fc"), bias=False)')),
     mutant("fc-around-residual", "DIV LG AXIAL",
         "temporal_fc is applied to patches and result together, after the residual",
         Patch(ATTENTION, 'linear(update, part(w, f"{step}_fc"))', "update"),
@@ -558,7 +560,7 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
         Patch(CLASSIFIER,
             'layer_norm(tokens, part(weights, "norm"), eps)', "tokens")),
     mutant("head-bias-missing", "HEAD", "The classifier has no bias",
-        Patch(CLASSIFIER, 'part(weights, "head")', '{"weight": weights["head.weight"]}')),
+        Patch(CLASSIFIER, 'part(weights, "head")', 'part(weights, "head"), bias=False')),
     mutant("head-on-mean-of-tokens", "HEAD", "The classifier gets the mean of all tokens",
         Patch(CLASSIFIER, "normed[:, 0]", "normed.mean(axis=1)")),
     mutant("head-on-mean-of-patches", "HEAD",
