@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from spec_tests.harness.diagnosis import diagnose, tests_of
 from spec_tests.harness.errors import BadPort, Refusal
 from spec_tests.harness.judging import AS_TELLING, Nonconformance, times_the_bound
 from spec_tests.harness.porting import Port
@@ -90,6 +91,8 @@ class Report:
         self.verdicts: dict[str, dict[str, list[Finding]]] = {
             name: defaultdict(list) for name in self.ports
         }
+        self.calls: list[tuple[tuple[str, ...], bool, bytes]] = []
+        self.diagnosed: Finding | None = None
         if paths and len(ports) > 1:
             raise BadPort("--report: a report is about one port: name it with --port")
         for path in self.paths:
@@ -99,8 +102,19 @@ class Report:
                 what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
                 raise BadPort(f"--report {path}: {what}")
 
+    is_worker = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.is_worker = hasattr(config, "workerinput")
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         verdict = _verdict(report)
+        properties = dict(report.user_properties)
+        if "calls" in properties and not self.is_worker:  # large, and of no use to other plugins
+            report.user_properties.remove(("calls", properties["calls"]))
+            failed = report.outcome == "failed"
+            self.calls.append((tuple(verdict["requirements"]), failed, properties["calls"]))
         if verdict and (report.when == "call" or report.outcome != "passed"):
             for port in [verdict["port"]] if verdict["port"] else self.ports:
                 for name in verdict["requirements"]:
@@ -143,9 +157,13 @@ class Report:
             show_requirements(terminalreporter, self.findings(port))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the files, unless this process is a worker of pytest-xdist."""
-        if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        """Diagnose, and write the files, unless this process is a worker of pytest-xdist."""
+        if self.is_worker or session.config.option.collectonly:
             return
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal and any(failed for _, failed, _ in self.calls):
+            terminal.ensure_newline()
+            terminal.write_line("looking for the mistake, for at most a minute")
         for path in self.paths:
             text = WRITERS[path.suffix](self.findings(next(iter(self.ports))))
             with whole_file(path) as new:
@@ -156,8 +174,12 @@ class Report:
         verdicts = self.verdicts[port]
         rows = [finding(name, verdicts[name]) for name in requirements() if name in verdicts]
         withhold(rows)
+        if self.diagnosed is None:
+            failed = [row["id"] for row in rows if row["status"] == "failed"]
+            self.diagnosed = diagnose(tests_of(self.ports[port], self.calls), failed)
         return {
             "port": port,
+            **self.diagnosed,
             "dtype": self.ports[port].dtype,
             "attention_types": list(self.ports[port].schemes),
             "counts": {s: sum(row["status"] == s for row in rows) for s in STATUSES},

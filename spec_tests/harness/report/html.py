@@ -7,6 +7,7 @@ import re
 from html import escape
 from itertools import groupby
 
+from spec_tests.harness.report.mistakes import mistakes, opening, rest
 from spec_tests.harness.report.words import (
     Finding,
     attributes,
@@ -94,6 +95,7 @@ def as_html(found: Finding) -> str:
 <h1>{title}</h1>
 <p class="faint">{len(found["requirements"])} of {found["of"]} requirements of TimeSformer were
 tested on this port: {escape(attributes(found))}.</p>
+{_diagnosis(found)}
 <ul class="counts">{tiles}</ul>
 {f"<h2>Failed</h2>{failures}" if failures else ""}
 <h2>All requirements</h2>
@@ -102,6 +104,20 @@ tested on this port: {escape(attributes(found))}.</p>
 </body>
 </html>
 """
+
+
+def _diagnosis(found: Finding) -> str:
+    """The known mistakes that give the port's answers, and what they leave unexplained."""
+    if not opening(found):
+        return ""
+    cards = "".join(
+        f"<article><h3>{escape(mistake['names'])}</h3>"
+        + "".join(f'<p class="message">{escape(text)}</p>' for text in mistake["sentences"])
+        + f"<p>{escape(mistake['explains'])}</p><p>read on: {escape(mistake['read'])}</p></article>"
+        for mistake in mistakes(found)
+    )
+    lines = "".join(f"<p>{escape(line)}</p>" for line in rest(found))
+    return f"<h2>{escape(opening(found))}</h2>{cards}{lines}"
 
 
 def _group(group: str, rows: list[Finding]) -> str:

@@ -7,6 +7,7 @@ from shutil import get_terminal_size
 
 import pytest
 
+from spec_tests.harness.report.mistakes import mistakes, opening, rest
 from spec_tests.harness.report.words import (
     STATUSES,
     Finding,
@@ -29,6 +30,7 @@ COLOURS = {s: {"yellow": True} for s in STATUSES} | {
 def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None:
     """Show a table of all requirements, then each failure."""
     terminal.section(f"conformance of {found['port']}")
+    _show_diagnosis(terminal, found)
     width = get_terminal_size().columns - 28
     group = ""
     for row in found["requirements"]:
@@ -47,6 +49,19 @@ def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None
     worst = next((s for s in STATUSES if found["counts"][s] and s != "passed, in part"), "passed")
     terminal.write_line(f"{found['port']} ({attributes(found)})")
     terminal.write_line(summary(found), bold=True, **COLOURS[worst])
+
+
+def _show_diagnosis(terminal: pytest.TerminalReporter, found: Finding) -> None:
+    """Show the known mistakes that give the port's answers, and what they leave unexplained."""
+    if sentence := opening(found):
+        terminal.write_line(sentence, bold=True)
+        for mistake in mistakes(found):
+            terminal.write_line(f"  {mistake['names']}", red=True)
+            for line in (*mistake["sentences"], mistake["explains"], f"read on: {mistake['read']}"):
+                terminal.write_line(f"    {line}")
+        for line in rest(found):
+            terminal.write_line(line)
+        terminal.write_line("")
 
 
 def _show_failure(terminal: pytest.TerminalReporter, row: Finding) -> None:

@@ -1,0 +1,53 @@
+"""The diagnosis in words: what the report begins with, on the terminal and as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spec_tests.harness.report.words import Finding
+
+def opening(found: Finding) -> str:
+    """The result of the diagnosis in a sentence; nothing where nothing failed."""
+    if not found["counts"]["failed"]:
+        return ""
+    if not found["diagnosis"]:
+        return "No known mistake gives this port's answers."
+    count = len(found["diagnosis"])
+    gives = "one known mistake gives" if count == 1 else f"{count} known mistakes give"
+    return f"{gives} this port's answers:".capitalize()
+
+
+def mistakes(found: Finding) -> list[dict[str, Any]]:
+    """Of each mistake its `names`, `sentences`, what it `explains`, and where to `read` on."""
+    failed = found["counts"]["failed"]
+    return [
+        {
+            "names": " or ".join(row["mistakes"]),
+            "sentences": row["sentences"],
+            "explains": f"explains {len(row['explains'])} of {failed} failed requirements: "
+            + ", ".join(row["explains"]),
+            "read": row["read_on"],
+        }
+        for row in found["diagnosis"]
+    ]
+
+
+def rest(found: Finding) -> list[str]:
+    """What is not explained, the largest error first, and what it is consistent with."""
+    rows = {row["id"]: row for row in found["requirements"]}
+    left = sorted(found["unexplained"], key=lambda name: -_times(rows[name]))
+    lines = [f"Not explained: {', '.join(_with_error(rows[n]) for n in left)}"] if left else []
+    for name, mutants in found["consistent_with"].items():
+        lines.append(f"{name} is consistent with {' or '.join(mutants)}")
+    return lines
+
+
+def _times(row: Finding) -> float:
+    """The error of a failure in bounds, infinite where it is no number."""
+    error, bound = row.get("error"), row.get("bound")
+    return error / bound if error and bound else float("inf")
+
+
+def _with_error(row: Finding) -> str:
+    times = _times(row)
+    return row["id"] if times == float("inf") else f"{row['id']} ({times:.2g} × the bound)"
