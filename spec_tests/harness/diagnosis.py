@@ -16,6 +16,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import combinations
@@ -29,7 +30,7 @@ from spec_tests.harness.arithmetic import each_array
 from spec_tests.harness.judging import Answer, Question
 from spec_tests.harness.porting import Port
 from spec_tests.mutants.build import Uncomposable, build, patched
-from spec_tests.mutants.table import MUTANTS, Mutant
+from spec_tests.mutants.table import MUTANTS
 
 FAR = 10
 """How many bounds from the right answer a mutant's has to be, so that it can explain one."""
@@ -64,13 +65,18 @@ CANDIDATES = tuple(mutant.name for mutant in MUTANTS if mutant.evidence == "answ
 
 
 def recorded(questions: Iterable[Question]) -> bytes:
-    """The last of these questions, each as it was handed over, with the port's answer."""
+    """The last of these questions, each as it was handed over, with the port's answer.
+
+    What the test knows of the right answer and the bound goes along, so that it is not computed
+    twice.
+    """
     kept = []
     for question in list(questions)[-KEPT:]:
         if question.function != "initial_weights" and _size(question.arguments) <= LARGEST:
             given = each_array(question.arithmetic.round, question.arguments)
             asked = pickle.dumps((question.function, given, question.look))
-            kept.append((asked, question.found))
+            known = {n: vars(question)[n] for n in ("expected", "allowed") if n in vars(question)}
+            kept.append((asked, known, question.found))
     return pickle.dumps(kept)
 
 
@@ -84,9 +90,10 @@ def _size(value: Any) -> int:
 class Input(Question):
     """A question without a port's answer: what mutants answer to it is computed once."""
 
-    def __init__(self, port: Port, asked: bytes) -> None:
+    def __init__(self, port: Port, asked: bytes, known: dict[str, Any]) -> None:
         function, arguments, look = pickle.loads(asked)
         super().__init__(port, None, function, look, **arguments)
+        vars(self).update(known)
         self.size = _size(arguments)
         self.guesses: dict[Names, Guess] = {}
 
@@ -159,10 +166,8 @@ def apart(a: Answer | None, b: Answer | None, bounds: dict[str, float], look: An
 def _apart(a: np.ndarray, b: np.ndarray, bound: float, look: Any) -> float:
     if a.shape != b.shape or "c" in a.dtype.kind + b.dtype.kind:
         return np.inf
-    try:
+    with suppress(IndexError):  # of another shape than the right answer
         a, b = a[look], b[look]
-    except IndexError:  # of another shape than the right answer
-        pass
     off = float(np.abs(a.astype(np.float64) - b).max(initial=0.0))
     if not off:
         return 0.0
@@ -251,15 +256,15 @@ class Test(NamedTuple):
     calls: list[Call]
 
 
-def tests_of(port: Port, records: Iterable[tuple[tuple[str, ...], bool, bytes]]) -> list[Test]:
+def read_records(port: Port, records: Iterable[tuple[tuple[str, ...], bool, bytes]]) -> list[Test]:
     """The tests of a run; records: of each what it checks, whether it failed, and its calls."""
     inputs: dict[bytes, Input] = {}
     found = []
     for ids, failed, record in records:
         calls = []
-        for asked, answer in pickle.loads(record):
+        for asked, known, answer in pickle.loads(record):
             if asked not in inputs:
-                inputs[asked] = Input(port, asked)
+                inputs[asked] = Input(port, asked, known)
             calls.append(Call(inputs[asked], answer))
         found.append(Test(ids, failed, calls))
     return found
@@ -354,9 +359,7 @@ class Search:
         rest = tuple(n for n in names if n != name)
         return self.alike(names) - (self.alike(rest) - self.alike((name,)))
 
-    def explanations(
-        self, names: Names, failed: list[Test]
-    ) -> Iterator[tuple[Call, set[str]]]:
+    def explanations(self, names: Names, failed: list[Test]) -> Iterator[tuple[Call, set[str]]]:
         """The calls that a composition explains, each with those mutants that it takes.
 
         Where the port and the mutants both return no answer, that is no evidence, but it fits.
@@ -380,19 +383,17 @@ class Search:
         return tuple(found)
 
 
-def diagnose(
-    tests: list[Test], requirements: list[str], seconds: float = SECONDS
-) -> dict[str, Any]:
+def diagnose(tests: list[Test], requirements: list[str], **limits: Any) -> dict[str, Any]:
     """The known mistakes that give a port's answers, as the JSON report shows them.
 
-    requirements: those that failed. Returns:
+    requirements: those that failed. limits: of the search, `seconds` and `candidates`. Returns:
     diagnosis: for each mistake its name, or the names of those that no call tells apart, their
-    sentences, the requirements whose failures it explains, and where to read on. unexplained: requirements of which
-    a failure is not explained. consistent_with: of these, by requirement, the mutants that no
-    answer gives away.
+    sentences, the requirements whose failures it explains, and where to read on. unexplained:
+    requirements of which a failure is not explained. consistent_with: of these, by requirement,
+    the mutants that no answer gives away.
     """
     failed = [test for test in tests if test.failed]
-    search = Search(tests, seconds)
+    search = Search(tests, **limits)
     reasons: dict[int, set[str]] = {id(c): set() for test in tests for c in test.calls}
     groups: dict[str, Names] = {}
     for names in search.cover():

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from spec_tests.harness.diagnosis import diagnose, tests_of
+from spec_tests.harness.diagnosis import diagnose, read_records
 from spec_tests.harness.errors import BadPort, Refusal
 from spec_tests.harness.judging import AS_TELLING, Nonconformance, times_the_bound
 from spec_tests.harness.porting import Port
@@ -176,7 +176,7 @@ class Report:
         withhold(rows)
         if self.diagnosed is None:
             failed = [row["id"] for row in rows if row["status"] == "failed"]
-            self.diagnosed = diagnose(tests_of(self.ports[port], self.calls), failed)
+            self.diagnosed = diagnose(read_records(self.ports[port], self.calls), failed)
         return {
             "port": port,
             **self.diagnosed,

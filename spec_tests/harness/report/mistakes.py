@@ -6,6 +6,10 @@ from typing import Any
 
 from spec_tests.harness.report.words import Finding
 
+SHOWN = 8
+"""How many of the requirements that are not explained are named; files name all of them."""
+
+
 def opening(found: Finding) -> str:
     """The result of the diagnosis in a sentence; nothing where nothing failed."""
     if not found["counts"]["failed"]:
@@ -36,7 +40,9 @@ def rest(found: Finding) -> list[str]:
     """What is not explained, the largest error first, and what it is consistent with."""
     rows = {row["id"]: row for row in found["requirements"]}
     left = sorted(found["unexplained"], key=lambda name: -_times(rows[name]))
-    lines = [f"Not explained: {', '.join(_with_error(rows[n]) for n in left)}"] if left else []
+    more = f", and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    shown = ", ".join(_with_error(rows[name]) for name in left[:SHOWN])
+    lines = [f"Not explained: {shown}{more}"] if left else []
     for name, mutants in found["consistent_with"].items():
         lines.append(f"{name} is consistent with {' or '.join(mutants)}")
     return lines
