@@ -118,10 +118,11 @@ def requirements_of(item: pytest.Item) -> list[str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
     from spec_tests.harness.errors import NotOffered, NotRun
-    from spec_tests.harness.judging import ASKED, LEFT_OUT, NotJudged
+    from spec_tests.harness.judging import LEFT_OUT, NotJudged
     from spec_tests.harness.report import NOT_OFFERED, NOT_RUN
 
-    ASKED.clear()
+    if port := pyfuncitem.funcargs.get("port"):
+        port.asked.clear()
     try:
         return (yield)
     except (NotOffered, NotJudged, NotRun) as reason:
@@ -137,7 +138,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Attach outcome and requirements to pytest's report, which may go to another process."""
     from spec_tests.harness.diagnosis import recorded
-    from spec_tests.harness.judging import ASKED
     from spec_tests.harness.report import text_of, verdict_of
 
     report = yield
@@ -151,9 +151,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if "worst" in verdict and item.config.option.tbstyle == "auto":
             report.longrepr = text_of(verdict)
         report.user_properties.append(("verdict", verdict))
-        if item.config.option.port is not None and not report.skipped:
-            questions = getattr(call.excinfo and call.excinfo.value, "asked", ASKED)
-            report.user_properties.append(("calls", recorded(questions)))
+        if item.config.option.port is not None and "port" in item.funcargs and not report.skipped:
+            asked = getattr(call.excinfo and call.excinfo.value, "asked", None)
+            calls = recorded(item.funcargs["port"].asked if asked is None else asked)
+            report.user_properties.append(("calls", calls))
     return report
 
 

@@ -136,7 +136,7 @@ class Guess:
         asked.expected = self.answer
         try:
             with np.errstate(all="ignore"):
-                return asked._bounds()
+                return asked._bounds(asked.arithmetic)
         except Exception:  # what cannot run on noisy arrays
             return self.question.allowed
 

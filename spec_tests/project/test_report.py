@@ -109,6 +109,16 @@ def test_json_has_every_requirement_that_was_tested(found):
     assert found["of"] == len(requirements()) > len(statuses)
 
 
+def test_what_no_known_mistake_explains_is_said_first(room, found):
+    assert found["diagnosis"] == []
+    assert set(found["unexplained"]) == {
+        r["id"] for r in found["requirements"] if r["status"] == "failed"
+    }
+    _, _, report = (room / "written").read_text().partition("conformance of mine")
+    assert report.splitlines()[1] == "No known mistake gives this port's answers."
+    assert report.splitlines()[2].startswith("Not explained: ")
+
+
 def test_json_of_a_failure(found):
     failed = row(found, "MLP-1")
     assert failed["error"] > failed["bound"] > 0
@@ -213,7 +223,8 @@ def test_html_shows_all_and_lets_no_name_or_message_pass_for_markup(room, found)
 
 
 def test_reports_of_a_port_without_failures(found):
-    whole = found | {"requirements": [r for r in found["requirements"] if r["status"] == "passed"]}
+    rows = [r for r in found["requirements"] if r["status"] == "passed"]
+    whole = found | {"requirements": rows, "counts": {"failed": 0, "passed": len(rows)}}
     assert Page(as_html(whole)).text.count("Failed") == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from shutil import get_terminal_size
+from textwrap import fill
 
 import pytest
 
@@ -53,15 +54,21 @@ def show_requirements(terminal: pytest.TerminalReporter, found: Finding) -> None
 
 def _show_diagnosis(terminal: pytest.TerminalReporter, found: Finding) -> None:
     """Show the known mistakes that give the port's answers, and what they leave unexplained."""
-    if sentence := opening(found):
-        terminal.write_line(sentence, bold=True)
-        for mistake in mistakes(found):
-            terminal.write_line(f"  {mistake['names']}", red=True)
-            for line in (*mistake["sentences"], mistake["explains"], f"read on: {mistake['read']}"):
-                terminal.write_line(f"    {line}")
-        for line in rest(found):
-            terminal.write_line(line)
-        terminal.write_line("")
+    if not opening(found):
+        return
+    terminal.write_line(opening(found), bold=True)
+    for mistake in mistakes(found):
+        terminal.write_line(f"  {mistake['names']}", red=True)
+        for line in (*mistake["sentences"], mistake["explains"], f"read on: {mistake['read']}"):
+            _write_folded(terminal, line, "    ")
+    for line in rest(found):
+        _write_folded(terminal, line)
+    terminal.write_line("")
+
+
+def _write_folded(terminal: pytest.TerminalReporter, line: str, indent: str = "") -> None:
+    width = get_terminal_size().columns
+    terminal.write_line(fill(line, width, initial_indent=indent, subsequent_indent=indent + "  "))
 
 
 def _show_failure(terminal: pytest.TerminalReporter, row: Finding) -> None:
