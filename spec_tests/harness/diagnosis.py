@@ -29,7 +29,7 @@ import numpy as np
 from spec_tests.harness.arithmetic import each_array
 from spec_tests.harness.judging import Answer, Question
 from spec_tests.harness.porting import Port
-from spec_tests.mutants.build import Uncomposable, build, patched
+from spec_tests.mutants.build import Uncomposable, build, patched, port_of
 from spec_tests.mutants.table import MUTANTS
 
 FAR = 10
@@ -72,7 +72,7 @@ def recorded(questions: Iterable[Question]) -> bytes:
     """
     kept = []
     for question in list(questions)[-KEPT:]:
-        if question.function != "initial_weights" and _size(question.arguments) <= LARGEST:
+        if question.function != "initial_weights" and size_of(question.arguments) <= LARGEST:
             given = each_array(question.arithmetic.round, question.arguments)
             asked = pickle.dumps((question.function, given, question.look))
             known = {n: vars(question)[n] for n in ("expected", "allowed") if n in vars(question)}
@@ -80,10 +80,10 @@ def recorded(questions: Iterable[Question]) -> bytes:
     return pickle.dumps(kept)
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
     """The bytes of all arrays in a nested value."""
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
+        return sum(map(size_of, value.values()))
     return getattr(value, "nbytes", 0)
 
 
@@ -94,7 +94,7 @@ class Input(Question):
         function, arguments, look = pickle.loads(asked)
         super().__init__(port, None, function, look, **arguments)
         vars(self).update(known)
-        self.size = _size(arguments)
+        self.size = size_of(arguments)
         self.guesses: dict[Names, Guess] = {}
 
     def guess(self, names: Names) -> Guess:
@@ -181,7 +181,7 @@ def _single(name: str) -> ModuleType:
 
 @lru_cache(16)
 def _several(names: Names) -> ModuleType:
-    return build(*(BY_NAME[name] for name in names))
+    return port_of(patched(BY_NAME[name] for name in names), "several")
 
 
 def _port(names: Names) -> ModuleType:
@@ -223,11 +223,14 @@ class Call:
         return self.found is not None and self.off >= FAR
 
     def resembles(self, names: Names) -> bool:
-        """Whether the port's answer is much nearer to these mutants' than to the right one.
+        """Whether the port gave these mutants' answer, and not the right one.
 
-        This is quick; `explained_by` measures the mutants' own bound.
+        Quick where the answers are hardly further apart than the bound of the right answer allows;
+        else, and for the last word (`explained_by`), the mutants' own bound is measured.
         """
-        return self._from(names) <= max(1, self.off / 20) and self.input.guess(names).off >= FAR
+        if self.input.guess(names).off < FAR:
+            return False
+        return self._from(names) <= 2 or self.explained_by(names)
 
     def differs(self, names: Names) -> bool:
         """Whether these mutants would have given an answer that is neither right nor the port's."""
@@ -236,9 +239,11 @@ class Call:
         return said and self._from(names) > FAR and not self.resembles(names)
 
     def explained_by(self, names: Names) -> bool:
-        """Whether the port gave these mutants' answer, and not the right one."""
+        """Whether the port gave these mutants' answer, within their own bound, and not the right
+        one.
+        """
         guess = self.input.guess(names)
-        if not self.resembles(names) or not guess.far:
+        if not self._from(names) <= self.off / 5 or not guess.far:
             return False
         return apart(self.found, guess.answer, guess.allowed, self.input.look) <= 1
 
@@ -302,27 +307,37 @@ class Search:
     def hypotheses(self) -> list[Names]:
         """Compositions of mutants, each of which explains what those before it do not."""
         found: list[Names] = []
-        for size in (1, 2):
+        for size, attempts in ((1, 10), (2, 3)):
             tried: Counter[str] = Counter()
             for call in self.wrong:
                 if self.late() or any(call.resembles(names) for names in found):
                     continue
                 tried[call.input.function] += 1
-                if tried[call.input.function] <= (10, 3)[size - 1]:
-                    found += self.best(call, [*found, ()], size)
+                if tried[call.input.function] <= attempts:
+                    found += self.best(call, found, size)
         return found
 
-    def best(self, call: Call, bases: list[Names], size: int) -> list[Names]:
-        """Of what explains a call, with `size` mutants more than a base, what explains most."""
+    def best(self, call: Call, found: list[Names], size: int) -> list[Names]:
+        """Of what explains a call, with `size` mutants more than what was found, the best."""
+        covered = set().union(*map(self.alike, found))
         matching = []
-        for base in bases:
+        for base in [*found, ()][-2:] if size > 1 else [*found, ()]:
             for more in self.additions(call, base, size):
-                matching += [names for names in composed(base, more) if call.resembles(names)]
+                matching += [
+                    names
+                    for names in composed(base, more)
+                    if call.resembles(names) and self.gains(names, base, covered)
+                ]
                 if self.late():
                     break
-        supported = [n for n in matching if len(self.alike(n)) > self.score(n)[1]]
-        ranked = sorted(supported, key=self.rank, reverse=True)
+        ranked = sorted(matching, key=self.rank, reverse=True)
         return next(([names] for names in ranked if call.explained_by(names)), [])
+
+    def gains(self, names: Names, base: Names, covered: set[int]) -> bool:
+        """Whether mutants explain more than they contradict, and more than they lose."""
+        found, against = self.score(names)
+        lost = len(self.alike(base) - found) + max(0, against - self.score(base)[1])
+        return len(found) > against and len(found - covered) > lost
 
     def rank(self, names: Names) -> tuple[int, int, int]:
         found, against = self.score(names)
