@@ -73,9 +73,9 @@ def attend(
     )
     with wrong_use(), progress_bar() as progress:
         progress.add_task(escape(video.name), total=None)
-        clip = read_clip(video, preprocessing, num_crops=1, pixels=given.pixels)
+        clip = read_clip(video, preprocessing, num_crops=1)
         found = attend(loaded.config, clip.video[0], run)
-        shown = read_shown_frames(video, preprocessing, loaded.config.patch_size, given.pixels)
+        shown = read_shown_frames(video, preprocessing, loaded.config.patch_size)
     probabilities = softmax(found.logits)
     answer = Prediction(str(video), clip.frames, 1, backend, found.logits, probabilities)
     best = answer.top(1)[0]

@@ -104,12 +104,9 @@ def classify(
     )
     answers: Iterable[Callable[..., Prediction | Timeline]]
     if timeline:
-        answers = (
-            partial(classify_windows, classifier, file, every=every, pixels=given.pixels)
-            for file in files
-        )
+        answers = (partial(classify_windows, classifier, file, every=every) for file in files)
     else:
-        reads = prefetch(partial(classifier.read, file, clips, given.pixels) for file in files)
+        reads = prefetch(partial(classifier.read, file, clips) for file in files)
         answers = (
             partial(_predict, classifier, file, read)
             for file, read in zip(files, reads, strict=True)

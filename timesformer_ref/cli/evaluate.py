@@ -58,7 +58,7 @@ def evaluate(
     names = read_labels(labels, count) if labels else loaded.labels
     classes = names or tuple(map(str, range(count)))
     with progress_bar() as progress, wrong_use(), plain_errors():
-        source = EvaluationViews(find_videos(videos, classes), preprocessing, clips, given.pixels)
+        source = EvaluationViews(find_videos(videos, classes), preprocessing, clips)
         task = progress.add_task("videos", total=len(source))
         result = evaluation.evaluate(
             TimeSformer.from_checkpoint(loaded),

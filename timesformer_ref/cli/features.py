@@ -70,7 +70,7 @@ def features(
         else numpy_implementation(loaded, output_hidden_states=True)
     )
     with wrong_use():
-        clip = read_clip(video, preprocessing, num_clips=clips, pixels=given.pixels)
+        clip = read_clip(video, preprocessing, num_clips=clips)
         found = extract_features(loaded, clip.video, depth if block is None else block, run)
     save_features(found, clip.frames, out_file)
     shapes = {name: a.shape for name, a in found._asdict().items() if a is not None}

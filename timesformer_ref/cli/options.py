@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 Implementation = Literal["torch", "numpy"]
 Backend = Literal["torch", "numpy", "both"]
 Dtype = Literal["float32", "float64", "bfloat16", "float16"]
-Pixels = Literal["stored", "display"]
 
 CheckpointOption = Annotated[
     str | None,
@@ -149,12 +148,17 @@ class VideoInput(Input):
     """The options for the input, and for how a video is read."""
 
     pixels: Annotated[
-        Pixels,
+        Literal["stored", "display"] | None,
         typer.Option(
             help="'stored' frames as the original reads them; 'display' honours pixel aspect, "
-            "rotation and timestamps."
+            "rotation and timestamps; by default what the checkpoint states, or stored."
         ),
-    ] = "stored"
+    ] = None
+
+    def asked(self, crops: str | None = None) -> dict[str, Any]:
+        """The fields of `Preprocessing` that the user gave."""
+        given = super().asked(crops)
+        return given if self.pixels is None else given | {"pixels": self.pixels}
 
 
 def takes_input(command: Callable[..., None]) -> Callable[..., None]:

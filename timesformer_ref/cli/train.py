@@ -153,7 +153,7 @@ def train(
             held_out = find_videos(validation, found.classes) if validation else None
             start = _start(found, checkpoint, image_vit, scheme, given, seed)
             _check(progress, found, held_out)
-            job = jobs.fine_tuning(*start, found, held_out, chosen, seed, given.pixels)
+            job = jobs.fine_tuning(*start, found, held_out, chosen, seed)
         if recompute:
             checkpoint_blocks(job.model)
         run_training(

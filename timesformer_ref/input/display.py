@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
 from jaxtyping import UInt8
 
-Pixels = Literal["stored", "display"]
-"""Frames as they are stored in the file, or as a viewer shows them."""
-
+from timesformer_ref.input.preprocessing import Pixels
 
 PIXEL_FORMATS = {1: "gray", 3: "rgb24"}
 """PyAV's pixel format by the model's number of channels."""

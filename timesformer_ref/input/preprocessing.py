@@ -10,6 +10,9 @@ from timesformer_ref.config import COUNT, Rule, check_fields
 
 ChannelOrder = Literal["rgb", "bgr"]
 
+Pixels = Literal["stored", "display"]
+"""Frames as they are stored in the file, or as a viewer shows them."""
+
 
 def _are_numbers(value: object) -> bool:
     return isinstance(value, tuple) and bool(value) and all(
@@ -28,6 +31,7 @@ RULES: dict[str, Rule] = {
     "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
     "num_crops": (lambda v: type(v) is int and v in (1, 3), "3, or 1 for the centre"),
     "antialias": (lambda v: isinstance(v, bool), "True or False"),
+    "pixels": (lambda v: v in ("stored", "display"), "stored or display"),
 }
 """For each field of `Preprocessing`, what is possible; files are checked by it, too."""
 
@@ -48,6 +52,7 @@ class Preprocessing:
     num_crops: how many crops of a frame are taken by default, 3 or 1.
     antialias: whether frames are averaged as they shrink, as suits a small crop of a large video;
         the published checkpoints expect the original's resize, which is without.
+    pixels: how video files are read (see `read_clip`).
 
     Raises ValueError, which names the value and what would be right.
     """
@@ -61,6 +66,7 @@ class Preprocessing:
     channel_order: ChannelOrder = "rgb"
     num_crops: int = 3
     antialias: bool = False
+    pixels: Pixels = "stored"
 
     def __post_init__(self) -> None:
         check_fields(self, RULES)

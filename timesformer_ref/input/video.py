@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -22,8 +22,8 @@ from timesformer_ref.input.decoding import (
     no_frame,
     warn_of_display,
 )
-from timesformer_ref.input.display import PIXEL_FORMATS, Display, Pixels, frame_pixels, thumbnail
-from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.input.display import PIXEL_FORMATS, Display, frame_pixels, thumbnail
+from timesformer_ref.input.preprocessing import Pixels, Preprocessing
 from timesformer_ref.input.sampling import Windows, frame_indices, segment_indices, windows
 from timesformer_ref.input.survey import Footage, frame_times, survey
 from timesformer_ref.input.views import crops
@@ -63,7 +63,7 @@ def read_clip(
     *,
     num_clips: int = 1,
     num_crops: int | None = None,
-    pixels: Pixels = "stored",
+    pixels: Pixels | None = None,
 ) -> Clip:
     """Views of a video file, as the original's test pipeline takes them (`datasets/kinetics.py`).
 
@@ -72,7 +72,8 @@ def read_clip(
         by default what the checkpoint expects.
     pixels: `stored` counts frames, at the average rate, and takes pixels as they lie in the file:
         as the original does. `display` honours timestamps, pixel aspect and rotation flag: what a
-        viewer sees. A video of constant rate gives the same frames either way.
+        viewer sees. By default what the checkpoint expects. A video of constant rate gives the
+        same frames either way.
 
     Frames are decoded in order and each is cut to its views at once, so that memory grows with the
     views and not with the video. One clip needs no frame after its last, and damage there is not
@@ -84,9 +85,8 @@ def read_clip(
     sense. Warns with VideoWarning where the file is damaged, and where `stored` pixels differ from
     what a viewer sees.
     """
-    if num_crops is not None:
-        preprocessing = replace(preprocessing, num_crops=num_crops)
-    _check(preprocessing, num_clips, pixels)
+    preprocessing = _check(preprocessing, num_clips, num_crops, pixels)
+    pixels = preprocessing.pixels
     path = Path(path)
     footage = survey(path, timed=pixels == "display")
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
@@ -119,7 +119,7 @@ def read_windows(
     preprocessing: Preprocessing = KINETICS,
     *,
     every: float | None = None,
-    pixels: Pixels = "stored",
+    pixels: Pixels | None = None,
 ) -> Iterator[Window]:
     """Yield clips along a whole video, each as soon as its last frame is decoded.
 
@@ -135,7 +135,8 @@ def read_windows(
     Raises VideoError and ValueError as `read_clip` does, and ValueError for segments, which span
     the whole video.
     """
-    _check(preprocessing, 1, pixels)
+    preprocessing = _check(preprocessing, 1, None, pixels)
+    pixels = preprocessing.pixels
     path = Path(path)
     footage = survey(path, timed=pixels == "display")
     seconds, indices = _plan(footage, preprocessing, every, pixels)
@@ -203,7 +204,13 @@ def read_frames(
     raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
 
 
-def _check(preprocessing: Preprocessing, num_clips: int, pixels: str) -> None:
+def _check(
+    preprocessing: Preprocessing, num_clips: int, num_crops: int | None, pixels: Pixels | None
+) -> Preprocessing:
+    """The preprocessing with what the caller asks for. Raises ValueError where it is impossible."""
+    asked = {"num_crops": num_crops, "pixels": pixels}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    preprocessing = replace(preprocessing, **given)
     channels = len(preprocessing.mean)
     if channels not in PIXEL_FORMATS:
         raise ValueError(f"mean has {channels} numbers: use 3 for colour or 1 for grey frames")
@@ -214,8 +221,7 @@ def _check(preprocessing: Preprocessing, num_clips: int, pixels: str) -> None:
             f"num_clips {num_clips} with segments (sampling_rate None): segments span the whole "
             "video, so use num_clips 1"
         )
-    if pixels not in ("stored", "display"):
-        raise ValueError(f"pixels {pixels!r} is unknown: use stored or display")
+    return preprocessing
 
 
 def _sample(

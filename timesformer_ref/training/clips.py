@@ -14,7 +14,6 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
 from timesformer_ref.input.video import read_clip, read_frames
@@ -30,7 +29,7 @@ STARTS = 1 << 16
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """Random clips, by number: every video once per epoch, in a new order, cropped anew.
 
-    recipe: its `shorter_side` and `flip`. pixels: as for `read_clip`.
+    recipe: its `shorter_side` and `flip`.
     """
 
     def __init__(
@@ -39,10 +38,9 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         preprocessing: Preprocessing,
         recipe: Recipe,
         seed: int,
-        pixels: Pixels = "stored",
     ) -> None:
         self.videos, self.preprocessing, self.recipe = videos, preprocessing, recipe
-        self.seed, self.pixels = seed, pixels
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.videos.paths)
@@ -52,29 +50,22 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         number = _order(self.seed, epoch, len(self))[place]
         rng = generator(self.seed, 1, k)
         path = self.videos.paths[number]
-        clip = random_clip(path, self.preprocessing, self.recipe, rng, self.pixels)
+        clip = random_clip(path, self.preprocessing, self.recipe, rng)
         return torch.from_numpy(clip), self.videos.labels[number]
 
 
 class EvaluationViews(Dataset[tuple[Tensor, int]]):
     """The views of every video, the same that `classify` takes."""
 
-    def __init__(
-        self,
-        videos: Videos,
-        preprocessing: Preprocessing,
-        num_clips: int = 1,
-        pixels: Pixels = "stored",
-    ) -> None:
-        self.videos, self.preprocessing = videos, preprocessing
-        self.num_clips, self.pixels = num_clips, pixels
+    def __init__(self, videos: Videos, preprocessing: Preprocessing, num_clips: int = 1) -> None:
+        self.videos, self.preprocessing, self.num_clips = videos, preprocessing, num_clips
 
     def __len__(self) -> int:
         return len(self.videos.paths)
 
     def __getitem__(self, i: int) -> tuple[Float32[Tensor, "v t c H W"], int]:
         path = self.videos.paths[i]
-        clip = read_clip(path, self.preprocessing, num_clips=self.num_clips, pixels=self.pixels)
+        clip = read_clip(path, self.preprocessing, num_clips=self.num_clips)
         return torch.from_numpy(clip.video), self.videos.labels[i]
 
 
@@ -84,11 +75,7 @@ def _order(seed: int, epoch: int, videos: int) -> list[int]:
 
 
 def random_clip(
-    path: Path,
-    preprocessing: Preprocessing,
-    recipe: Recipe,
-    rng: np.random.Generator,
-    pixels: Pixels = "stored",
+    path: Path, preprocessing: Preprocessing, recipe: Recipe, rng: np.random.Generator
 ) -> Float32[np.ndarray, "t c crop crop"]:
     """A clip from a random place in a video, cropped to a random square and randomly mirrored.
 
@@ -103,7 +90,9 @@ def random_clip(
             return random_segment_indices(total, jitter)
         return frame_indices(total, fps, t, rate, int(start * STARTS), STARTS)
 
-    frames = read_frames(path, choose, channels=len(preprocessing.mean), pixels=pixels)
+    frames = read_frames(
+        path, choose, channels=len(preprocessing.mean), pixels=preprocessing.pixels
+    )
     part = 1 / rng.uniform(*recipe.shorter_side)
     down, right, mirror = rng.random(3)
     squares = [_square(frame, part, down, right) for frame in frames]

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.pretrained import TimeSformer
-from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.clips import EvaluationViews, TrainingClips
 from timesformer_ref.training.evaluate import Source
@@ -31,13 +30,12 @@ def fine_tuning(
     held_out: Videos | None,
     recipe: Recipe,
     seed: int,
-    pixels: Pixels,
 ) -> Job:
     """The job of fine-tuning a checkpoint that has the videos' classes on random clips of them."""
     stated = asdict(preprocessing)
     return Job(
         TimeSformer.from_checkpoint(replace(start, preprocessing=stated)),
-        TrainingClips(videos, preprocessing, recipe, seed, pixels),
-        held_out and EvaluationViews(held_out, preprocessing, pixels=pixels),
-        {"videos": videos.fingerprint, "preprocessing": stated, "pixels": pixels},
+        TrainingClips(videos, preprocessing, recipe, seed),
+        held_out and EvaluationViews(held_out, preprocessing),
+        {"videos": videos.fingerprint, "preprocessing": stated},
     )

@@ -13,7 +13,6 @@ from jaxtyping import Float
 
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.decoding import VideoWarning
-from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import read_clip
 from timesformer_ref.use.implementations import Implementation
@@ -63,10 +62,7 @@ def attend(
 
 
 def read_shown_frames(
-    path: str | PathLike[str],
-    preprocessing: Preprocessing,
-    patch_size: int,
-    pixels: Pixels = "stored",
+    path: str | PathLike[str], preprocessing: Preprocessing, patch_size: int
 ) -> Float[np.ndarray, "t H W c"]:
     """The frames of a video's one clip and central crop, in colours of 0 to 1, large enough to see.
 
@@ -84,6 +80,6 @@ def read_shown_frames(
         channel_order="rgb",
     )
     with warnings.catch_warnings(action="ignore", category=VideoWarning):  # the model's clip warned
-        video = read_clip(path, sharp, num_crops=1, pixels=pixels).video
+        video = read_clip(path, sharp, num_crops=1).video
     whole = times * (crop // patch_size * patch_size)
     return rearrange(video[0, ..., :whole, :whole], "t c H W -> t H W c")

@@ -13,7 +13,6 @@ from jaxtyping import Float
 from scipy.special import softmax
 
 from timesformer_ref.checkpoints import Checkpoint
-from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import Clip, read_clip
 from timesformer_ref.use.implementations import (
@@ -86,20 +85,17 @@ class Classifier:
         video: str | PathLike[str],
         *,
         num_clips: int = 1,
-        pixels: Pixels = "stored",
         progress: Progress = lambda _: None,
     ) -> Prediction:
         """Classify one video; `progress` is called after every view of every implementation.
 
         Raises VideoError (see `read_clip`), and LogitsError where the arithmetic overflows.
         """
-        return self.predict(video, self.read(video, num_clips, pixels), progress)
+        return self.predict(video, self.read(video, num_clips), progress)
 
-    def read(
-        self, video: str | PathLike[str], num_clips: int = 1, pixels: Pixels = "stored"
-    ) -> Clip:
+    def read(self, video: str | PathLike[str], num_clips: int = 1) -> Clip:
         """The views that `predict` takes. Raises VideoError (see `read_clip`)."""
-        return read_clip(video, self.preprocessing, num_clips=num_clips, pixels=pixels)
+        return read_clip(video, self.preprocessing, num_clips=num_clips)
 
     def predict(
         self,

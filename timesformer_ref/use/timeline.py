@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from timesformer_ref.input.display import Pixels
 from timesformer_ref.input.video import read_windows
 from timesformer_ref.use.classify import Classifier, Prediction, Progress
 from timesformer_ref.use.prefetch import prefetch
@@ -79,7 +78,6 @@ def classify_windows(
     video: str | PathLike[str],
     *,
     every: float | None = None,
-    pixels: Pixels = "stored",
     progress: Progress = lambda _: None,
 ) -> Timeline:
     """Classify every window of a video while the next is decoded (see `read_windows`).
@@ -87,7 +85,7 @@ def classify_windows(
     Raises VideoError and ValueError (see `read_windows`), and LogitsError.
     """
     seconds, predictions, pictures = [], [], []
-    windows = read_windows(video, classifier.preprocessing, every=every, pixels=pixels)
+    windows = read_windows(video, classifier.preprocessing, every=every)
     read = prefetch(repeat(partial(next, windows, None)))
     for number, window in enumerate(iter(lambda: next(read).result(), None)):
         seconds.append((window.start, window.end))
