@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +20,20 @@ from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
 from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.preprocessing import Preprocessing
-from timesformer_ref.training.clips import TrainingClips, random_segment_indices
-from timesformer_ref.training.evaluate import evaluate
-from timesformer_ref.training.folder import VideosError, check_videos, find_videos
+from timesformer_ref.training.clips import (
+    EvaluationViews,
+    TrainingClips,
+    random_segment_indices,
+)
+from timesformer_ref.training.evaluate import NO_CLASS, evaluate
+from timesformer_ref.training.folder import VideosError, as_begun, find_videos
+from timesformer_ref.training.inventory import describe, look_at_all, warn_of_copies
+from timesformer_ref.training.jobs import fine_tuning
 from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
 from timesformer_ref.training.starting import from_image_vit, with_classes
 from timesformer_ref.training.state import History, RunError, load_state, save_state
+from timesformer_ref.training.unreadable import Unreadable
 
 
 @pytest.fixture(autouse=True)
@@ -116,13 +127,13 @@ def test_the_scale_of_float16_gradients_is_kept(tmp_path):
 def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
     short = replace(RECIPE, steps=1)
     losses(short, out=tmp_path)
-    with pytest.raises(RunError, match=r"holds a run already"):
+    with pytest.raises(RunError, match=r"holds state.safetensors of a run: --resume it"):
         losses(short, out=tmp_path)
     with pytest.raises(RunError, match=r"state.safetensors: this run has seed 0, not 1"):
         losses(short, out=tmp_path, resume=True, seed=1)
     with pytest.raises(RunError, match=r"has videos None, not 7f"):
         losses(short, out=tmp_path, resume=True, settings={"videos": "7f"})
-    with pytest.raises(RunError, match=r"has recipe .*'batch_size': 4.* not .*: 8"):
+    with pytest.raises(RunError, match=r"this run has recipe batch_size 4, not 8: resume"):
         losses(replace(short, batch_size=8), out=tmp_path, resume=True)
     (tmp_path / "state.safetensors").write_bytes(b"\x80\x04.")
     with pytest.raises(RunError, match=r"state.safetensors: is not the saved state of a run"):
@@ -209,10 +220,10 @@ def test_an_impossible_recipe_is_refused(unchecked, fields, words):
 @pytest.fixture
 def videos(tmp_path):
     """Two classes of two videos."""
-    for name in ("swim/a.mp4", "swim/b.mp4", "été/c.mp4", "été/d.mp4"):
+    for more, name in enumerate(("swim/a.mp4", "swim/b.mp4", "été/c.mp4", "été/d.mp4")):
         path = tmp_path / "videos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, frames=6, size=(48, 32))
+        write_video(path, frames=6 + more, size=(48, 32))
     (tmp_path / "videos/swim/.notes.txt").write_text("no video")
     return tmp_path / "videos"
 
@@ -226,7 +237,8 @@ def test_a_folder_and_a_list_name_the_same_videos(videos):
         (videos / "list.csv").write_text(header + "\n".join(rows), encoding="utf-8-sig")
         assert find_videos(videos / "list.csv") == found
     (videos / "list.csv").write_text("swim/a.mp4,0\nété/c.mp4,2\n", encoding="utf-8")
-    numbered = find_videos(videos / "list.csv")
+    with pytest.warns(UserWarning, match="1 of the classes 0 to 2 have no video"):
+        numbered = find_videos(videos / "list.csv")
     assert (numbered.labels, numbered.classes) == ([0, 2], ("0", "1", "2"))
     numbers_of = find_videos(videos / "list.csv", ("x", "swim", "été"))
     assert (numbers_of.labels, numbers_of.classes) == ([0, 2], ("x", "swim", "été"))
@@ -256,9 +268,147 @@ def test_what_is_no_video_is_told_before_training(videos):
     with pytest.raises(VideosError, match="run: a folder without any video file"):
         find_videos(videos)
     (videos / "run/e.mp4").write_bytes(b"")
-    (videos / "run/f.mp4").write_text("text")
-    with pytest.raises(VideoError, match=r"e.mp4: is empty.*\(and 1 more videos\)"):
-        check_videos(find_videos(videos))
+    looks = look_at_all(find_videos(videos))
+    assert [isinstance(seen, VideoError) for seen in looks] == [True, False, False, False, False]
+    assert describe(find_videos(videos), looks) == (
+        "5 videos of 3 classes, 1 to 2 per class; 0.2 to 0.3 s (median 0.2 s), 48 × 32 to 48 × 32 "
+        "pixels; 1 cannot be read"
+    )
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (("Swim", "swim"), "the classes 'Swim' and 'swim' differ in capitals only"),
+        (("train", "val"), "train, val are parts of a data set, not classes"),
+        (("Test",), "Test are parts of a data set, not classes"),
+    ],
+)
+def test_classes_that_are_hardly_meant_are_refused(tmp_path, folders, words):
+    for name in folders:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mp4").write_bytes(b"not read")
+    with pytest.raises(VideosError, match=words):
+        find_videos(tmp_path)
+
+
+def test_names_of_folders_are_names_even_if_they_are_numbers(tmp_path):
+    for name in ("101", "102", "205"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mp4").write_bytes(b"not read")
+    found = find_videos(tmp_path)
+    assert (found.classes, found.labels) == (("101", "102", "205"), [0, 1, 2])
+    (tmp_path / "list.csv").write_text("101/a.mp4,1\n102/a.mp4,2\n")
+    with pytest.raises(VideosError, match="labels are the numbers 1 to 2: count classes from 0"):
+        find_videos(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text("101/a.mp4,dive\n101/a.mp4,swim\n")
+    with pytest.raises(VideosError, match=r"line 2: .* is of class 'dive' and 'swim': leave one"):
+        find_videos(tmp_path / "list.csv")
+
+
+def test_copies_are_recognised(videos, tmp_path):
+    shutil.copytree(videos, tmp_path / "val")
+    found, held_out = find_videos(videos), find_videos(tmp_path / "val")
+    parts = {"training": found, "validation": held_out}
+    looks = {part: look_at_all(videos) for part, videos in parts.items()}
+    with pytest.warns(UserWarning, match="is in training and in validation: .*: 4 ") as caught:
+        warn_of_copies(parts, looks)
+    assert len(caught) == 1
+    shutil.copy(videos / "swim/a.mp4", videos / "été/z.mp4")
+    shutil.copy(videos / "swim/b.mp4", videos / "swim/z.mp4")
+    found = find_videos(videos)
+    with pytest.warns(UserWarning, match="the same video") as caught:
+        warn_of_copies({"training": found}, {"training": look_at_all(found)})
+    assert [str(warning.message) for warning in caught] == [
+        "the same video is of two classes: 1 (training swim/a.mp4, training été/z.mp4)",
+        "the same video is there twice: 1 (training swim/b.mp4, training swim/z.mp4)",
+    ]
+
+
+def test_a_video_that_cannot_be_read_is_replaced_and_listed(videos, tmp_path):
+    found, input_ = find_videos(videos), Preprocessing(num_frames=2, sampling_rate=1, crop=16)
+    whole = TrainingClips(found, input_, Recipe(), 0)
+    expected = [whole[k] for k in range(8)]
+    broken = found.paths[1]
+    broken.write_bytes(b"")
+    with pytest.raises(VideoError, match="is empty"):
+        [whole[k] for k in range(8)]
+    unreadable = Unreadable(tmp_path / "run/unreadable.jsonl")
+    clips = TrainingClips(found, input_, Recipe(), 0, unreadable)
+    again = [clips[k] for k in range(8)]
+    same = [torch.equal(a, b) for (a, _), (b, _) in zip(again, expected, strict=True)]
+    assert same.count(False) == 2  # once an epoch
+    assert unreadable.read().keys() == {str(broken)}
+    views = EvaluationViews(found, replace(input_, num_crops=1), unreadable=unreadable)
+    assert [label for _, label in views] == [0, NO_CLASS, 1, 1]
+    assert views[1][0].shape == views[0][0].shape
+
+
+def test_what_has_no_class_is_left_out_of_the_scores():
+    class Some(Views):
+        def __getitem__(self, i):
+            views, label = super().__getitem__(i)
+            return views, NO_CLASS if i == 3 else label
+
+    found = evaluate(model(), Some())
+    assert found.confusion.sum() == 6
+    assert found.confusion[3].sum() == 0
+
+
+def test_a_resumed_run_says_what_differs(videos, tmp_path):
+    found = find_videos(videos)
+    listed = found.listed
+    missing = found._replace(paths=found.paths[1:], labels=found.labels[1:], names=found.names[1:])
+    resumed, gone = as_begun(missing, listed)
+    assert gone == ["swim/a.mp4"]
+    assert (resumed.listed, resumed.paths[1:]) == (listed, found.paths[1:])
+    fewer = [one for one in listed if one[0] != "swim/b.mp4"]
+    settings = {"videos": fewer, "validation": fewer}
+    short = replace(RECIPE, steps=1)
+    losses(short, out=tmp_path / "run", settings=settings)
+    for name in settings:
+        with pytest.raises(RunError, match=rf"has no swim/b.mp4 of class swim in {name}"):
+            losses(short, out=tmp_path / "run", resume=True, settings=settings | {name: listed})
+
+
+def test_a_reason_to_stop_ends_a_run_saved(tmp_path):
+    whole = losses()
+    with pytest.raises(RunError, match=r"enough; saved after step 2 of 5: go on with --resume"):
+        losses(out=tmp_path, report=lambda latest: "enough" if latest.step == 2 else None)
+    assert losses(out=tmp_path, resume=True) == whole
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    """A run that was killed before its first save leaves files that another must not take."""
+    (tmp_path / "best.safetensors").write_bytes(b"of another run")
+    with pytest.raises(RunError, match=r"holds best.safetensors of a run"):
+        losses(out=tmp_path)
+    losses(out=tmp_path, resume=True)
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "mean"), [("paper", np.log(320 / 256) * 224 / 64), ("paper-ssv2", 0.7875)]
+)
+def test_a_clips_scale_is_uniform_in_its_side_or_for_ssv2_in_the_inverse(monkeypatch, recipe, mean):
+    """The original's configs for SSv2 have `INV_UNIFORM_SAMPLE` (`datasets/transform.py`)."""
+    clips, parts = import_module("timesformer_ref.training.clips"), []
+    frame = np.zeros((8, 8, 3), np.uint8)
+    monkeypatch.setattr(clips, "read_frames", lambda *_, **__: [frame])
+    monkeypatch.setattr(clips, "_square", lambda frame, part, *_: parts.append(part) or frame)
+    for k in range(1500):
+        rng = np.random.default_rng(k)
+        clips.random_clip(Path(), Preprocessing(num_frames=1, crop=8), RECIPES[recipe], rng)
+    assert (min(parts), max(parts)) == pytest.approx((224 / 320, 224 / 256), abs=1e-3)
+    assert np.mean(parts) == pytest.approx(mean, abs=0.003)  # the two are 0.0065 apart
+
+
+def test_stochastic_depth_is_the_recipes(videos):
+    start = checkpoint(drop_path_rate=0.0, num_labels=2)
+    for rate, expected in ((0.1, 0.1), (None, 0.0)):
+        recipe = replace(RECIPE, drop_path_rate=rate)
+        job = fine_tuning(start, Preprocessing(**INPUT), find_videos(videos), None, recipe, 0)
+        assert job.model.config.drop_path_rate == expected
 
 
 def test_a_clip_is_a_function_of_its_number_and_an_epoch_is_all_videos(videos):
@@ -349,7 +499,12 @@ def trained(run, videos, tmp_path, monkeypatch):
 def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
     said, words = trained
     assert said.code == 0, said
-    assert said.err == ""
+    assert "2 steps teach little: with so few videos use --batch" in said.err
+    assert "the same video is in training and in validation" in said.err
+    assert said.out.startswith(
+        "training: 4 videos of 2 classes, 2 per class; 0.2 to 0.3 s (median 0.2 s), "
+    )
+    assert "1 epochs are 2 steps of 2 clips (2 at once x 1 x 1 processes), on cpu\n" in said.out
     assert said.out.splitlines()[-1] == (
         "run: last.safetensors, best.safetensors, log.jsonl, losses.png"
     )
@@ -369,8 +524,61 @@ def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
     assert counts[0] == "class,swim,été"
     assert sum(int(n) for line in counts[1:] for n in line.split(",")[1:]) == 4
     again = run(*words, "--resume")
-    assert (again.code, again.out) == (0, said.out.splitlines()[-1] + "\n")
-    one_line(run(*words, "--resume", "--seed", 1), 1, "has seed 0, not 1")
+    assert again.code == 0
+    assert again.out.splitlines()[-3:] == said.out.splitlines()[-3:]
+    assert "has seed 0, not 1" in run(*words, "--resume", "--seed", 1).err
+    assert "--resume it, --overwrite it" in run(*words).err
+    assert run(*words, "--overwrite").out == said.out
+    (tmp_path / "videos/swim/a.mp4").unlink()
+    fewer = run(*words, "--resume", "--most-unreadable", 0.3)
+    assert "1 videos have gone since, such as swim/a.mp4" in fewer.err
+    assert "validation swim/a.mp4 of class swim, not now" in fewer.err
+
+
+def test_how_pixels_are_read_is_stored_with_what_was_trained_on_them(run, trained, tmp_path):
+    _, words = trained
+    assert run(*words, "--overwrite", "--pixels", "display").code == 0
+    stored = load_checkpoint("run/last.safetensors").preprocessing
+    assert stored["pixels"] == "display"
+    assert Preprocessing(**stored).pixels == "display"
+
+
+def test_a_bad_video_does_not_end_a_run_but_too_many_do(run, trained, tmp_path):
+    _, words = trained
+    broken = tmp_path / "videos/swim/b.mp4"
+    data = broken.read_bytes()
+    start = data.index(b"mdat") + 4
+    broken.write_bytes(
+        data[:start] + bytes(data[start] ^ 255 for _ in data[start:-200]) + data[-200:]
+    )
+    words += ("--overwrite",)
+    few = run(*words)
+    assert few.code == 1
+    assert "b.mp4" in few.err.splitlines()[-1]
+    enough = run(*words, "--most-unreadable", 0.5)
+    assert enough.code == 0
+    assert "1 cannot be read" in enough.out
+    rows = (tmp_path / "run/unreadable.jsonl").read_text().splitlines()
+    assert {Path(json.loads(row)["video"]).name for row in rows} == {"b.mp4"}
+
+
+def test_a_signal_ends_a_run_saved(run, trained, monkeypatch):
+    said, words = trained
+    command = import_module("timesformer_ref.cli.train")
+    made = command.reporter
+
+    def reporter(*args):
+        report = made(*args)
+        return lambda latest: signal.raise_signal(signal.SIGTERM) or report(latest)
+
+    monkeypatch.setattr(command, "reporter", reporter)
+    stopped = run(*words, "--overwrite")
+    assert stopped.code == 1
+    assert stopped.err.splitlines()[-1].endswith(
+        "stopped by SIGTERM; saved after step 1 of 2: go on with --resume"
+    )
+    monkeypatch.setattr(command, "reporter", made)
+    assert run(*words, "--resume").out.splitlines()[-3:] == said.out.splitlines()[-3:]
 
 
 @pytest.mark.parametrize(

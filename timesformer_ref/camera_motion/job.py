@@ -23,6 +23,7 @@ RECIPE = Recipe(
     schedule="one_cycle",
     warm_up=0.15,
     clip_norm=1.0,
+    drop_path_rate=None,
 )
 """For an endless series of generated clips."""
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sized
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
+from timesformer_ref.cli.console import err, out, printable, progress_bar, require, wrong_use
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from rich.progress import Progress
@@ -23,10 +28,16 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.training.folder import Videos
     from timesformer_ref.training.loop import Report
     from timesformer_ref.training.recipe import Recipe
+    from timesformer_ref.training.state import History
+    from timesformer_ref.training.unreadable import Unreadable
 
 
 EVALUATIONS = 10
 """Number of evaluations of a run without epochs."""
+LINE_EVERY = 60.0
+"""Seconds between the lines of a run whose output is no terminal."""
+FEW_STEPS = 100
+"""Fewer steps than this hardly teach anything."""
 
 
 MixedPrecision = Literal["no", "bf16", "fp16"]
@@ -110,9 +121,21 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last save in RUN, if there is one.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove what another run has left in RUN.")
+    ] = False,
     save_every: Annotated[
         int, typer.Option(help="Save the run every N steps.", min=1, metavar="N")
     ] = 200,
+    most_unreadable: Annotated[
+        float,
+        typer.Option(
+            help="Where more than this part of the videos cannot be read, the run ends.",
+            min=0,
+            max=1,
+            metavar="PART",
+        ),
+    ] = 0.05,
     workers: WorkersOption = None,
     *,
     given: options.VideoInput,
@@ -128,11 +151,16 @@ def train(
     from timesformer_ref.camera_motion.job import CAMERA_MOTION, camera_motion_job
     from timesformer_ref.training import jobs
     from timesformer_ref.training.checkpointing import checkpoint_blocks
-    from timesformer_ref.training.folder import find_videos
+    from timesformer_ref.training.folder import as_begun, find_videos
+    from timesformer_ref.training.loop import FILES, STATE, UNREADABLE
     from timesformer_ref.training.loop import train as run_training
+    from timesformer_ref.training.state import read_settings
+    from timesformer_ref.training.unreadable import Unreadable
 
-    asked = given.asked()
-    with progress_bar() as progress, wrong_use(), plain_errors():
+    asked, unreadable = given.asked(), Unreadable(run / UNREADABLE)
+    if resume and overwrite:
+        raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
+    with progress_bar() as progress, wrong_use(), plain_errors(), ExitStack() as stack:
         chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
         if recipe == CAMERA_MOTION:
             unused = (videos, checkpoint, image_vit, validation, given.variant, given.heads)
@@ -149,14 +177,25 @@ def train(
                 )
             if (checkpoint is None) == (image_vit is None):
                 raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
-            found = find_videos(videos)
+            begun = read_settings(run / STATE) if resume and (run / STATE).exists() else {}
+            found = find_videos(videos, begun.get("classes"))
             held_out = find_videos(validation, found.classes) if validation else None
+            found, gone = as_begun(found, begun.get("videos", found.listed))
+            if gone:
+                err.print(f"warning: {len(gone)} videos have gone since, such as {gone[0]}")
             start = _start(found, checkpoint, image_vit, scheme, given, seed)
-            _check(progress, found, held_out)
-            job = jobs.fine_tuning(*start, found, held_out, chosen, seed)
+            if is_main(local=True):
+                take_stock(progress, found, held_out, most_unreadable)
+                print_plan(chosen, len(found.paths), accumulate)
+            job = jobs.fine_tuning(*start, found, held_out, chosen, seed, unreadable)
         if recompute:
             checkpoint_blocks(job.model)
-        run_training(
+        if overwrite and is_main():
+            for name in FILES:
+                (run / name).unlink(missing_ok=True)
+        most = most_unreadable * len(job.source) if isinstance(job.source, Sized) else 0.0
+        stopped = stack.enter_context(signals_collected())
+        history = run_training(
             job.model,
             job.source,
             chosen,
@@ -170,9 +209,9 @@ def train(
             accumulate=accumulate,
             mixed_precision=mixed_precision,
             workers=count_workers(workers),
-            report=reporter(progress, run, job.model.labels or ()),
+            report=reporter(progress, run, job.model.labels or (), stopped, unreadable, most),
         )
-    finish(run)
+    finish(run, history)
 
 
 def require_training() -> None:
@@ -238,34 +277,98 @@ def _start(
     return with_classes(start, videos.classes, seed), given.choose(start)
 
 
-def _check(progress: Progress, *lists: Videos | None) -> None:
-    """Open every video once, in one process of each machine."""
+def is_main(local: bool = False) -> bool:
+    """Whether this is the main process, of all or of this machine's."""
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    from timesformer_ref.training.folder import check_videos
-
-    if PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).is_local_main_process:
-        for videos in filter(None, lists):
-            task = progress.add_task("opening the videos", total=len(videos.paths))
-            check_videos(videos, partial(progress.advance, task))
-            progress.remove_task(task)
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    return bool(state.is_local_main_process if local else state.is_main_process)
 
 
-def reporter(progress: Progress, run: Path, classes: tuple[str, ...]) -> Callable[[Report], None]:
-    """Show a run's progress: a bar, and one line and pictures per evaluation."""
+def take_stock(
+    progress: Progress, training: Videos, validation: Videos | None, most: float
+) -> None:
+    """Look at every video once, and print what there is.
+
+    Raises VideoError where more than this part cannot be read.
+    """
+    from timesformer_ref.input.decoding import DisplayWarning, VideoError
+    from timesformer_ref.training.inventory import describe, look_at_all, warn_of_copies
+
+    warnings.simplefilter("ignore", DisplayWarning)  # a line here instead of one per video
+    parts = {"training": training} | ({"validation": validation} if validation else {})
+    looks = {}
+    for part, videos in parts.items():
+        task = progress.add_task(f"looking at the {part} videos", total=len(videos.paths))
+        looks[part] = look_at_all(videos, partial(progress.advance, task))
+        progress.remove_task(task)
+        out.print(printable(f"{part}: {describe(videos, looks[part])}"))
+        broken = [str(seen) for seen in looks[part] if isinstance(seen, VideoError)]
+        if len(broken) > most * len(videos.paths):
+            more = f" (and {len(broken) - 1} more videos)" if len(broken) > 1 else ""
+            raise VideoError(f"{broken[0]}{more}")
+        for line in broken:
+            err.print(printable(f"warning: {line}"))
+    if validation:
+        unseen = {training.classes[n] for n in set(training.labels) ^ set(validation.labels)}
+        if unseen:
+            err.print(f"warning: in training or validation only: {', '.join(sorted(unseen))}")
+    warn_of_copies(parts, looks)
+
+
+def print_plan(recipe: Recipe, videos: int, accumulate: int) -> None:
+    """Print how long the run is; warn where it is too short to learn much."""
+    from accelerate import PartialState
+
+    from timesformer_ref.training.recipe import count_steps
+
+    steps, state = count_steps(recipe, videos), PartialState()
+    shared = recipe.batch_size // state.num_processes // accumulate
+    epochs = recipe.epochs or steps * recipe.batch_size / videos
+    out.print(
+        f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips ({shared} at once x "
+        f"{accumulate} x {state.num_processes} processes), on {state.device}"
+    )
+    if steps < FEW_STEPS and recipe.epochs:
+        smaller = max(1, recipe.epochs * videos // FEW_STEPS)
+        rate = recipe.learning_rate * smaller / recipe.batch_size
+        err.print(
+            f"warning: {steps} steps teach little: with so few videos use "
+            f"--batch {smaller} --learning-rate {rate:.2g}, or more --epochs"
+        )
+
+
+def reporter(
+    progress: Progress,
+    run: Path,
+    classes: tuple[str, ...],
+    stopped: list[str],
+    unreadable: Unreadable,
+    most: float,
+) -> Callable[[Report], str | None]:
+    """Show a run's progress: a bar or lines of a log, and a line and pictures per evaluation.
+
+    stopped: why the run is to stop, where it is. most: number of unreadable videos at which it is.
+    """
     from timesformer_ref.training.loop import LOG
     from timesformer_ref.training.pictures import draw_confusion, draw_run, write_confusion
 
     task = progress.add_task("the first step", total=None)
+    began, last, first = time.monotonic(), time.monotonic(), 0
+    named: set[str] = set()
 
-    def report(latest: Report) -> None:
-        progress.update(
-            task,
-            description=f"step {latest.step} of {latest.steps}, loss {latest.loss:.3f}",
-            completed=latest.step,
-            total=latest.steps,
-        )
+    def report(latest: Report) -> str | None:
+        nonlocal last, first
+        first = first or latest.step
+        line = f"step {latest.step} of {latest.steps}, loss {latest.loss:.3f}"
+        progress.update(task, description=line, completed=latest.step, total=latest.steps)
+        now = time.monotonic()
+        if progress.disable and now - last > LINE_EVERY:
+            pace = (now - began) / (latest.step - first + 1)
+            left = timedelta(seconds=round(pace * (latest.steps - latest.step)))
+            err.print(f"{line}, rate {latest.learning_rate:.2g}, {pace:.2f} s a step, {left} left")
+            last = now
         found = latest.evaluation
         if found:
             out.print(f"step {latest.step}: {found}" + ", the best yet" * latest.best)
@@ -273,21 +376,56 @@ def reporter(progress: Progress, run: Path, classes: tuple[str, ...]) -> Callabl
                 draw_confusion(found.confusion, classes, run / "confusion.png")
                 write_confusion(found.confusion, classes, run / "confusion.csv")
             draw_run(run / LOG, run / "losses.png")
+        broken = unreadable.read()
+        for video in broken.keys() - named:
+            err.print(printable(f"warning: {broken[video]}; another video was taken"))
+        named.update(broken)
+        if len(broken) > most > 0:
+            return f"{len(broken)} videos cannot be read ({unreadable.path})"
+        return stopped[0] if stopped else None
 
     return report
 
 
-def finish(run: Path) -> None:
-    """Draw the whole run, and name the files that it wrote."""
-    from accelerate import PartialState
+@contextmanager
+def signals_collected() -> Iterator[list[str]]:
+    """Note Ctrl-C and SIGTERM: a run ends saved, after its step; a second one ends it at once."""
+    received: list[str] = []
 
+    def note(number: int, frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(f"stopped by {signal.Signals(number).name}")
+        err.print("ending after this step; once more to end at once")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def finish(run: Path, history: History) -> None:
+    """Draw the whole run, and name its best step, the files that it wrote and what may be next."""
     from timesformer_ref.training.loop import BEST, LAST, LOG
     from timesformer_ref.training.pictures import draw_run
 
-    if PartialState().is_main_process:
-        draw_run(run / LOG, run / "losses.png")
-        names = [name for name in (LAST, BEST, LOG, "losses.png") if (run / name).exists()]
-        out.print(f"{run}: {', '.join(names)}")
+    if not is_main():
+        return
+    draw_run(run / LOG, run / "losses.png")
+    names = [name for name in (LAST, BEST, LOG, "losses.png") if (run / name).exists()]
+    if history.best:
+        out.print(
+            f"best: step {history.best}, top-1 {100 * history.scores[history.best]['top1']:.1f} %"
+        )
+    out.print(
+        f"next: timesformer-ref classify VIDEO --checkpoint {run / names[min(1, len(names) - 1)]}"
+    )
+    out.print(f"{run}: {', '.join(names)}")
 
 
 @contextmanager

@@ -111,17 +111,22 @@ def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
                 yield frame, shown
 
 
-def warn_of_display(path: Path, shown: Display) -> None:
-    """Warn (DisplayWarning) where a viewer does not show the pixels as they are stored."""
+def display_words(shown: Display) -> str:
+    """How what a viewer shows differs from the stored pixels; empty where it does not."""
     differences = []
     if any(shown[1:]):
         differences.append("turned by its rotation flag")
     if abs(shown.aspect - 1) > SQUARE_ENOUGH:
         shape = f"{shown.aspect.numerator}:{shown.aspect.denominator}"
         differences.append(f"with pixels of {shape}, width to height")
-    if differences:
+    return " and ".join(differences)
+
+
+def warn_of_display(path: Path, shown: Display) -> None:
+    """Warn (DisplayWarning) where a viewer does not show the pixels as they are stored."""
+    if words := display_words(shown):
         warnings.warn(
-            f"{path}: a viewer shows this video {' and '.join(differences)}; its stored pixels "
+            f"{path}: a viewer shows this video {words}; its stored pixels "
             'are read, as the original does; use pixels="display" (--pixels display) for what '
             "a viewer sees",
             DisplayWarning,

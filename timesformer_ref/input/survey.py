@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,11 +44,6 @@ class Picture(NamedTuple):
 
     seconds: float | None
     is_hidden: bool
-
-
-def check_video(path: str | os.PathLike[str]) -> None:
-    """Raises VideoError where the packets of a file hold no frame; none of them is decoded."""
-    survey(Path(path), timed=False)
 
 
 def survey(path: Path, timed: bool = True) -> Footage:

@@ -14,14 +14,19 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
 from timesformer_ref.input.video import read_clip, read_frames
 from timesformer_ref.input.views import crops
 from timesformer_ref.training.chance import generator
-from timesformer_ref.training.folder import Videos
+from timesformer_ref.training.evaluate import NO_CLASS
+from timesformer_ref.training.folder import Videos, VideosError
 from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.training.unreadable import Unreadable
 
+DRAWS = 20
+"""Number of videos that are tried for a clip, less one."""
 STARTS = 1 << 16
 """Number of places, evenly over the video, at which a clip may start."""
 
@@ -29,7 +34,9 @@ STARTS = 1 << 16
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """Random clips, by number: every video once per epoch, in a new order, cropped anew.
 
-    recipe: its `shorter_side` and `flip`.
+    recipe: its `shorter_side`, `inverse_scale` and `flip`.
+    unreadable: takes note of a video that cannot be read, and another is drawn instead; without it,
+        reading raises VideoError.
     """
 
     def __init__(
@@ -38,9 +45,10 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         preprocessing: Preprocessing,
         recipe: Recipe,
         seed: int,
+        unreadable: Unreadable | None = None,
     ) -> None:
         self.videos, self.preprocessing, self.recipe = videos, preprocessing, recipe
-        self.seed = seed
+        self.seed, self.unreadable = seed, unreadable
 
     def __len__(self) -> int:
         return len(self.videos.paths)
@@ -49,24 +57,52 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         epoch, place = divmod(k, len(self))
         number = _order(self.seed, epoch, len(self))[place]
         rng = generator(self.seed, 1, k)
-        path = self.videos.paths[number]
-        clip = random_clip(path, self.preprocessing, self.recipe, rng)
-        return torch.from_numpy(clip), self.videos.labels[number]
+        for draw in range(1, DRAWS):
+            path = self.videos.paths[number]
+            try:
+                clip = random_clip(path, self.preprocessing, self.recipe, rng)
+            except VideoError as error:
+                if self.unreadable is None:
+                    raise
+                self.unreadable.add(path, error)
+                rng = generator(self.seed, 1, k, draw)
+                number = int(rng.integers(len(self)))
+            else:
+                return torch.from_numpy(clip), self.videos.labels[number]
+        raise VideosError(f"{path}: the last of {DRAWS - 1} videos that cannot be read")
 
 
 class EvaluationViews(Dataset[tuple[Tensor, int]]):
-    """The views of every video, the same that `classify` takes."""
+    """The views of every video, the same that `classify` takes.
 
-    def __init__(self, videos: Videos, preprocessing: Preprocessing, num_clips: int = 1) -> None:
+    unreadable: takes note of a video that cannot be read, which is then evaluated as one of no
+        class (see `evaluate`); without it, reading raises VideoError.
+    """
+
+    def __init__(
+        self,
+        videos: Videos,
+        preprocessing: Preprocessing,
+        num_clips: int = 1,
+        unreadable: Unreadable | None = None,
+    ) -> None:
         self.videos, self.preprocessing, self.num_clips = videos, preprocessing, num_clips
+        self.unreadable = unreadable
 
     def __len__(self) -> int:
         return len(self.videos.paths)
 
     def __getitem__(self, i: int) -> tuple[Float32[Tensor, "v t c H W"], int]:
-        path = self.videos.paths[i]
-        clip = read_clip(path, self.preprocessing, num_clips=self.num_clips)
-        return torch.from_numpy(clip.video), self.videos.labels[i]
+        path, p = self.videos.paths[i], self.preprocessing
+        try:
+            video = read_clip(path, p, num_clips=self.num_clips).video
+        except VideoError as error:
+            if self.unreadable is None:
+                raise
+            self.unreadable.add(path, error)
+            views = self.num_clips * p.num_crops
+            return torch.zeros(views, p.num_frames, len(p.mean), p.crop, p.crop), NO_CLASS
+        return torch.from_numpy(video), self.videos.labels[i]
 
 
 @lru_cache(maxsize=2)
@@ -93,7 +129,10 @@ def random_clip(
     frames = read_frames(
         path, choose, channels=len(preprocessing.mean), pixels=preprocessing.pixels
     )
-    part = 1 / rng.uniform(*recipe.shorter_side)
+    least, most = recipe.shorter_side
+    part = (
+        rng.uniform(1 / most, 1 / least) if recipe.inverse_scale else 1 / rng.uniform(least, most)
+    )
     down, right, mirror = rng.random(3)
     squares = [_square(frame, part, down, right) for frame in frames]
     if recipe.flip and mirror < 0.5:

@@ -22,6 +22,9 @@ Source = Dataset[tuple[Tensor, int]]
 """Videos and their classes by number. For training, a video is one clip, t c H W, and the numbers
 continue through all epochs; for evaluation, it is its views, v t c H W, and there is a length."""
 
+NO_CLASS = -1
+"""The class of what could not be read: it is left out of the scores."""
+
 
 class Evaluation(NamedTuple):
     """How well the mean logits of each video's views predict its class.
@@ -83,7 +86,8 @@ def evaluate(
             answers.append(gathered[0].cpu())
             labels.append(gathered[1].cpu())
             progress(len(labels[-1]))
-    return _evaluation(torch.cat(answers), torch.cat(labels))
+    logits, known = torch.cat(answers), torch.cat(labels)
+    return _evaluation(logits[known != NO_CLASS], known[known != NO_CLASS])
 
 
 def check_together(accelerator: Accelerator) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.folders import videos_in, warn_of_others
-from timesformer_ref.input.survey import check_video
 
 HEADER = ["path", "label"]
+PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+"""Names of folders that hold a part of a data set."""
 
 
 class VideosError(Exception):
@@ -21,18 +20,21 @@ class VideosError(Exception):
 
 
 class Videos(NamedTuple):
-    """Videos and the number of each one's class, with the names of all classes."""
+    """Videos and the number of each one's class, with the names of all classes.
+
+    names: of the videos, as the list has them or below the folder; the same wherever it lies.
+    """
 
     paths: list[Path]
     labels: list[int]
     classes: tuple[str, ...]
+    names: list[str]
 
     @property
-    def fingerprint(self) -> str:
-        """A hash of the list, the same wherever its folder lies."""
-        names = [f"{path.parent.name}/{path.name}" for path in self.paths]
-        text = repr((names, self.labels, self.classes))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def listed(self) -> list[list[str]]:
+        """Name and class of every video, as JSON."""
+        pairs = zip(self.names, self.labels, strict=True)
+        return [[name, self.classes[label]] for name, label in pairs]
 
 
 def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
@@ -42,32 +44,70 @@ def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
     and a label is a class's name, or its number from 0 where all labels are numbers.
     classes: those of a model; by default all that occur, sorted by name.
 
-    Raises VideosError where there are none, for a class that the model does not have, and for a
-    missing file.
+    Raises VideosError where there are none, for a class that the model does not have, for a
+    missing file, and for classes that are hardly meant: folders named after parts of a data set,
+    names that differ in capitals only, numbers that do not begin at 0.
     """
     if not source.exists():
         raise VideosError(f"{source}: no such folder or CSV file")
-    named = list(_of_folder(source) if source.is_dir() else _of_csv(source))
+    is_folder = source.is_dir()
+    named = list(_of_folder(source) if is_folder else _of_csv(source))
     if not named:
         raise VideosError(f"{source}: names no video")
+    labels = {video.label for video in named}
+    are_numbers = not is_folder and all(label.isdecimal() for label in labels)
     if classes is None:
-        classes = _classes([label for _, label, _ in named])
+        classes = _numbered(source, labels) if are_numbers else _named(source, labels)
     places = {name: i for i, name in enumerate(classes)}
-    if all(label.isdecimal() for _, label, _ in named):
+    if are_numbers:
         places = {str(i): i for i in range(len(classes))} | places
-    for path, label, where in named:
+    seen: dict[Path, str] = {}
+    for path, _, label, where in named:
         if label not in places:
             some = ", ".join(classes[:5]) + ", …" * (len(classes) > 5)
             raise VideosError(f"{where}: {label!r} is none of the {len(classes)} classes ({some})")
         if not path.is_file():
             raise VideosError(f"{where}: {path} is no file")
+        if (other := seen.setdefault(path.resolve(), label)) != label:
+            raise VideosError(f"{where}: {path} is of class {other!r} and {label!r}: leave one")
     return Videos(
-        [path for path, _, _ in named], [places[label] for _, label, _ in named], tuple(classes)
+        [video.path for video in named],
+        [places[video.label] for video in named],
+        tuple(classes),
+        [video.name for video in named],
     )
 
 
-Named = tuple[Path, str, str]
-"""A video, its label, and where the label stands."""
+def as_begun(videos: Videos, listed: Sequence[Sequence[str]]) -> tuple[Videos, list[str]]:
+    """The videos in the order in which a run began, and the names of those that have gone since.
+
+    listed: name and class of each then (`Videos.listed`). Where there are others now, the videos as
+    they are.
+    """
+    paths = {(name, label): path for (name, label), path in zip(
+        map(tuple, videos.listed), videos.paths, strict=True
+    )}  # fmt: skip
+    then = [(name, label) for name, label in listed]
+    if paths.keys() - set(then) or {label for _, label in then} - set(videos.classes):
+        return videos, []
+    return (
+        Videos(
+            [paths.get(video, Path(video[0])) for video in then],
+            [videos.classes.index(label) for _, label in then],
+            videos.classes,
+            [name for name, _ in then],
+        ),
+        [name for name, label in then if (name, label) not in paths],
+    )
+
+
+class Named(NamedTuple):
+    """A video, its name, its label, and where the label stands."""
+
+    path: Path
+    name: str
+    label: str
+    where: str
 
 
 def _of_folder(folder: Path) -> Iterator[Named]:
@@ -80,7 +120,8 @@ def _of_folder(folder: Path) -> Iterator[Named]:
         passed_over += others
         if not videos:
             raise VideosError(f"{place}: a folder without any video file")
-        yield from ((path, place.name, str(place)) for path in videos)
+        for path in videos:
+            yield Named(path, path.relative_to(folder).as_posix(), place.name, str(place))
     warn_of_others(folder, passed_over)
 
 
@@ -95,35 +136,40 @@ def _of_csv(path: Path) -> Iterator[Named]:
                     continue
                 if len(row) != 2 or not all(row):
                     raise VideosError(f"{where}: {','.join(row)!r}, expected path,label")
-                yield path.parent / row[0], row[1], where
+                yield Named(path.parent / row[0], row[0], row[1], where)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VideosError(f"{path}: not readable as CSV of path,label ({error})") from error
 
 
-def _classes(labels: list[str]) -> list[str]:
-    """All classes, sorted by name; if all are numbers, every number up to the largest."""
-    if all(label.isdecimal() for label in labels):
-        return [str(i) for i in range(max(map(int, labels)) + 1)]
-    return sorted(set(labels))
+def _named(source: Path, labels: Iterable[str]) -> list[str]:
+    """All classes, sorted by name."""
+    alike: dict[str, str] = {}
+    for label in sorted(labels):
+        if (other := alike.setdefault(label.casefold(), label)) != label:
+            raise VideosError(
+                f"{source}: the classes {other!r} and {label!r} differ in capitals only: "
+                "give them one name, or names that differ"
+            )
+    if len(parts := PARTS & alike.keys()) > 1 or len(alike) == 1 == len(parts):
+        names = ", ".join(sorted(alike[part] for part in parts))
+        raise VideosError(
+            f"{source}: {names} are parts of a data set, not classes: give the folder of one, "
+            "and another to --validation"
+        )
+    return sorted(labels)
 
 
-def check_videos(videos: Videos, progress: Callable[[], None] = lambda: None) -> None:
-    """Check every file before a long run: its frames are counted, not decoded.
-
-    Raises VideoError for the first that holds none, with the number of all such.
-    """
-
-    def problem(path: Path) -> str | None:
-        try:
-            check_video(path)
-        except VideoError as error:
-            return str(error)
-        finally:
-            progress()
-        return None
-
-    with ThreadPoolExecutor() as pool:
-        problems = [p for p in pool.map(problem, videos.paths) if p]
-    if problems:
-        more = f" (and {len(problems) - 1} more videos)" if len(problems) > 1 else ""
-        raise VideoError(f"{problems[0]}{more}")
+def _numbered(source: Path, labels: Iterable[str]) -> list[str]:
+    """Every number up to the largest; warns (UserWarning) of those without a video."""
+    numbers = set(map(int, labels))
+    count = max(numbers) + 1
+    if 0 not in numbers:
+        raise VideosError(
+            f"{source}: its labels are the numbers {min(numbers)} to {max(numbers)}: count classes "
+            "from 0, or give their names"
+        )
+    if empty := count - len(numbers):
+        warnings.warn(
+            f"{source}: {empty} of the classes 0 to {count - 1} have no video", stacklevel=3
+        )
+    return [str(number) for number in range(count)]

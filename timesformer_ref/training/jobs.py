@@ -12,6 +12,7 @@ from timesformer_ref.training.clips import EvaluationViews, TrainingClips
 from timesformer_ref.training.evaluate import Source
 from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.training.unreadable import Unreadable
 
 
 class Job(NamedTuple):
@@ -30,12 +31,20 @@ def fine_tuning(
     held_out: Videos | None,
     recipe: Recipe,
     seed: int,
+    unreadable: Unreadable | None = None,
 ) -> Job:
     """The job of fine-tuning a checkpoint that has the videos' classes on random clips of them."""
-    stated = asdict(preprocessing)
+    config, stated = start.config, asdict(preprocessing)
+    if recipe.drop_path_rate is not None:
+        config = replace(config, drop_path_rate=recipe.drop_path_rate)
     return Job(
-        TimeSformer.from_checkpoint(replace(start, preprocessing=stated)),
-        TrainingClips(videos, preprocessing, recipe, seed),
-        held_out and EvaluationViews(held_out, preprocessing),
-        {"videos": videos.fingerprint, "preprocessing": stated},
+        TimeSformer.from_checkpoint(replace(start, config=config, preprocessing=stated)),
+        TrainingClips(videos, preprocessing, recipe, seed, unreadable),
+        held_out and EvaluationViews(held_out, preprocessing, unreadable=unreadable),
+        {
+            "classes": list(videos.classes),
+            "videos": videos.listed,
+            "validation": held_out and held_out.listed,
+            "preprocessing": stated,
+        },
     )

@@ -26,6 +26,8 @@ from timesformer_ref.training.state import History, RunError, load_state, save_s
 Precision = Literal["no", "bf16", "fp16"]
 
 STATE, LAST, BEST, LOG = "state.safetensors", "last.safetensors", "best.safetensors", "log.jsonl"
+UNREADABLE = "unreadable.jsonl"
+FILES = (STATE, LAST, BEST, LOG, UNREADABLE, "losses.png", "confusion.png", "confusion.csv")
 """The files that a run writes to its folder."""
 
 
@@ -60,7 +62,7 @@ def train(
     accumulate: int = 1,
     mixed_precision: Precision | None = None,
     workers: int = 0,
-    report: Callable[[Report], None] = lambda report: None,
+    report: Callable[[Report], str | None] = lambda report: None,
 ) -> History:
     """Train a model in place, and return the loss of every step.
 
@@ -73,11 +75,12 @@ def train(
     out: the run's folder: its log, every `save_every` steps and at the end its state and last
         checkpoint, and the checkpoint of the best top-1. None writes nothing.
     resume: continue from the state in `out`, if there is one. settings: what else, as JSON, must
-        be the same then.
+        be the same then. Otherwise `out` must not hold a run.
     accumulate: the number of parts in which a step is computed, to save memory.
     mixed_precision: None for what Accelerate was launched with. workers: processes that make clips,
         for each device.
-    report: called after every step, on the main process.
+    report: called after every step, on the main process; where it returns a reason to stop, the
+        run is saved and ends with a RunError that gives it.
 
     Raises RunError for a folder that holds another run, where the loss is not finite, and where
     several processes would train alone; ValueError for arguments that do not fit together.
@@ -98,10 +101,10 @@ def train(
     # The model keeps its parameters; what is prepared shares them.
     spread, stepper = accelerator.prepare(model, optimizer)
     history = History()
-    if out and (out / STATE).exists():
-        if not resume:
-            raise RunError(f"{out}: holds a run already: resume it, or give another folder")
+    if out and (out / STATE).exists() and resume:
         history = load_state(out / STATE, model, optimizer, accelerator.scaler, settings)
+    elif out and accelerator.is_main_process:
+        begin_folder(out, resume)
     start = len(history.losses)
     clips = range(start * recipe.batch_size, steps * recipe.batch_size)
     parts = iter(accelerator.prepare(_loader(source, clips, size, workers)))
@@ -133,16 +136,35 @@ def train(
         if writer:
             if best:
                 model.save_pretrained(writer / BEST)
-            if step % save_every == 0 or step == steps:
-                model.save_pretrained(writer / LAST)
-                save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
             _log(writer / LOG, history, recipe, step, steps)
+        reason = None
         if accelerator.is_main_process:
-            report(Report(step, steps, rate, loss, found, best))
+            reason = report(Report(step, steps, rate, loss, found, best))
+        if writer and (reason or step % save_every == 0 or step == steps):
+            model.save_pretrained(writer / LAST)
+            save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
+        if reason:
+            raise RunError(f"{reason}; saved after step {step} of {steps}: go on with --resume")
     accelerator.wait_for_everyone()
     accelerator.unwrap_model(spread, keep_fp32_wrapper=False)
     model.eval()
     return history
+
+
+def begin_folder(out: Path, resume: bool) -> None:
+    """Leave nothing of another run in a folder where one begins.
+
+    What a run left that was killed before its first save is removed where it is to be resumed.
+    Raises RunError for a folder with anything else of a run.
+    """
+    there = [out / name for name in FILES if (out / name).exists()]
+    if there and not resume:
+        raise RunError(
+            f"{out}: holds {there[0].name} of a run: --resume it, --overwrite it, or give another "
+            "folder"
+        )
+    for file in there:
+        file.unlink()
 
 
 def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelerator:

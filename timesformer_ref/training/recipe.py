@@ -43,7 +43,9 @@ RULES: dict[str, Rule] = {
         lambda v: _are_increasing(v, 1.0, 100.0) and len(v) == 2,
         "the least and the most, in sides of the crop, 1 or more",
     ),
+    "inverse_scale": (lambda v: isinstance(v, bool), "True or False"),
     "flip": (lambda v: isinstance(v, bool), "True or False"),
+    "drop_path_rate": (lambda v: v is None or PROBABILITY[0](v), f"{PROBABILITY[1]}, or None"),
 }
 """For each field of `Recipe`, what is possible."""
 
@@ -64,7 +66,9 @@ class Recipe:
     label_smoothing: part of the target that is spread over all classes.
     shorter_side: of video files: a frame's shorter side is resized to a random length between
         these, in sides of the crop.
+    inverse_scale: whether the inverse of that length is uniform, instead of the length.
     flip: every second clip, by chance, is mirrored left to right.
+    drop_path_rate: stochastic depth of the last block; None for the checkpoint's own.
 
     Raises ValueError, which names the value and what would be right.
     """
@@ -82,7 +86,9 @@ class Recipe:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     shorter_side: tuple[float, float] = (256 / 224, 320 / 224)
+    inverse_scale: bool = False
     flip: bool = True
+    drop_path_rate: float | None = 0.1
 
     def __post_init__(self) -> None:
         check_fields(self, RULES)
@@ -114,7 +120,7 @@ SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
 
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(),
-    "paper-ssv2": Recipe(flip=False),
+    "paper-ssv2": Recipe(inverse_scale=True, flip=False),
 }
 """`paper` and `paper-ssv2` are the original's configs for Kinetics and for Something-Something,
 whose labels distinguish left from right. A step is 64 clips there: 8 at a time, gradients added

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from timesformer_ref.atomic import whole_file
 
+VIDEO_LISTS = ("videos", "validation")
+"""Settings that list videos with their classes."""
 KEY = "timesformer_ref_run"
 """The key, in the file's metadata, of all that is not a tensor."""
 
@@ -95,6 +97,12 @@ def load_state(
     return History(tensors["losses"].tolist(), scores)
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings of a saved run. Raises RunError for another file."""
+    settings: dict[str, Any] = _read(path)[1]["settings"]
+    return settings
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
@@ -110,9 +118,23 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raises RunError if a run would be resumed with other settings."""
-    for name in {**saved, **asked}:
-        if saved.get(name) != asked.get(name):
-            raise RunError(
-                f"{path}: this run has {name} {saved.get(name)}, not {asked.get(name)}: "
-                "resume it with its own settings, or start another run in another folder"
-            )
+    if found := next(_differences(saved, asked), None):
+        raise RunError(
+            f"{path}: this run has {found}: "
+            "resume it with its own settings, or start another run in another folder"
+        )
+
+
+def _differences(saved: Any, asked: Any, name: str = "") -> Iterator[str]:
+    """What differs between two JSON values, innermost: `seed 0, not 1`."""
+    if isinstance(saved, dict) and isinstance(asked, dict):
+        for key in {**saved, **asked}:
+            yield from _differences(saved.get(key), asked.get(key), f"{name} {key}".strip())
+    elif isinstance(saved, list) and isinstance(asked, list) and name in VIDEO_LISTS:
+        had, has = ({tuple(video) for video in videos} for videos in (saved, asked))
+        yield from (f"in {name} {path} of class {label}, not now" for path, label in had - has)
+        yield from (f"no {path} of class {label} in {name}" for path, label in has - had)
+        if had == has and saved != asked:
+            yield f"{name} in another order"
+    elif saved != asked:
+        yield f"{name} {saved}, not {asked}"
