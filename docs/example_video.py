@@ -12,9 +12,9 @@ import av
 import numpy as np
 from skimage import data
 
-from timesformer_ref.camera_motion.moves import MOVES
-from timesformer_ref.camera_motion.render import render
-from timesformer_ref.camera_motion.scenes import Scene
+from docs.camera_motion.moves import MOVES
+from docs.camera_motion.render import render
+from docs.camera_motion.scenes import Scene
 
 FPS, SIDE = 25, 240
 START = np.array([-0.25, 0.45, 0.0, 0.0])

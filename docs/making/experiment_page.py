@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from docs.ablation.tasks import APPEARANCES, CLASSES
-from timesformer_ref.camera_motion.job import RECIPE
+from docs.camera_motion.ablation.tasks import APPEARANCES, CLASSES
+from docs.camera_motion.train import RECIPE
 from timesformer_ref.schemes import SCHEMES
 
 Results = Mapping[str, Any]
@@ -51,7 +51,7 @@ GPU hours. This page, made from what one command writes, asks the same questions
 generated clips and on a processor:
 
 ```sh
-python -m docs.ablation.run docs/experiment/results.json
+python -m docs.camera_motion.ablation.run docs/experiment/results.json
 ```
 
 **Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine moves is it?

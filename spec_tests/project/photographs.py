@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from timesformer_ref.camera_motion.clips import EvaluationClips, frame_seconds
-from timesformer_ref.camera_motion.moves import LABELS, SPEEDS, camera_path
-from timesformer_ref.camera_motion.scenes import Scene, Seconds
+from docs.camera_motion.clips import EvaluationClips, frame_seconds
+from docs.camera_motion.moves import LABELS, SPEEDS, camera_path
+from docs.camera_motion.scenes import Scene, Seconds
 from timesformer_ref.training.chance import generator
 
 PHOTOGRAPHS = (

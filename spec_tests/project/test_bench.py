@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 import torch
 
+from docs.making import scale
 from spec_tests.make_example import write_video
 from spec_tests.project.tiny import CONFIG
-from timesformer_ref.benchmark import scale
 from timesformer_ref.benchmark.cost import group_shape, multiply_adds
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
 from timesformer_ref.benchmark.products import linear_layers

@@ -10,18 +10,18 @@ from scipy.ndimage import map_coordinates
 pytest.importorskip("PIL")
 pytest.importorskip("accelerate")
 
-from spec_tests.project.photographs import MOVING, STREAM
-from timesformer_ref.camera_motion.clips import (
+from docs.camera_motion.clips import (
     TrainingClips,
     frame_seconds,
     fresh_clips,
     make_clips,
 )
-from timesformer_ref.camera_motion.model import PREPROCESSING
-from timesformer_ref.camera_motion.moves import LABELS, MOVES, camera_path
-from timesformer_ref.camera_motion.render import render
-from timesformer_ref.camera_motion.scenes import Scene, draw_scene
-from timesformer_ref.camera_motion.textures import texture
+from docs.camera_motion.model import PREPROCESSING
+from docs.camera_motion.moves import LABELS, MOVES, camera_path
+from docs.camera_motion.render import render
+from docs.camera_motion.scenes import Scene, draw_scene
+from docs.camera_motion.textures import texture
+from spec_tests.project.photographs import MOVING, STREAM
 from timesformer_ref.training.chance import FRESH, generator
 
 SIDE = 64

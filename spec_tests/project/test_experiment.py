@@ -11,8 +11,8 @@ import torch
 pytest.importorskip("accelerate")
 pytest.importorskip("matplotlib")
 
-from docs.ablation import run as ablation
-from docs.ablation.runs import (
+from docs.camera_motion.ablation import run as ablation
+from docs.camera_motion.ablation.runs import (
     QUICK,
     RUNS,
     Run,
@@ -20,7 +20,7 @@ from docs.ablation.runs import (
     run_one,
     start,
 )
-from docs.ablation.tasks import APPEARANCES, TaskClips, make_clips
+from docs.camera_motion.ablation.tasks import APPEARANCES, TaskClips, make_clips
 from timesformer_ref.schemes import SCHEMES
 from timesformer_ref.training.evaluate import Evaluation
 

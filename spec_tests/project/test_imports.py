@@ -21,7 +21,6 @@ FLOORS = (
     {"checkpoints"},
     {"use", "training"},
     {"benchmark"},
-    {"camera_motion"},
     {"cli"},
     {"__init__", "__main__"},
 )

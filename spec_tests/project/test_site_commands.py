@@ -31,10 +31,10 @@ ELSEWHERE = {
     "timesformer-ref conform 'cmd:node spec_tests": "spec_tests.matrix, in .ci/run",
     "pip install -e '.[test,jax]'": "spec_tests.matrix, in .ci/run",
     "timesformer-ref conform my_port.py  ": "test_conform and test_command_port",
-    "timesformer-ref train --recipe camera-motion --out run --accumulate": (
+    "python -m docs.camera_motion.train run --accumulate": (
         "test_camera_motion_model; in full it takes an hour"
     ),
-    "python -m docs.ablation.run docs/experiment": "test_experiment; in full it takes an hour",
+    "python -m docs.camera_motion.ablation.run": "test_experiment; in full it takes an hour",
     "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
     "timesformer-ref bench --device cuda": "none: it needs a GPU",
     "accelerate launch --multi_gpu --num_machines 2": "none: it needs two machines",
@@ -54,9 +54,7 @@ INSTEAD = {
     "-c …": "-c TimeSformer_divST_8x32_224_K400.pyth",
     "accelerate launch --multi_gpu --num_processes 8": "accelerate launch --cpu --num_processes 2",
     "torchrun --nproc_per_node 8": "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2",
-    "train --recipe camera-motion --out run\n": (
-        "train --recipe camera-motion --out small --steps 2 --batch 4\n"
-    ),
+    "docs.camera_motion.train small\n": "docs.camera_motion.train small --steps 2 --batch 4\n",
 }
 """What stands for a download, hours and eight GPUs. All other commands run as they stand."""
 

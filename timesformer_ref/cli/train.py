@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -59,11 +59,11 @@ WorkersOption = Annotated[
 
 @options.takes_input
 def train(
+    videos: Annotated[Path, VIDEOS],
     run: Annotated[
         Path,
         typer.Option("--out", help="The folder for everything that the run writes.", metavar="RUN"),
     ],
-    videos: Annotated[Path | None, VIDEOS] = None,
     checkpoint: options.CheckpointOption = None,
     image_vit: Annotated[
         Path | None,
@@ -80,10 +80,7 @@ def train(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option(
-            help="paper, paper-ssv2 (no mirrored clips), or camera-motion, which makes its own "
-            "clips and model and takes no VIDEOS."
-        ),
+        typer.Option(help="paper, or paper-ssv2 for labels that distinguish left from right."),
     ] = "paper",
     epochs: Annotated[
         int | None,
@@ -148,7 +145,6 @@ def train(
     last.safetensors and best.safetensors, which the other commands read, the log and pictures.
     """
     require_training()
-    from timesformer_ref.camera_motion.job import CAMERA_MOTION, camera_motion_job
     from timesformer_ref.training import jobs
     from timesformer_ref.training.checkpointing import checkpoint_blocks
     from timesformer_ref.training.folder import as_begun, find_videos
@@ -157,43 +153,31 @@ def train(
     from timesformer_ref.training.state import read_settings
     from timesformer_ref.training.unreadable import Unreadable
 
-    asked, unreadable = given.asked(), Unreadable(run / UNREADABLE)
+    given.asked()  # before anything is read
+    unreadable = Unreadable(run / UNREADABLE)
     if resume and overwrite:
         raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
     with progress_bar() as progress, wrong_use(), plain_errors(), ExitStack() as stack:
         chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
-        if recipe == CAMERA_MOTION:
-            unused = (videos, checkpoint, image_vit, validation, given.variant, given.heads)
-            if asked or any(one is not None for one in unused):
-                raise typer.BadParameter(
-                    "--recipe camera-motion makes its own clips and model: leave out VIDEOS, "
-                    "--validation, what to start from, and the options of the input"
-                )
-            job = camera_motion_job(chosen, seed)
-        else:
-            if videos is None:
-                raise typer.BadParameter(
-                    "give VIDEOS: a folder with one folder per class, or a CSV file"
-                )
-            if (checkpoint is None) == (image_vit is None):
-                raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
-            begun = read_settings(run / STATE) if resume and (run / STATE).exists() else {}
-            found = find_videos(videos, begun.get("classes"))
-            held_out = find_videos(validation, found.classes) if validation else None
-            found, gone = as_begun(found, begun.get("videos", found.listed))
-            if gone:
-                err.print(f"warning: {len(gone)} videos have gone since, such as {gone[0]}")
-            start = _start(found, checkpoint, image_vit, scheme, given, seed)
-            if is_main(local=True):
-                take_stock(progress, found, held_out, most_unreadable)
-                print_plan(chosen, len(found.paths), accumulate)
-            job = jobs.fine_tuning(*start, found, held_out, chosen, seed, unreadable)
+        if (checkpoint is None) == (image_vit is None):
+            raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
+        begun = read_settings(run / STATE) if resume and (run / STATE).exists() else {}
+        found = find_videos(videos, begun.get("classes"))
+        held_out = find_videos(validation, found.classes) if validation else None
+        found, gone = as_begun(found, begun.get("videos", found.listed))
+        if gone:
+            err.print(f"warning: {len(gone)} videos have gone since, such as {gone[0]}")
+        start = _start(found, checkpoint, image_vit, scheme, given, seed)
+        if is_main(local=True):
+            take_stock(progress, found, held_out, most_unreadable)
+            print_plan(chosen, len(found.paths), accumulate)
+        job = jobs.fine_tuning(*start, found, held_out, chosen, seed, unreadable)
         if recompute:
             checkpoint_blocks(job.model)
         if overwrite and is_main():
             for name in FILES:
                 (run / name).unlink(missing_ok=True)
-        most = most_unreadable * len(job.source) if isinstance(job.source, Sized) else 0.0
+        most = most_unreadable * len(found.paths)
         stopped = stack.enter_context(signals_collected())
         history = run_training(
             job.model,
@@ -232,17 +216,15 @@ def choose_recipe(
     learning_rate: float | None,
 ) -> Recipe:
     """The named recipe with the user's changes. Raises ValueError for an unknown name."""
-    from timesformer_ref.camera_motion.job import CAMERA_MOTION, RECIPE
     from timesformer_ref.training.recipe import RECIPES
 
-    recipes = RECIPES | {CAMERA_MOTION: RECIPE}
-    if name not in recipes:
-        raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(recipes)}")
+    if name not in RECIPES:
+        raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(RECIPES)}")
     given: dict[str, Any] = {"batch_size": batch, "learning_rate": learning_rate}
     asked = {name: value for name, value in given.items() if value is not None}
     if epochs or steps:
         asked |= {"epochs": epochs, "steps": steps}
-    return replace(recipes[name], **asked)
+    return replace(RECIPES[name], **asked)
 
 
 def _start(
@@ -343,15 +325,15 @@ def reporter(
     progress: Progress,
     run: Path,
     classes: tuple[str, ...],
-    stopped: list[str],
-    unreadable: Unreadable,
-    most: float,
+    stopped: Sequence[str] = (),
+    unreadable: Unreadable | None = None,
+    most: float = 0,
 ) -> Callable[[Report], str | None]:
     """Show a run's progress: a bar or lines of a log, and a line and pictures per evaluation.
 
     stopped: why the run is to stop, where it is. most: number of unreadable videos at which it is.
     """
-    from timesformer_ref.training.loop import LOG
+    from timesformer_ref.training.loop import LOG, UNREADABLE
     from timesformer_ref.training.pictures import draw_confusion, draw_run, write_confusion
 
     task = progress.add_task("the first step", total=None)
@@ -376,12 +358,12 @@ def reporter(
                 draw_confusion(found.confusion, classes, run / "confusion.png")
                 write_confusion(found.confusion, classes, run / "confusion.csv")
             draw_run(run / LOG, run / "losses.png")
-        broken = unreadable.read()
+        broken = unreadable.read() if unreadable else {}
         for video in broken.keys() - named:
             err.print(printable(f"warning: {broken[video]}; another video was taken"))
         named.update(broken)
-        if len(broken) > most > 0:
-            return f"{len(broken)} videos cannot be read ({unreadable.path})"
+        if len(broken) > most:
+            return f"{len(broken)} videos cannot be read (see {UNREADABLE} in {run})"
         return stopped[0] if stopped else None
 
     return report

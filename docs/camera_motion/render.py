@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional as F
 
-from timesformer_ref.camera_motion.scenes import Scene
+from docs.camera_motion.scenes import Scene
 
 FINER = 2
 """Factor by which frames are rendered larger and then averaged, against aliasing."""

@@ -1,6 +1,6 @@
 """Measure how time and memory of a clip grow with its frames and their size, by scheme.
 
-python -m timesformer_ref.benchmark.scale FILE.json
+python -m docs.making.scale FILE.json
 """
 
 from __future__ import annotations

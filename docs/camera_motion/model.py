@@ -9,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from timesformer_ref.camera_motion.moves import LABELS
+from docs.camera_motion.moves import LABELS
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.preprocessing import Preprocessing

@@ -1,4 +1,4 @@
-"""Run the whole ablation: python -m docs.ablation.run FILE [--quick]
+"""Run the whole ablation: python -m docs.camera_motion.ablation.run FILE [--quick]
 
 Compares the five attention schemes on a task of appearance and on one of motion, and writes the
 results to a JSON file. A second call with the same file continues after the last model that was
@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
-from docs.ablation.growth import grow
-from docs.ablation.runs import (
+from docs.camera_motion.ablation.growth import grow
+from docs.camera_motion.ablation.runs import (
     FRESH_SEED,
     FULL,
     QUICK,
@@ -32,7 +32,7 @@ from docs.ablation.runs import (
     run_one,
     time_steps,
 )
-from docs.ablation.tasks import make_clips
+from docs.camera_motion.ablation.tasks import make_clips
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.cli.console import out, progress_bar
 from timesformer_ref.training.loop import Report
@@ -103,7 +103,7 @@ def _write(path: Path, text: str) -> None:
 def main() -> None:
     """Run the ablation and print how often each model is right."""
     parser = argparse.ArgumentParser(
-        prog="python -m docs.ablation.run",
+        prog="python -m docs.camera_motion.ablation.run",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

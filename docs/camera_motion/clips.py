@@ -11,8 +11,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from timesformer_ref.camera_motion.render import render
-from timesformer_ref.camera_motion.scenes import Scene, draw_scene
+from docs.camera_motion.render import render
+from docs.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import TARGET_FPS
 from timesformer_ref.training.chance import FRESH

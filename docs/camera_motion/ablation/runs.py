@@ -13,10 +13,10 @@ import torch
 from einops import rearrange
 from torch.nn import functional as F
 
-from docs.ablation.tasks import CLASSES, Clips, Task, TaskClips
+from docs.camera_motion.ablation.tasks import CLASSES, Clips, Task, TaskClips
+from docs.camera_motion.model import CONFIG, untrained
+from docs.camera_motion.train import RECIPE
 from timesformer_ref.benchmark.cost import multiply_adds
-from timesformer_ref.camera_motion.job import RECIPE
-from timesformer_ref.camera_motion.model import CONFIG, untrained
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.preprocessing import Preprocessing

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from timesformer_ref.camera_motion.moves import LABELS, SPEEDS, camera_path
-from timesformer_ref.camera_motion.textures import texture
+from docs.camera_motion.moves import LABELS, SPEEDS, camera_path
+from docs.camera_motion.textures import texture
 from timesformer_ref.training.chance import generator
 
 Seconds = Float[np.ndarray, " t"]

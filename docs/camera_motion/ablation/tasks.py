@@ -12,11 +12,11 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from timesformer_ref.camera_motion.clips import AT_ONCE, frame_seconds, normalise
-from timesformer_ref.camera_motion.moves import LABELS
-from timesformer_ref.camera_motion.render import render
-from timesformer_ref.camera_motion.scenes import Scene, draw_scene
-from timesformer_ref.camera_motion.textures import SHAPES, clouds, shapes
+from docs.camera_motion.clips import AT_ONCE, frame_seconds, normalise
+from docs.camera_motion.moves import LABELS
+from docs.camera_motion.render import render
+from docs.camera_motion.scenes import Scene, draw_scene
+from docs.camera_motion.textures import SHAPES, clouds, shapes
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.chance import generator
 
