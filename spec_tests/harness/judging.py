@@ -11,7 +11,8 @@ import inspect
 import pickle
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any
@@ -169,15 +170,16 @@ class Question:
         """
         self.port.asked.append(self)
         handed = self.handed()
-        before = each_array(np.copy, handed)
+        before = deepcopy(handed)
         try:
-            answer = parts(self._called(handed))
+            try:
+                answer = self.found = parts(self._called(handed))
+            finally:  # a port that takes weights away and then fails would fail the next call too
+                self._check_arguments(before, handed)
         except Refusal as refusal:
             if self.may_refuse or self._is_of_another_size():
                 raise NotJudged(str(refusal)) from refusal
             raise self.failure(f"raised an error: {refusal}", kind="error") from refusal
-        self.found = answer
-        self._check_arguments(before, handed)
         answer = self._checked(answer)
         self.port.answered(self, answer)
         return answer
@@ -239,30 +241,36 @@ class Question:
         return failure
 
     def _handed(self, value: Any) -> Any:
-        """A copy of an argument in the type that the port takes."""
-        kind = np.float64 if self.port.dtype == "float64" else np.float32
-
-        def rounded(x: np.ndarray) -> np.ndarray:
-            return np.copy(x) if x.dtype.kind == "u" else self.port.arithmetic.round(x).astype(kind)
-
+        """A C-contiguous copy of an argument in the type that the port takes."""
         if isinstance(value, Mapping):  # the same for the same weights, to load them once
-            return self.port.converted.of(value, partial(each_array, rounded))
-        return each_array(rounded, value)
+            convert = partial(each_array, self._converted)
+            return self.port.converted.of(value, convert)
+        return self._converted(value) if isinstance(value, np.ndarray) else value
+
+    def _converted(self, x: np.ndarray) -> np.ndarray:
+        if x.dtype.kind == "f":
+            kind = np.float64 if self.port.dtype == "float64" else np.float32
+            x = self.port.arithmetic.round(x).astype(kind)
+        return np.array(x, order="C")
 
     def _check_arguments(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Raise Nonconformance where an array, or the names of the weights, have changed."""
         for name, value in before.items():
-            pairs = value.items() if isinstance(value, Mapping) else [(name, value)]
-            for key, old in pairs:
-                new = after[name][key] if isinstance(value, Mapping) else after[name]
-                if isinstance(old, np.ndarray) and not np.array_equal(old, new, equal_nan=True):
-                    self.port.converted.forget()
-                    raise self.failure(f"changed its argument {key} in place", kind="in place")
+            old, new = (x if isinstance(x, Mapping) else {name: x} for x in (value, after[name]))
+            for key in [*old, *(new.keys() - old.keys())]:
+                if key not in new or key not in old:
+                    what = f"{'added' if key in new else 'removed'} {key!r} in its argument {name}"
+                elif not isinstance(old[key], np.ndarray) or np.array_equal(
+                    old[key], new[key], equal_nan=True
+                ):
+                    continue
+                else:
+                    what = f"changed its argument {key} in place"
+                self.port.converted.forget()
+                raise self.failure(what, kind="in place")
 
     def _checked(self, answer: Answer) -> Answer:
-        if answer.keys() != self.expected.keys():
-            lacking = sorted(self.expected.keys() - answer.keys())
-            extra = sorted(answer.keys() - self.expected.keys())
-            what = f"lacks {lacking or 'nothing'}, has {extra or 'nothing'} besides"
+        if what := _unlike(answer, self.expected):
             raise self.failure(what, kind="type")
         for name, right in self.expected.items():
             of = f" of {name}" if name else ""
@@ -328,6 +336,28 @@ def parts(answer: Any) -> Answer:
     if isinstance(answer, Mapping):
         return {name: np.asarray(x) for name, x in answer.items()}
     return {"": np.asarray(answer)}
+
+
+def _unlike(answer: Answer, expected: Answer) -> str:
+    """What is wrong with the parts of an answer, if anything is."""
+    lacking, extra = expected.keys() - answer.keys(), answer.keys() - expected.keys()
+    if "" in lacking and "the loss" in extra:
+        return "returned a pair, expected one array"
+    if "" in lacking:
+        return f"returned arrays by name ({_some(extra)}), expected one array"
+    if "" in extra:
+        return f"returned one array, expected arrays by name ({_some(lacking)})"
+    if "the loss" in lacking:
+        return "returned arrays by name without the loss, expected a pair: the loss and these"
+    lacks = [f"lacks {_some(lacking)}"] if lacking else []
+    return ", ".join(lacks + ([f"has {_some(extra)} besides"] if extra else []))
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first three of some names."""
+    first, *more = [repr(name) for name in sorted(names)]
+    shown = ", ".join([first, *more[:2]])
+    return shown if len(more) < 3 else f"{shown} and {len(more) - 2} more"
 
 
 def _largest(x: np.ndarray) -> float:

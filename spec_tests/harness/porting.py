@@ -79,14 +79,15 @@ class Port:
         if run is None:
             raise NotOffered(f"the port lacks {function}")
         try:
-            answer = run(*self._with_loaded_weights(args))
+            return _arrays(run(*self._with_loaded_weights(args)))
         except (NotOffered, Refusal, Breakdown):
             raise
         except NotImplementedError as error:
             raise NotOffered(f"{function} is not implemented: {_in_a_line(error)}") from error
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, and whatever else a library may raise
             raise Refusal(_in_a_line(error), type(error).__name__) from error
-        return _arrays(answer)
 
     def offered(self, schemes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the schemes that the port has. Raises NotOffered where it has none."""
@@ -231,8 +232,8 @@ def _import(place: str, is_file: bool) -> Any:
         module = importlib.util.module_from_spec(spec)
         sys.modules.setdefault(path.stem, module)
         spec.loader.exec_module(module)
-    except BadPort:
+    except (BadPort, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise BadPort(f"cannot be imported: {_in_a_line(error)}") from error
     return module

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from spec_tests import test_properties
 from spec_tests.harness.cases import Case
 from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
 from spec_tests.harness.interface import FUNCTIONS
@@ -30,6 +31,10 @@ NO_PORTS = {
     "no Python": ("\ndef forward(", "cannot be imported: SyntaxError", "my_port.py, line 2"),
     "an import fails": ("\nimport no_such", "ModuleNotFoundError at my_port.py:2", "'no_such'"),
     "an error": (FORWARD + "1 / 0", "ZeroDivisionError at my_port.py:2", "division by zero"),
+    "it raises no Exception": (
+        "raise BaseException('no GPU')",
+        "cannot be imported: BaseException at my_port.py:1",
+    ),
     "it exits": ("raise SystemExit(3)", "cannot be imported: SystemExit at my_port.py:1"),
     "a type that is none": (FORWARD + "DTYPE = 'float8'", "DTYPE is 'float8', expected one of"),
     "a type's class": (FORWARD + "DTYPE = float", "DTYPE is <class 'float'>, expected one of"),
@@ -163,7 +168,14 @@ def raises(error):
     return Port(SimpleNamespace(forward=forward), "port")
 
 
-@pytest.mark.parametrize("error", [ValueError("no\nsuch  size"), SystemExit("no such size")])
+class Unusual(BaseException):
+    """What some frameworks raise past every `except Exception`."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no\nsuch  size"), SystemExit("no such size"), Unusual("no such size")],
+)
 def test_an_error_is_a_refusal_that_names_the_line_of_the_port(error):
     with pytest.raises(Refusal) as refusal:
         raises(error).call("forward")
@@ -248,16 +260,33 @@ def in_weights(answer, tokens, weights):
     return answer
 
 
+def without_weight(answer, tokens, weights):
+    del weights["norm.bias"]
+    return answer
+
+
+def with_weight(answer, tokens, weights):
+    weights["mine"] = tokens
+    return answer
+
+
+def spoiled_and_failed(answer, tokens, weights):
+    raise ValueError(weights.pop("norm.bias"))
+
+
 WRONG = {
     "another shape": (lambda x, *_: x[:, 1:], r"shape \(1, 8, 4\), expected \(1, 9, 4\)"),
     "complex": (lambda x, *_: x + 0j, "type complex64, expected numbers"),
     "truths": (lambda x, *_: x > 0, "type bool, expected numbers"),
     "not finite": (lambda x, *_: np.where(x == x.max(), np.nan, x), "1 values are not finite"),
     "nothing": (lambda x, *_: None, "returned a NoneType"),
-    "parts": (lambda x, *_: {"output": x}, r"lacks \[''\], has \['output'\] besides"),
+    "parts": (lambda x, *_: {"output": x}, r"returned arrays by name \('output'\), expected one"),
     "half precision": (lambda x, *_: x.astype(np.float16), "off by .*, the bound is"),
     "tokens changed": (in_place, "changed its argument tokens in place"),
     "weights changed": (in_weights, "changed its argument blocks.0.mlp.fc1.bias in place"),
+    "weights removed": (without_weight, "removed 'norm.bias' in its argument weights"),
+    "weights added": (with_weight, "added 'mine' in its argument weights"),
+    "weights removed, an error": (spoiled_and_failed, "removed 'norm.bias' in its argument"),
 }
 
 
@@ -297,3 +326,80 @@ def test_a_failure_comes_with_the_smallest_input():
     with pytest.raises(Nonconformance) as again:
         check.check(spoiled(lambda x, *_: x[..., :2]), case)
     assert str(again.value) == str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (np.ones(2), "returned one array, expected arrays by name ('blocks."),
+        ({"a": np.ones(2)}, "returned arrays by name without the loss, expected a pair"),
+        ((1.0, {"mine": np.ones(2)}), "and 26 more, has 'mine' besides"),
+    ],
+)
+def test_gradients_are_a_loss_and_arrays_by_name(answer, words):
+    port = Port(SimpleNamespace(forward=len, gradients=lambda *_: answer), "port")
+    with pytest.raises(Nonconformance) as failure:
+        agree(port, CASE, "gradients")
+    assert words in str(failure.value)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_a_loss_is_one_number_of_any_shape(shape):
+    def gradients(*args):
+        loss, by_name = numpy_port.gradients(*args)
+        return np.reshape(loss, shape), by_name
+
+    agree(Port(SimpleNamespace(forward=len, gradients=gradients), "port"), CASE, "gradients")
+
+
+def is_plain(value):
+    """Whether an array can be read by pointer, and written without anyone else seeing it."""
+    values = value.values() if isinstance(value, dict) else [value]
+    return all(
+        x.flags.c_contiguous and x.flags.owndata and x.flags.writeable
+        for x in values
+        if isinstance(x, np.ndarray)
+    )
+
+
+def strange(value):
+    """The same numbers in another order of memory, each one's neighbour far away."""
+    if isinstance(value, dict):
+        return {name: strange(x) for name, x in value.items()}
+    return np.asfortranarray(value)[::-1][::-1] if isinstance(value, np.ndarray) else value
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_are_handed_over_in_the_order_of_c(function, dtype):
+    called = []
+
+    def spy(*args):
+        called.append(all(map(is_plain, args)))
+        raise ValueError
+
+    port = Port(SimpleNamespace(forward=spy, DTYPE=dtype) if function == "forward" else
+                SimpleNamespace(forward=len, DTYPE=dtype, **{function: spy}), "port")  # fmt: skip
+    frames = np.zeros((2, 8, 9, 3), np.uint8)
+    question = Question(port, CASE, function, step="temporal")
+    if function == "crops":
+        question.arguments["frames"] = frames
+    question.arguments = {name: strange(x) for name, x in question.arguments.items()}
+    with pytest.raises(Nonconformance, match="raised an error: ValueError"):
+        question.answer()
+    assert called == [True]
+
+
+def test_so_are_those_of_properties():
+    """Videos with frames in another order, and weights with patches in another."""
+    answers = []
+
+    def forward(*args):
+        answers.append(all(map(is_plain, args)))
+        return numpy_port.forward(*args)
+
+    port = Port(SimpleNamespace(forward=forward), "port")
+    test_properties.test_constant_time_has_no_order(port=port)
+    test_properties.test_patches_may_change_places_with_their_positions(port=port)
+    assert answers
+    assert all(answers)
