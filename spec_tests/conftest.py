@@ -61,6 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
     register_profiles(config.getoption("--hypothesis-profile", None))
     if config.option.video and not config.option.checkpoint:
         raise pytest.UsageError("--video: takes a clip for a checkpoint: give --checkpoint too")
+    given = [option.partition("=")[0] for option in config.invocation_params.args]
+    if given.count("--port") > 1:
+        raise pytest.UsageError("--port: is given twice: one run tests one port")
     places = OURS if config.option.port is None else [config.option.port]
     try:
         config.ports = [find_port(place, config.option.port_timeout) for place in places]
@@ -94,7 +97,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests in the order of the specification, the project's own last.
+    """Run tests in the order of the specification, real checkpoints and the project's own last.
 
     Raises UsageError where a test names no requirement, or one that does not exist.
     """
@@ -107,7 +110,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} names no requirement")
         if unknown := set(ids) - order.keys():
             raise pytest.UsageError(f"{item.nodeid} names {unknown}, which do not exist")
-    items.sort(key=lambda item: min((order[i] for i in requirements_of(item)), default=len(order)))
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        first = min((order[name] for name in requirements_of(item)), default=len(order))
+        return item.path.name == "test_real_checkpoint.py", first
+
+    items.sort(key=place)
 
 
 def requirements_of(item: pytest.Item) -> list[str]:

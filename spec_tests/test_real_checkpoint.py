@@ -6,6 +6,7 @@ The input is a random clip of the trained size, or with --video the centre view 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,6 +23,9 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.video import read_clip
 from timesformer_ref.schemes import Grid
+
+PATIENCE = 60
+"""How many times as long as on a tiny model a program may take."""
 
 TRANSFORMERS = ("joint_space_time", "divided_space_time")
 """Schemes for which `transformers` computes what the original does, at the trained size."""
@@ -85,6 +89,7 @@ class Comparison:
         self.peers = {port.name: port for port in peers(case)}
         self.questions: dict[str, Question] = {}
         self.answers: dict[str, Answer] = {}
+        self.say: Callable[[str], None] = print
 
     def question(self, port: Port) -> Question:
         """The port's question, with the expected result and bound of an earlier one.
@@ -97,13 +102,20 @@ class Comparison:
                 question.expected = earlier.expected
                 if earlier.port.dtype == port.dtype:
                     question.allowed = earlier.allowed
+            self.say("expected logits, in float64")
+            _ = question.expected
+            self.say(f"rounding errors of {port.dtype}")
+            _ = question.allowed
             self.questions[port.name] = question
         return self.questions[port.name]
 
     def answer(self, port: Port) -> Answer:
         """The port's logits."""
         if port.name not in self.answers:
-            self.answers[port.name] = self.question(port).answer()
+            question = self.question(port)
+            self.say(f"logits of {port.name}")
+            with port.patience(PATIENCE):
+                self.answers[port.name] = question.answer()
         return self.answers[port.name]
 
 
@@ -129,7 +141,11 @@ def comparison(request, monkeypatch):
     if not option.checkpoint:
         pytest.skip("give --checkpoint FILE")
     monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run is enough
-    return compare(option.checkpoint, option.video)
+    found = compare(option.checkpoint, option.video)
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal:  # of a worker of pytest-xdist nobody would see it
+        found.say = lambda text: terminal.write_line(f"\n{option.checkpoint}: {text} …")
+    return found
 
 
 @requirement("MODEL-2", "MODEL-5")

@@ -7,8 +7,8 @@ import shlex
 import sys
 import tempfile
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from spec_tests.harness.errors import BadPort, Breakdown, Hang, NotOffered, Refusal
+from spec_tests.harness.errors import BadPort, Breakdown, Hang, NotOffered, NotRun, Refusal
 from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
 from spec_tests.harness.program import Program
 
@@ -50,6 +50,13 @@ class CommandPort:
         """End the program and remove its files."""
         self._program.close()
         self._folder.cleanup()
+
+    @contextmanager
+    def patience(self, factor: float) -> Iterator[None]:
+        """In this context a call may take so many times as long."""
+        self._program.timeout *= factor
+        yield
+        self._program.timeout /= factor
 
     def _describe(self) -> None:
         try:
@@ -106,8 +113,8 @@ class CommandPort:
     ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """The tensors and metadata of the program's response to one request."""
         function = metadata["function"]
-        if function in self._given_up:
-            raise Breakdown(f"{self._given_up[function]} (and was not called again)")
+        if why := self._given_up.get(function):
+            raise NotRun(f"{function} was not called again after a failure: {why}")
         request, response = self._path("request"), self._path("response")
         tensors = {n: np.ascontiguousarray(x) for n, x in tensors.items()}
         save_file(tensors, request, metadata)

@@ -12,7 +12,7 @@ class NotOffered(Exception):
 
 
 class NotRun(Exception):
-    """A test that would take too long was left out; the message says how it is run."""
+    """What would take too long was left out; the message says why, or how it is run."""
 
 
 class Refusal(Exception):

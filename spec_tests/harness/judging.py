@@ -27,7 +27,7 @@ from hypothesis.strategies import SearchStrategy
 from spec_tests.harness import reference
 from spec_tests.harness.arithmetic import SINGLE, Arithmetic, each_array, noisy
 from spec_tests.harness.cases import Case, drawn_cases
-from spec_tests.harness.errors import Breakdown, NotOffered, Refusal
+from spec_tests.harness.errors import Breakdown, NotOffered, NotRun, Refusal
 from spec_tests.harness.interface import FRAMES, FUNCTIONS, LAYOUTS
 from spec_tests.harness.porting import Port
 from timesformer_ref.schemes import SCHEMES
@@ -437,7 +437,8 @@ class Trials:
             raise worst.with_traceback(None)  # a port that fails now and then
         left_out = dict.fromkeys(str(o) for o in self.outcomes.values() if o is not None)
         if left_out and None not in self.outcomes.values():
-            raise NotOffered("; ".join(left_out))
+            late = any(isinstance(outcome, NotRun) for outcome in self.outcomes.values())
+            raise (NotRun if late else NotOffered)("; ".join(left_out))
         LEFT_OUT.extend(left_out)
 
     def _search(
@@ -494,7 +495,7 @@ LEFT_OUT: list[str] = []
 
 
 def _is_failure(outcome: Exception | None) -> bool:
-    return outcome is not None and not isinstance(outcome, NotOffered | NotJudged)
+    return outcome is not None and not isinstance(outcome, NotOffered | NotJudged | NotRun)
 
 
 def _telling(failure: Exception) -> float:

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from spec_tests.harness.arithmetic import ARITHMETICS
 from spec_tests.harness.command_port import CommandPort
-from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, NotRun, Refusal
 from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
 from spec_tests.mutants.build import build_named
 from timesformer_ref.schemes import SCHEMES
@@ -80,7 +81,7 @@ class Port:
             raise NotOffered(f"the port lacks {function}")
         try:
             return _arrays(run(*self._with_loaded_weights(args)))
-        except (NotOffered, Refusal, Breakdown):
+        except (NotOffered, NotRun, Refusal, Breakdown):
             raise
         except NotImplementedError as error:
             raise NotOffered(f"{function} is not implemented: {_in_a_line(error)}") from error
@@ -88,6 +89,10 @@ class Port:
             raise
         except BaseException as error:  # SystemExit, and whatever else a library may raise
             raise Refusal(_in_a_line(error), type(error).__name__) from error
+
+    def patience(self, factor: float) -> AbstractContextManager[None]:
+        """A context in which a call may take so many times as long (a Python port has no limit)."""
+        return getattr(self.functions, "patience", nullcontext)(factor)
 
     def offered(self, schemes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the schemes that the port has. Raises NotOffered where it has none."""

@@ -54,8 +54,8 @@ class Program:
         except (OSError, ValueError) as error:
             raise Breakdown(f"the program does not start: {error}") from error
         self._lines: Queue[str | None] = Queue()
-        self._errors = bytearray()
-        self._reader = _thread(_collect, self._process.stdout, self._lines)
+        self._begun, self._errors = bytearray(), bytearray()
+        self._reader = _thread(_collect, self._process.stdout, self._lines, self._begun)
         self._listener = _thread(_keep_the_end, self._process.stderr, self._errors)
 
     def _exchange(self, line: str) -> str:
@@ -69,10 +69,19 @@ class Program:
         try:
             reply = self._lines.get(timeout=self.timeout)
         except Empty:
-            raise Hang(f"the program hung: no reply in {self.timeout:g} s") from None
+            raise Hang(f"the program hung: no reply in {self.timeout:g} s; {self._why()}") from None
         if reply is None:
             raise Breakdown(self._how_it_ended("closed its standard output"))
         return reply
+
+    def _why(self) -> str:
+        """What usually keeps a reply back."""
+        if self._begun:
+            return f"it wrote {bytes(self._begun).decode(errors='replace')!r} without a newline"
+        return (
+            "a reply is one line, flushed at once, written before the next request or the end of "
+            "the input is read; a slow program gets longer by --port-timeout"
+        )
 
     def _how_it_ended(self, otherwise: str) -> str:
         """How the process ended: exit code or signal, and the end of its standard error."""
@@ -120,11 +129,21 @@ def _thread(run: Callable[..., None], *arguments: object) -> Thread:
     return thread
 
 
-def _collect(stream: IO[bytes], lines: Queue[str | None]) -> None:
-    """Put each line of the program's output on the queue, and None at the end."""
+def _collect(stream: IO[bytes], lines: Queue[str | None], begun: bytearray) -> None:
+    """Put each line of the program's output on the queue, and None at the end.
+
+    begun: holds the line that has no newline yet.
+    """
     with stream:
-        while lines.qsize() < UNREAD and (line := stream.readline(LONGEST)):
-            lines.put(line.decode(errors="replace").rstrip("\r\n"))
+        while lines.qsize() < UNREAD and (chunk := stream.read1(LONGEST)):
+            *whole, rest = (begun + chunk).split(b"\n")
+            if len(rest) >= LONGEST:
+                whole, rest = [*whole, rest], b""
+            begun[:] = rest
+            for line in whole:
+                lines.put(line[:LONGEST].decode(errors="replace").rstrip("\r"))
+    if begun:
+        lines.put(begun.decode(errors="replace"))
     lines.put(None)
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spec_tests import test_model
 from spec_tests.harness.cases import Case
 from spec_tests.harness.command_port import PATIENCE
-from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, Refusal
+from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, NotRun, Refusal
 from spec_tests.harness.judging import Nonconformance, agree
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.program import Program
@@ -207,19 +208,54 @@ def test_errors_of_any_length_block_nobody(program):
 
 def test_a_function_that_hung_is_not_asked_again(program):
     port = program('time.sleep(60) if told["function"] == "forward" else zeros()', timeout=0.5)
-    assert breakdown(port) == "the program hung: no reply in 0.5 s"
-    start = time.perf_counter()
-    assert breakdown(port).endswith("(and was not called again)")
-    assert time.perf_counter() - start < 0.2
+    message = breakdown(port)
+    assert message.startswith("the program hung: no reply in 0.5 s; a reply is one line, flushed")
+    assert "--port-timeout" in message
+    with pytest.raises(NotRun, match=r"^forward was not called again after a failure: the program"):
+        forward(port)
     assert port.call("segment_indices", 8, 2).shape == (1, 2)
 
 
 def test_a_function_that_always_breaks_down_is_given_up(program):
     port = program("os.abort()")
-    messages = [breakdown(port) for _ in range(PATIENCE + 1)]
-    assert [m.endswith("(and was not called again)") for m in messages] == [False] * PATIENCE + [
-        True
-    ]
+    for _ in range(PATIENCE):
+        breakdown(port)
+    with pytest.raises(NotRun, match="was killed by SIGABRT"):
+        forward(port)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ('zeros(); sys.stdout.write("done"); sys.stdout.flush(); time.sleep(9)',
+         "it wrote 'done' without a newline"),
+        ('zeros(); sys.stdout.write("done\\n"); time.sleep(9)', "flushed at once"),
+        ("sys.stdin.read()", "before the next request or the end of the input is read"),
+    ],
+)  # fmt: skip
+def test_a_program_that_keeps_its_reply_back_learns_what_to_look_for(program, answer, words):
+    assert words in breakdown(program(answer, timeout=0.5))
+
+
+def test_a_line_may_end_with_the_output(program):
+    port = program('zeros(); sys.stdout.write("done"); sys.stdout.flush(); os._exit(0)')
+    assert forward(port).shape == (1, 2)
+
+
+def test_what_a_program_was_not_asked_is_not_run(program):
+    """A slow call fails, with its input; the tests after it do not."""
+    port = program('time.sleep(9) if told["function"] == "forward" else zeros()', timeout=0.3)
+    with pytest.raises(Nonconformance, match="hung"):
+        test_model.test_every_block_in_order(port=port)
+    with pytest.raises(NotRun, match="hung"):
+        test_model.test_nothing_is_dropped(port=port)
+
+
+def test_a_call_may_be_given_more_time(program):
+    port = program("time.sleep(0.6); zeros()", timeout=0.3)
+    with port.patience(30):
+        assert forward(port).shape == (1, 2)
+    assert port.functions._program.timeout == pytest.approx(0.3)
 
 
 def test_a_function_that_breaks_down_on_some_inputs_is_asked_on(program):

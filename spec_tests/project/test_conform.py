@@ -86,6 +86,22 @@ def passed_on(monkeypatch):
     return run
 
 
+@pytest.mark.parametrize("more", [["b.py"], ["b.py", "--", "-x"]])
+def test_of_several_ports_none_is_passed_over(monkeypatch, capsys, more):
+    monkeypatch.setattr(sys, "argv", ["timesformer-ref", "conform", "a.py", *more])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    error = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "a run tests one port: run b.py after a.py" in error
+
+
+def test_a_second_port_option_is_refused(room):
+    code, written = afresh(conform, str(room), "my_port.py", "--", "--port", "other.py")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "--port: is given twice: one run tests one port" in written
+
+
 def test_options_are_those_of_the_suite(passed_on):
     handed = passed_on("cmd:./port -x", "--checkpoint", "a.pyth", "--video", "b.mp4", "--thorough")
     assert set(handed) >= {

@@ -43,7 +43,8 @@ def conform(
         typer.Option(help="With --checkpoint: on this video's clip.", metavar="FILE"),
     ] = None,
     port_timeout: Annotated[
-        float, typer.Option(help="Seconds per call of a program.", metavar="S")
+        float,
+        typer.Option(help="Seconds per call of a program; --checkpoint: 60 times.", metavar="S"),
     ] = 10.0,
     thorough: Annotated[
         bool,
@@ -57,6 +58,10 @@ def conform(
     The exit code is pytest's: 0 if nothing failed, 1 if something did, 4 for a port that cannot be
     tested.
     """
+    if pytest_args and not pytest_args[0].startswith("-"):
+        raise typer.BadParameter(
+            f"a run tests one port: run {pytest_args[0]} after {port}", param_hint="PORT"
+        )
     suite = _suite()
     import pytest
 
