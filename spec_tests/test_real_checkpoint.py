@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -142,10 +142,16 @@ def comparison(request, monkeypatch):
         pytest.skip("give --checkpoint FILE")
     monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run is enough
     found = compare(option.checkpoint, option.video)
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    if terminal:  # of a worker of pytest-xdist nobody would see it
-        found.say = lambda text: terminal.write_line(f"\n{option.checkpoint}: {text} …")
+    found.say = partial(show, request.config.pluginmanager, option.checkpoint)
     return found
+
+
+def show(plugins: pytest.PytestPluginManager, checkpoint: str, text: str) -> None:
+    """Show what is under way; nobody would see it of a worker of pytest-xdist."""
+    terminal, capture = map(plugins.get_plugin, ("terminalreporter", "capturemanager"))
+    if terminal:
+        with capture.global_and_fixture_disabled():
+            terminal.write_line(f"\n{checkpoint}: {text} …")
 
 
 @requirement("MODEL-2", "MODEL-5")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,11 @@ from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, NotRun, Re
 from spec_tests.harness.judging import Nonconformance, agree
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.program import Program
+from spec_tests.project.processes import afresh
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.default_model import FILE
+
+SUITE = Path(__file__).parents[1]
 
 LIBRARY = '''
 import json, os, struct, sys, time
@@ -348,3 +355,27 @@ def test_no_program_outlives_python():
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert not is_running(int(done.stdout))
+
+
+def with_a_checkpoint(program):
+    """What a run on the small model says of a program, and its report."""
+    options = ["--port-timeout=0.3", "--report=report.json", "--checkpoint", str(FILE)]
+    written = io.StringIO()
+    with redirect_stdout(written):
+        tests = [
+            f"{SUITE}/test_real_checkpoint.py",
+            f"{SUITE}/test_model.py::test_nothing_is_dropped",
+        ]
+        pytest.main([*tests, "-q", "-p", "no:cacheprovider", f"--port=cmd:{program}", *options])
+    return written.getvalue(), json.loads(Path("report.json").read_text())
+
+
+def test_a_real_checkpoint_comes_last_and_has_a_limit_of_its_own(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    slow = 'time.sleep(0.5 if "224" in told["config"] or "48" in told["config"] else 0); zeros()'
+    command = program(slow).functions._program.command
+    written, report = afresh(with_a_checkpoint, " ".join(command), seconds=120)
+    assert "camera-motion.safetensors: expected logits, in float64 …" in written
+    assert written.index("F") < written.index("expected logits")
+    (failed,) = (row for row in report["requirements"] if row["id"] == "MODEL-5")
+    assert failed["message"].startswith("forward: shape")
