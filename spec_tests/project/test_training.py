@@ -18,6 +18,7 @@ from safetensors import safe_open
 from spec_tests.project.tiny import INPUT, checkpoint, one_line, same_weights, write_video
 from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
 from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.clips import (
@@ -236,6 +237,16 @@ def test_a_folder_and_a_list_name_the_same_videos(videos):
     for header in ("", "path,label\n"):
         (videos / "list.csv").write_text(header + "\n".join(rows), encoding="utf-8-sig")
         assert find_videos(videos / "list.csv") == found
+    files = [row.replace('"', "").replace(", ", ",").split(",") for row in rows if row]
+    others = {
+        "columns.csv": "id,Video,class\n" + "".join(f"1,{p},{label}\n" for p, label in files),
+        "spaces.txt": "".join(f"{p} {label}\n" for p, label in files),
+        "pairs.json": json.dumps(files),
+        "objects.json": json.dumps([{"label": label, "path": p} for p, label in files]),
+    }
+    for name, text in others.items():
+        (videos / name).write_text(text, encoding="utf-8")
+        assert find_videos(videos / name) == found
     (videos / "list.csv").write_text("swim/a.mp4,0\nété/c.mp4,2\n", encoding="utf-8")
     with pytest.warns(UserWarning, match="1 of the classes 0 to 2 have no video"):
         numbered = find_videos(videos / "list.csv")
@@ -253,7 +264,7 @@ def test_a_folder_and_a_list_name_the_same_videos(videos):
         ("swim/a.mp4,swim,1\n", "line 1: .* expected path,label"),
         ("swim/a.mp4,swim\nswim/z.mp4,swim\n", r"line 2: .*z.mp4 is no file"),
         ("swim/a.mp4,swim\nswim/b.mp4,run\n", r"line 2: 'run' is none of the 2 classes \(swim, ét"),
-        ('swim/a.mp4,"swim\n', "not readable as CSV"),
+        ('swim/a.mp4,"swim\n', "not readable as a list"),
     ],
 )
 def test_a_bad_list_is_told_with_its_line(videos, text, words):
@@ -464,6 +475,29 @@ def test_an_image_vit_starts_every_attention_step(tmp_path):
         assert torch.equal(start.weights[name], vit["blocks.1.attn.qkv.weight"])
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_an_image_vit_of_transformers_is_known_by_its_names(tmp_path, folder):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        image_size=16, patch_size=8, layer_norm_eps=1e-6,
+    )  # fmt: skip
+    vit = transformers.ViTModel(config)
+    vit.save_pretrained(tmp_path / "vit")
+    if not folder:
+        torch.save(vit.state_dict(), tmp_path / "vit.pth")
+    start = from_image_vit(
+        tmp_path / ("vit" if folder else "vit.pth"), ("a", "b"), 0,
+        attention_type="space_only", num_frames=1, num_attention_heads=2,
+    )  # fmt: skip
+    ours = TimeSformer.from_checkpoint(start).eval()
+    image = torch.randn(1, 3, 16, 16)
+    with torch.inference_mode():
+        expected = vit.eval()(image).last_hidden_state
+        found = ours.norm(ours(image[:, None], output_hidden_states=True).hidden_states[-1])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
 def test_evaluation_counts_the_answers_of_the_views_mean():
     judged = model()
     found = evaluate(judged, Views(), videos_at_once=2)
@@ -587,7 +621,7 @@ def test_a_signal_ends_a_run_saved(run, trained, monkeypatch):
         (("--out", "r"), 2, "give --checkpoint or --image-vit"),
         (("-c", "x", "--out", "r", "--recipe", "papr"), 2, "use paper or paper-ssv2"),
         (("-c", "x", "--out", "r", "--learning-rate", "-1"), 2, "learning_rate -1.0 is impossible"),
-        (("-c", "x", "--out", "r", "--validation", "list.csv"), 1, "no such folder or CSV file"),
+        (("-c", "x", "--out", "r", "--validation", "list.csv"), 1, "no such folder or list"),
     ],
 )
 def test_wrong_use_of_train_is_one_line(run, videos, words, code, told):

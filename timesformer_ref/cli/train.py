@@ -44,7 +44,7 @@ MixedPrecision = Literal["no", "bf16", "fp16"]
 """The arithmetic of most products in training; weights stay float32."""
 
 VIDEOS = typer.Argument(
-    help="A folder with one folder of videos per class, or a CSV file of path,label.",
+    help="A folder with one folder of videos per class, or a CSV or JSON list of path and label.",
     metavar="VIDEOS",
 )
 WorkersOption = Annotated[
@@ -68,7 +68,8 @@ def train(
     image_vit: Annotated[
         Path | None,
         typer.Option(
-            help="Start from an image ViT instead: its weights, as in timm.", metavar="FILE"
+            help="Start from an image ViT instead: a file or folder of timm or transformers.",
+            metavar="PATH",
         ),
     ] = None,
     scheme: Annotated[

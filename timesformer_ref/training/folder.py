@@ -1,8 +1,9 @@
-"""Find videos and their classes: one folder per class, or a CSV file."""
+"""Find videos and their classes: one folder per class, or a list."""
 
 from __future__ import annotations
 
 import csv
+import json
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import NamedTuple
 
 from timesformer_ref.input.folders import videos_in, warn_of_others
 
-HEADER = ["path", "label"]
+PATHS = {"path", "video", "video_path", "file", "filename", "file_path", "clip", "url", "name"}
+LABELS = {"label", "class", "category", "action", "target", "class_name", "label_name"}
+"""Names of the columns of a list: where the video is, and what its class is."""
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 """Names of folders that hold a part of a data set."""
 
@@ -38,10 +41,11 @@ class Videos(NamedTuple):
 
 
 def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
-    """The videos of a folder with one folder per class, or of a CSV file `path,label`.
+    """The videos of a folder with one folder per class, or of a list of paths and labels.
 
-    In the CSV file, a first line `path,label` is a header, a path is relative to the file's folder,
-    and a label is a class's name, or its number from 0 where all labels are numbers.
+    A list is CSV, with or without a header, lines `path label`, or JSON: pairs or objects. A path
+    is relative to the list's folder, and a label is a class's name, or its number from 0 where all
+    labels are numbers.
     classes: those of a model; by default all that occur, sorted by name.
 
     Raises VideosError where there are none, for a class that the model does not have, for a
@@ -49,9 +53,9 @@ def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
     names that differ in capitals only, numbers that do not begin at 0.
     """
     if not source.exists():
-        raise VideosError(f"{source}: no such folder or CSV file")
+        raise VideosError(f"{source}: no such folder or list")
     is_folder = source.is_dir()
-    named = list(_of_folder(source) if is_folder else _of_csv(source))
+    named = list(_of_folder(source) if is_folder else _of_list(source))
     if not named:
         raise VideosError(f"{source}: names no video")
     labels = {video.label for video in named}
@@ -125,20 +129,45 @@ def _of_folder(folder: Path) -> Iterator[Named]:
     warn_of_others(folder, passed_over)
 
 
-def _of_csv(path: Path) -> Iterator[Named]:
+def _of_list(path: Path) -> Iterator[Named]:
+    """The videos of a CSV file, of lines `path label` as PySlowFast has them, or of a JSON list."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            for row in rows:
-                row = [cell.strip() for cell in row]
-                where = f"{path}, line {rows.line_num}"
-                if not any(row) or (rows.line_num == 1 and [c.lower() for c in row] == HEADER):
-                    continue
-                if len(row) != 2 or not all(row):
-                    raise VideosError(f"{where}: {','.join(row)!r}, expected path,label")
-                yield Named(path.parent / row[0], row[0], row[1], where)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise VideosError(f"{path}: not readable as CSV of path,label ({error})") from error
+        text = path.read_text(encoding="utf-8-sig")
+        rows = _json_rows(text) if path.suffix.lower() == ".json" else _csv_rows(text)
+        for where, row in rows:
+            row = [str(cell).strip() for cell in row]
+            if len(row) != 2 or not all(row):
+                raise VideosError(f"{path}, {where}: {','.join(row)!r}, expected path,label")
+            yield Named(path.parent / row[0], row[0], row[1], f"{path}, {where}")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise VideosError(f"{path}: not readable as a list of path,label ({error!r})") from error
+
+
+def _csv_rows(text: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Lines with a comma or, where the first line has none, with a space before the label."""
+    lines = text.splitlines()
+    rows: Iterable[list[str]] = csv.reader(lines, strict=True)
+    if lines and "," not in lines[0]:
+        rows = (line.rsplit(maxsplit=1) for line in lines)
+    columns: list[int] = []
+    for number, row in enumerate(rows, start=1):
+        if number == 1 and (columns := _columns([cell.strip().lower() for cell in row])):
+            continue
+        if any(row):
+            yield f"line {number}", [row[i] for i in columns if i < len(row)] if columns else row
+
+
+def _columns(names: Sequence[str]) -> list[int]:
+    """Where path and label stand by a header; empty where this is no header."""
+    found = [i for meant in (PATHS, LABELS) for i, name in enumerate(names) if name in meant]
+    return found if len(found) == 2 else []
+
+
+def _json_rows(text: str) -> Iterator[tuple[str, Sequence[str]]]:
+    for number, entry in enumerate(json.loads(text), start=1):
+        if isinstance(entry, dict):
+            entry = [entry[name] for meant in (PATHS, LABELS) for name in entry if name in meant]
+        yield f"entry {number}", entry
 
 
 def _named(source: Path, labels: Iterable[str]) -> list[str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from timesformer_ref.checkpoints import Checkpoint, CheckpointError
 from timesformer_ref.checkpoints.geometry import infer_config
+from timesformer_ref.checkpoints.hugging_face import read_weights
 from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
 from timesformer_ref.checkpoints.tensors import read_tensors
 
@@ -26,6 +29,40 @@ def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> C
     )
 
 
+NAMES = {
+    r"^vit\.": "",
+    r"^embeddings\.cls_token$": "cls_token",
+    r"^embeddings\.position_embeddings$": "pos_embed",
+    r"^embeddings\.patch_embeddings\.projection\.": "patch_embed.proj.",
+    r"^(encoder\.layer|layers)\.": "blocks.",
+    r"\.attention\.(attention\.query|q_proj)\.": ".attn.q.",
+    r"\.attention\.(attention\.key|k_proj)\.": ".attn.k.",
+    r"\.attention\.(attention\.value|v_proj)\.": ".attn.v.",
+    r"\.attention\.(output\.dense|o_proj)\.": ".attn.proj.",
+    r"\.intermediate\.dense\.": ".mlp.fc1.",
+    r"\.output\.dense\.": ".mlp.fc2.",
+    r"\.layernorm_before\.": ".norm1.",
+    r"\.layernorm_after\.": ".norm2.",
+    r"^layernorm\.": "norm.",
+    r"^classifier\.": "head.",
+}
+"""Names of an image ViT in transformers, in its files and its modules, as they are in timm."""
+
+
+def by_timms_names(vit: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """An image ViT's weights by their names in timm, which has query, key and value in one."""
+    renamed = {}
+    for name, weight in vit.items():
+        for pattern, timm in NAMES.items():
+            name = re.sub(pattern, timm, name)
+        renamed[name] = weight
+    for query in [name for name in renamed if ".attn.q." in name]:
+        parts = [query.replace(".q.", f".{part}.") for part in "qkv"]
+        if renamed.keys() >= set(parts):
+            renamed[query.replace(".q.", ".qkv.")] = torch.cat([renamed.pop(p) for p in parts])
+    return renamed
+
+
 def from_image_vit(
     path: Path,
     classes: Sequence[str],
@@ -38,11 +75,12 @@ def from_image_vit(
 ) -> Checkpoint:
     """A video model that starts as an image ViT (see `weights_from_image_vit`).
 
-    path: a state dict with the names of the ViT in timm, from which the original started too.
+    path: a state dict, or a folder of transformers or timm. Names are those of timm, from which the
+        original started too, or of transformers' `ViTModel` and `ViTForImageClassification`.
     image_size: pixels, by default the ViT's own.
     Raises CheckpointError for another file, and ValueError for an impossible model.
     """
-    vit, _ = read_tensors(path)
+    vit = by_timms_names(read_weights(path) if path.is_dir() else read_tensors(path)[0])
     head = {"head.weight": torch.empty(1, 1)}  # which those for features alone lack
     stated = {} if num_attention_heads is None else {"num_attention_heads": num_attention_heads}
     image = infer_config(path, head | vit, stated)
