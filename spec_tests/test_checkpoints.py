@@ -39,7 +39,7 @@ def case(port):
         attention_type=port.schemes[-1] if "divided_space_time" not in port.schemes
         else "divided_space_time",
     )  # fmt: skip
-    return Case(config, (2, 4, 3, 16, 16), seed=11)
+    return Case(port.constraints.adapt(config), (2, 4, 3, 16, 16), seed=11)
 
 
 def tensors(case, prefix=""):

@@ -42,7 +42,8 @@ class Fresh:
     """A port's fresh weights, and a method that fails the test where one is wrong."""
 
     def __init__(self, port, attention_type, seed=3, **changes):
-        config = model(attention_type, **changes)
+        port.constraints.allow(changes)
+        config = port.constraints.adapt(model(attention_type, **changes))
         size = (1, config.num_frames, config.num_channels, config.image_size, config.image_size)
         case = Case(config, size, seed, dtype="float32")
         self.question = Question(port, case, "initial_weights", seed=seed)

@@ -112,6 +112,7 @@ def grid_of_pixels(port, side, height, width):
         num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
         attention_type=port.offered(ANY_GRID)[0],
     )  # fmt: skip
+    config = port.constraints.adapt(config)
     return Case(config, (1, 2, 1, height, width), dtype=port.dtype)
 
 

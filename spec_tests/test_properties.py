@@ -253,6 +253,7 @@ def unlike(port, attention_type, clip):
         attention_type=attention_type,
     )  # fmt: skip
     frames, rows, columns = clip
+    config = port.constraints.adapt(config)
     return Case(config, (1, frames, 1, 2 * rows, 2 * columns), dtype=port.dtype)
 
 

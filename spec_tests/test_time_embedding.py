@@ -86,7 +86,7 @@ def test_nearest_is_computed_in_float32(port, trained, frames):
         num_attention_heads=2, num_hidden_layers=1, intermediate_size=4, num_labels=2,
         attention_type=port.offered(ACROSS_FRAMES)[0],
     )  # fmt: skip
-    case = Case(config, (1, frames, 1, 2, 2), dtype=port.dtype)
+    case = Case(port.constraints.adapt(config), (1, frames, 1, 2, 2), dtype=port.dtype)
     agree(port, case, "time_embedding", look=PATCHES)
 
 

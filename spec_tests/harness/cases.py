@@ -256,7 +256,13 @@ def drawn_cases(
         patches, ragged = "trained", False
     trained, t = FRAMES[frames](pick)
     side, h, w = PATCHES[patches](pick)
-    patch, heads = pick(1, 4) + bool(ragged), pick(2, 3)
+    fixed = port.constraints.fixed
+    patch = fixed("patch_size", pick(1, 4) + bool(ragged))
+    heads = fixed("num_attention_heads", 1 if fixed("hidden_size", 6) % 6 else pick(2, 3))
+    if "image_size" in port.constraints.fields:
+        square, same, side = (h, w) == (side, side), h * w == side**2, 0
+        side = fixed("image_size", 0) // (cut * patch)
+        h, w = (side, side) if square else (side // 2, 2 * side) if same else (h, w)
     fields = {
         "image_size": side * cut * patch,
         "patch_size": patch,
@@ -274,12 +280,14 @@ def drawn_cases(
     rest = (pick(0, patch - 1), pick(0, patch - 1)) if ragged is None else (0, 0)
     if ragged:
         rest = pick(1, patch - 1), pick(1, patch - 1)
-    fields |= config
+    fields = port.constraints.adapted(fields | config)
+    if port.constraints.square:
+        w, rest = h, rest[:1] * 2
     return {
         "config": fields,
         "clip": (
             batch or pick(2, 3),
-            t * cut_t,
+            fields["num_frames"] if t == trained else t * cut_t,
             fields["num_channels"],
             h * cut * patch + rest[0],
             w * cut * patch + rest[1],

@@ -46,5 +46,6 @@ DEFAULTS: dict[str, Any] = {
     "FIXED_FRAMES": False,
     "FIXED_FRAME_SIZE": False,
     "STATIC_SHAPES": False,
+    "CONSTRAINTS": {},
 }
 """The optional attributes of a port, with their default values."""

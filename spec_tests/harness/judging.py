@@ -107,6 +107,7 @@ class Question:
     ) -> None:
         if hasattr(case, "config"):
             port.offered((case.config.attention_type,))
+            port.constraints.check(case.config, getattr(case, "clip", None))
         self.port, self.case, self.function, self.look = port, case, function, look
         self.right = getattr(reference, function)
         names = FUNCTIONS[function]
@@ -394,6 +395,7 @@ def for_cases(
             port = arguments["port"]
             offered = port.offered(schemes)
             offered = tuple(s for s in offered if s in rather) or offered
+            port.constraints.allow(constraints)
             count = settings.default.max_examples * examples // 100
             Trials(check, arguments).run(drawn_cases(port, offered, **constraints), max(count, 1))
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from spec_tests.harness.arithmetic import ARITHMETICS
 from spec_tests.harness.command_port import CommandPort
+from spec_tests.harness.constraints import Constraints
 from spec_tests.harness.errors import BadPort, Breakdown, NotOffered, NotRun, Refusal
 from spec_tests.harness.interface import DEFAULTS, FUNCTIONS
 from spec_tests.mutants.build import build_named
@@ -65,10 +66,21 @@ class Port:
         self.fixed_frames = values["FIXED_FRAMES"]
         self.fixed_frame_size = values["FIXED_FRAME_SIZE"]
         self.static_shapes = values["STATIC_SHAPES"]
+        self.constraints = Constraints(values["CONSTRAINTS"])
         self.asked: list[Any] = []
         """The questions that were put to it since then; a failure keeps them for the diagnosis."""
         self.loaded = Remembered()
         self.converted = Remembered()
+
+    @property
+    def limits(self) -> list[str]:
+        """What the port declares that it cannot vary, in words."""
+        limits = {
+            "the trained number of frames": self.fixed_frames,
+            "the trained frame size": self.fixed_frame_size,
+            str(self.constraints): str(self.constraints),
+        }
+        return [words for words, holds in limits.items() if holds]
 
     def call(self, function: str, *args: Any) -> Any:
         """What the port's function returns, as NumPy arrays.

@@ -182,6 +182,7 @@ class Report:
             **self.diagnosed,
             "dtype": self.ports[port].dtype,
             "attention_types": list(self.ports[port].schemes),
+            "constraints": self.ports[port].limits,
             "counts": {s: sum(row["status"] == s for row in rows) for s in STATUSES},
             "of": len(requirements()),
             "requirements": rows,

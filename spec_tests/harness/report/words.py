@@ -37,8 +37,9 @@ def summary(found: Finding) -> str:
 
 
 def attributes(found: Finding) -> str:
-    """The arithmetic and the schemes of the port."""
-    return ", ".join([found["dtype"], *found["attention_types"]])
+    """The arithmetic and the schemes of the port, and the geometry for which the report speaks."""
+    only = [f"with {words} only" for words in found.get("constraints", ())]
+    return ", ".join([found["dtype"], *found["attention_types"], *only])
 
 
 def remark(row: Finding) -> str:
