@@ -76,7 +76,8 @@ def test_directions_of_a_confusion_matrix():
     confusion[0, 3] = 7  # static: does not move
     confusion[1, 1], confusion[1, 2] = 3, 1  # pan left, also taken for pan right
     confusion[4, 4], confusion[4, 0] = 2, 4  # tilt down, also for static
-    found = directions(Evaluation(0.0, 0.0, 0.0, confusion))
+    nothing = np.zeros(0, np.int64), np.zeros((0, 9), np.float32)
+    found = directions(Evaluation(0.0, 0.0, 0.0, confusion, *nothing))
     assert found == {"axis": pytest.approx(6 / 10), "direction": pytest.approx(5 / 6)}
 
 

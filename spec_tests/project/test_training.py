@@ -513,6 +513,11 @@ def test_evaluation_counts_the_answers_of_the_views_mean():
     assert found.top5 == 1
     labels = torch.arange(7) % 5
     assert found.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)))
+    surest = found.surest_errors(9)
+    wrong_ones = np.flatnonzero(logits.argmax(1).numpy() != labels.numpy())
+    assert sorted(surest) == wrong_ones.tolist()
+    sure = logits.softmax(1).max(1).values.numpy()[surest]
+    assert (np.diff(sure) <= 0).all()
     wrong = found.confusions(3)
     assert wrong[0][0] == (confusion - np.diag(confusion.diagonal())).max()
 
@@ -554,6 +559,15 @@ def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
         "evaluate", "videos", "-c", "run/last.safetensors", "--json", "--workers", 0, "--out", "e"
     )
     assert json.loads(last.out) == pytest.approx({"videos": 4, **rows[-1]["scores"]})
+    names = {"confusion.png", "confusion.csv", "classes.csv", "predictions.csv"}
+    assert {path.name for path in (tmp_path / "e").iterdir()} == names
+    said_of = (tmp_path / "e/predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[:2] for row in said_of] == [
+        ["video", "class"], ["swim/a.mp4", "swim"], ["swim/b.mp4", "swim"],
+        ["été/c.mp4", "été"], ["été/d.mp4", "été"],
+    ]  # fmt: skip
+    right = sum(row.split(",")[1] == row.split(",")[2] for row in said_of[1:])
+    assert right / 4 == json.loads(last.out)["top1"]
     counts = (tmp_path / "e/confusion.csv").read_text(encoding="utf-8").splitlines()
     assert counts[0] == "class,swim,été"
     assert sum(int(n) for line in counts[1:] for n in line.split(",")[1:]) == 4

@@ -29,7 +29,10 @@ def evaluate(
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Write confusion.png and confusion.csv to this folder.", metavar="FOLDER"
+            "--out",
+            help="Write the confusion matrix, precision and recall of each class, and the "
+            "prediction of each video to this folder.",
+            metavar="FOLDER",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -49,7 +52,8 @@ def evaluate(
     from timesformer_ref.training import evaluate as evaluation
     from timesformer_ref.training.clips import EvaluationViews
     from timesformer_ref.training.folder import find_videos
-    from timesformer_ref.training.pictures import draw_confusion, write_confusion
+    from timesformer_ref.training.pictures import draw_confusion
+    from timesformer_ref.training.tables import write_tables
 
     given.asked(crops)  # before anything is read
     loaded = options.read_checkpoint(checkpoint, given.heads)
@@ -74,6 +78,10 @@ def evaluate(
         out.print(f"{len(source)} videos: {result}")
         for number, is_class, answer in result.confusions(5):
             out.print(printable(f"{number} of {classes[is_class]} taken for {classes[answer]}"))
+        for video in result.surest_errors(5):
+            row, label = result.probabilities[video], result.labels[video]
+            sure = f"{classes[row.argmax()]} {100 * row.max():.1f} %"
+            out.print(printable(f"{source.videos.names[video]} of {classes[label]}: {sure}"))
     if folder:
         draw_confusion(result.confusion, classes, folder / "confusion.png")
-        write_confusion(result.confusion, classes, folder / "confusion.csv")
+        write_tables(result, source.videos.names, classes, folder)

@@ -335,7 +335,8 @@ def reporter(
     stopped: why the run is to stop, where it is. most: number of unreadable videos at which it is.
     """
     from timesformer_ref.training.loop import LOG, UNREADABLE
-    from timesformer_ref.training.pictures import draw_confusion, draw_run, write_confusion
+    from timesformer_ref.training.pictures import draw_confusion, draw_run
+    from timesformer_ref.training.tables import write_confusion
 
     task = progress.add_task("the first step", total=None)
     began, last, first = time.monotonic(), time.monotonic(), 0
@@ -357,7 +358,7 @@ def reporter(
             out.print(f"step {latest.step}: {found}" + ", the best yet" * latest.best)
             if latest.best:
                 draw_confusion(found.confusion, classes, run / "confusion.png")
-                write_confusion(found.confusion, classes, run / "confusion.csv")
+                write_confusion(found, classes, run / "confusion.csv")
             draw_run(run / LOG, run / "losses.png")
         broken = unreadable.read() if unreadable else {}
         for video in broken.keys() - named:

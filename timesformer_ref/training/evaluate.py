@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from einops import rearrange, reduce
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -32,12 +32,16 @@ class Evaluation(NamedTuple):
     loss: mean cross-entropy. top1, top5: the fraction of the videos whose class is the most
     probable, or among the five most probable.
     confusion: how many videos of each class (rows) are predicted as each class (columns).
+    labels, probabilities: the class of each video, `NO_CLASS` where it could not be read, and the
+        probability of every class.
     """
 
     loss: float
     top1: float
     top5: float
     confusion: Int64[np.ndarray, "labels labels"]
+    labels: Int64[np.ndarray, " videos"]
+    probabilities: Float32[np.ndarray, "videos labels"]
 
     def __str__(self) -> str:
         top5 = f"top-5 {100 * self.top5:.1f} %, " if len(self.confusion) > 5 else ""
@@ -48,6 +52,12 @@ class Evaluation(NamedTuple):
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         found = [(int(wrong[i, j]), int(i), int(j)) for i, j in zip(*wrong.nonzero(), strict=True)]
         return sorted(found, reverse=True)[:most]
+
+    def surest_errors(self, most: int) -> list[int]:
+        """The numbers of the videos whose wrong prediction is the most probable."""
+        best, known = self.probabilities.argmax(axis=1), self.labels != NO_CLASS
+        wrong = np.flatnonzero(known & (best != self.labels))
+        return sorted(wrong.tolist(), key=lambda n: -self.probabilities[n, best[n]])[:most]
 
     @property
     def scores(self) -> dict[str, float]:
@@ -86,8 +96,7 @@ def evaluate(
             answers.append(gathered[0].cpu())
             labels.append(gathered[1].cpu())
             progress(len(labels[-1]))
-    logits, known = torch.cat(answers), torch.cat(labels)
-    return _evaluation(logits[known != NO_CLASS], known[known != NO_CLASS])
+    return _evaluation(torch.cat(answers), torch.cat(labels))
 
 
 def check_together(accelerator: Accelerator) -> None:
@@ -105,7 +114,8 @@ def _shares(accelerator: Accelerator) -> int:
     return accelerator.num_processes if accelerator.split_batches else 1
 
 
-def _evaluation(logits: Tensor, label: Tensor) -> Evaluation:
+def _evaluation(all_logits: Tensor, labels: Tensor) -> Evaluation:
+    logits, label = all_logits[labels != NO_CLASS], labels[labels != NO_CLASS]
     best = logits.topk(min(5, logits.shape[1])).indices
     right = best == label[:, None]
     confusion = np.zeros((logits.shape[1],) * 2, np.int64)
@@ -115,4 +125,6 @@ def _evaluation(logits: Tensor, label: Tensor) -> Evaluation:
         top1=float(right[:, 0].float().mean()),
         top5=float(right.any(dim=1).float().mean()),
         confusion=confusion,
+        labels=labels.numpy(),
+        probabilities=all_logits.softmax(dim=1).numpy(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,16 +90,6 @@ def draw_confusion(
                 colour = "white" if parts[row, column] > 0.6 else "black"
                 axes.text(column, row, str(number), ha="center", va="center", color=colour)
     _save(figure, target)
-
-
-def write_confusion(
-    confusion: Int64[np.ndarray, "labels labels"], classes: Sequence[str], target: Path
-) -> None:
-    """Write a confusion matrix as CSV: one row per class, one column per prediction."""
-    with whole_file(target) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["class", *classes])
-        rows.writerows([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))
 
 
 def _save(figure: Figure, target: Path) -> None:
