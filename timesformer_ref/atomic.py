@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from safetensors import SafetensorError
 
@@ -65,14 +66,22 @@ def recover(path: Path) -> None:
     """
     for aside in _places(path):
         with suppress(OSError), _lock(aside, path).open("r+") as lock:
-            if fcntl:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
+            hold(lock)
+            if not fcntl:
                 lock.close()
                 _lock(aside, path).unlink()  # which Windows refuses while a process has it open
             if not path.exists() and (aside / "old").exists():
                 (aside / "old").rename(path)
             shutil.rmtree(aside)
+
+
+def hold(file: IO[Any]) -> None:
+    """Lock an open file until it is closed or this process dies, where the system has such locks.
+
+    Raises BlockingIOError where another process holds it, OSError on a disk without locks.
+    """
+    if fcntl:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _places(path: Path) -> list[Path]:
@@ -93,9 +102,8 @@ def _place_beside(path: Path) -> Iterator[Path]:
         aside = _make_place(path)
         try:
             with _lock(aside, path).open("w") as lock:
-                if fcntl:
-                    with suppress(OSError):  # a disk without locks, where nothing is cleared
-                        fcntl.flock(lock, fcntl.LOCK_EX)
+                with suppress(OSError):  # a disk without locks, where nothing is cleared
+                    hold(lock)
                 yield aside
         finally:
             shutil.rmtree(aside, ignore_errors=True)

@@ -18,7 +18,7 @@ from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
 from timesformer_ref.cli.conform import conform
-from timesformer_ref.cli.console import err, one_line, out, printable, unexpected
+from timesformer_ref.cli.console import as_line, err, one_line, out, printable
 from timesformer_ref.cli.evaluate import evaluate
 from timesformer_ref.cli.export import export
 from timesformer_ref.cli.features import features
@@ -87,7 +87,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        err.print(one_line(error) if _is_ours(error) else unexpected(error))
+        err.print(as_line(error))
         code = 1
     sys.exit(code)
 
@@ -103,17 +103,3 @@ def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     own = [argument for argument in arguments[:end] if argument != "--debug"]
     return own + arguments[end:], len(own) < end
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether an error's message is meant for the user, so that no traceback is needed."""
-    from torch import OutOfMemoryError
-
-    from timesformer_ref.checkpoints import CheckpointError
-    from timesformer_ref.checkpoints.labels import LabelError
-    from timesformer_ref.input.decoding import VideoError
-    from timesformer_ref.training.folder import VideosError
-    from timesformer_ref.training.state import RunError
-
-    ours = CheckpointError | LabelError | RunError | VideoError | VideosError
-    return isinstance(error, ours | OSError | MemoryError | OutOfMemoryError)

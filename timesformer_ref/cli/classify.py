@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from timesformer_ref import default_model
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
-from timesformer_ref.cli.console import err, one_line, out, progress_bar, require, wrong_use
+from timesformer_ref.cli.console import err, out, require, wrong_use
+from timesformer_ref.cli.many import (
+    ListOption,
+    RetryOption,
+    find_files,
+    launched,
+    own_device,
+    results_in,
+    work_through,
+)
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.input.video import Clip
     from timesformer_ref.use.classify import Classifier, Prediction, Progress
     from timesformer_ref.use.timeline import Timeline
 
-Answer = TypeVar("Answer")
-
 
 @options.takes_input
 def classify(
     videos: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Video files, or folders of them.", metavar="VIDEO"),
-    ],
+    ] = None,
+    listed: ListOption = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Write JSON, an object per line and video, to a file instead, as results come; "
+            "given again, it is gone on with.",
+            metavar="FILE",
+        ),
+    ] = None,
+    retry: RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
         options.Backend, typer.Option(help="Which implementation computes; 'both' compares them.")
@@ -78,16 +96,21 @@ def classify(
 
     Without --checkpoint the small model that comes with the package predicts how the camera moves.
     """
-    files = _expand(videos)
+    files = find_files(videos or [], listed)
     if timeline:
         _check_timeline(clips, picture, files)
     elif every is not None or picture:
         raise typer.BadParameter("--every and --picture belong to --timeline: give that too")
+    if out_file and (as_json or picture):
+        raise typer.BadParameter("--json and --picture do not go with --out, which writes JSON")
+    if not out_file and (retry or launched()):
+        raise typer.BadParameter("--retry, and several processes, need --out: a file of results")
     import torch
 
     from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.use.classify import Classifier
     from timesformer_ref.use.prefetch import prefetch
+    from timesformer_ref.use.results import fingerprint
     from timesformer_ref.use.timeline import Timeline, classify_windows
 
     given.asked(crops)  # before anything is read
@@ -98,42 +121,47 @@ def classify(
         loaded,
         preprocessing,
         backend=backend,
-        device=options.check_device(device),
+        device=own_device(device),
         dtype=getattr(torch, dtype),
         average=average,
     )
-    answers: Iterable[Callable[..., Prediction | Timeline]]
-    if timeline:
-        answers = (partial(classify_windows, classifier, file, every=every) for file in files)
-    else:
+
+    def works(files: list[Path]) -> Iterator[Callable[..., Prediction | Timeline]]:
+        if timeline:
+            windows = partial(classify_windows, classifier, every=every)
+            return (partial(windows, file) for file in files)
         reads = prefetch(partial(classifier.read, file, clips) for file in files)
-        answers = (
+        return (
             partial(_predict, classifier, file, read)
             for file, read in zip(files, reads, strict=True)
         )
-    failed = 0
-    with progress_bar() as progress:
-        task = progress.add_task("", total=len(files))
-        for number, (file, work) in enumerate(zip(files, answers, strict=True)):
-            progress.update(task, description=escape(file.name), completed=number)
-            answer = _try(partial(work, progress=partial(progress.advance, task)))
-            if answer is None:
-                failed += 1
-            elif as_json:
-                found = answer_json(answer, names, top)
-                model = checkpoint or default_model.NAME
-                out.print(json.dumps({"video": answer.video, "checkpoint": model, **found}))
-            elif isinstance(answer, Timeline):
-                show_timeline(answer, names, with_video=len(files) > 1)
-            elif len(files) == 1:
-                show_prediction(answer, names, top)
-            else:
-                show_line(answer, names, top)
-            if picture and isinstance(answer, Timeline):
-                from timesformer_ref.use.timeline_picture import draw_timeline
 
-                draw_timeline(answer, names, picture)
-    if failed:
+    def as_json_object(answer: Prediction | Timeline) -> dict[str, Any]:
+        model = checkpoint or default_model.NAME
+        return {"video": answer.video, "checkpoint": model, **answer_json(answer, names, top)}
+
+    def show(answer: Prediction | Timeline) -> None:
+        if as_json:
+            out.print(json.dumps(as_json_object(answer)))
+        elif isinstance(answer, Timeline):
+            show_timeline(answer, names, with_video=len(files) > 1)
+        elif len(files) == 1:
+            show_prediction(answer, names, top)
+        else:
+            show_line(answer, names, top)
+        if picture and isinstance(answer, Timeline):
+            from timesformer_ref.use.timeline_picture import draw_timeline
+
+            draw_timeline(answer, names, picture)
+
+    if out_file:
+        settings = {
+            "checkpoint": fingerprint(loaded), "input": asdict(preprocessing), "names": names,
+            "how": [backend, clips, timeline, every, top, average, dtype],
+        }  # fmt: skip
+        with results_in(out_file, settings, files, retry) as (results, left):
+            work_through(left, works(left), lambda a: results.add(**as_json_object(a)), results)
+    elif failed := work_through(files, works(files), show):
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
         raise typer.Exit(1)
@@ -162,33 +190,3 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
 
     with wrong_use():
         check_target(picture, ENDINGS)
-
-
-def _expand(videos: list[Path]) -> list[Path]:
-    """The given files, with each folder replaced by the videos in it, sorted by name."""
-    from timesformer_ref.input.folders import videos_in, warn_of_others
-
-    files: list[Path] = []
-    for video in videos:
-        if not video.is_dir():
-            files.append(video)
-            continue
-        inside, others = videos_in(video)
-        warn_of_others(video, others)
-        if not inside:
-            raise typer.BadParameter(f"{video}: a folder without any video file")
-        files += inside
-    return files
-
-
-def _try(work: Callable[[], Answer]) -> Answer | None:
-    """The prediction; None, after one line on standard error, where the video has none."""
-    from timesformer_ref.input.decoding import VideoError
-    from timesformer_ref.use.classify import LogitsError
-
-    try:
-        with wrong_use():
-            return work()
-    except (LogitsError, VideoError, OSError) as error:
-        err.print(one_line(error))
-    return None

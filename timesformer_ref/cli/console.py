@@ -78,3 +78,32 @@ def unexpected(error: Exception) -> str:
         f"{one_line(f'{type(error).__name__}: {error}')} (at {at}). This was not foreseen: please "
         f"report this line (--debug shows the traceback). Python {python_version()}, {versions}"
     )
+
+
+def as_line(error: Exception, unforeseen: bool = True) -> str:
+    """An error as one line, with what to report where it was not foreseen.
+
+    unforeseen: whether such an error may be a line, or is raised.
+    """
+    if _is_ours(error):
+        return one_line(error)
+    if not unforeseen:
+        raise error
+    return unexpected(error)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error's message is meant for the user, so that no traceback is needed."""
+    from torch import OutOfMemoryError
+
+    from timesformer_ref.checkpoints import CheckpointError
+    from timesformer_ref.checkpoints.labels import LabelError
+    from timesformer_ref.input.decoding import VideoError
+    from timesformer_ref.training.folder import VideosError
+    from timesformer_ref.training.state import RunError
+    from timesformer_ref.use.classify import LogitsError
+    from timesformer_ref.use.results import ResultsError
+
+    ours = CheckpointError | LabelError | LogitsError | ResultsError | RunError
+    ours |= VideoError | VideosError | OSError | MemoryError | OutOfMemoryError
+    return isinstance(error, ours)

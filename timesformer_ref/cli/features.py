@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timesformer_ref import default_model
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, wrong_use
+from timesformer_ref.cli.many import (
+    ListOption,
+    RetryOption,
+    find_files,
+    launched,
+    own_device,
+    results_in,
+    work_through,
+)
+
+if TYPE_CHECKING:  # slow imports are deferred until a command needs them
+    from timesformer_ref.use.classify import Progress
 
 
 @options.takes_input
 def features(
-    video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
     out_file: Annotated[
-        Path, typer.Option("--out", help="The file to write: .npz or .safetensors.", metavar="FILE")
+        Path,
+        typer.Option(
+            "--out",
+            help="The file to write for one video: .npz or .safetensors; or a folder, for any "
+            "number of them, of .npz files and an index.jsonl. Given again, it is gone on with.",
+            metavar="FILE|FOLDER",
+        ),
     ],
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="A video file, or several, or folders of them.", metavar="VIDEO"),
+    ] = None,
+    listed: ListOption = None,
+    retry: RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
@@ -38,9 +65,9 @@ def features(
     *,
     given: options.VideoInput,
 ) -> None:
-    """Write the features of a video to a file: the tokens after a block.
+    """Write the features of videos to files: the tokens after a block.
 
-    The file holds `class_token` (views
+    A file holds `class_token` (views
     x width), `patches` (views x frames x rows x columns x width), `frames` (the frame numbers of
     each clip) and, of the last block, `class_feature`, the normed class token that the classifier
     takes.
@@ -52,11 +79,19 @@ def features(
         save_features,
     )
     from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
+    from timesformer_ref.use.results import fingerprint
     from timesformer_ref.use.target import check_target
 
-    with wrong_use():
-        check_target(out_file, ENDINGS)
-    if out_file.resolve() in (video.resolve(), Path(checkpoint or default_model.FILE).resolve()):
+    files = find_files(videos or [], listed)
+    to_folder = not out_file.suffix
+    if not to_folder:
+        with wrong_use():
+            check_target(out_file, ENDINGS)
+        if len(files) > 1 or retry or launched():
+            raise typer.BadParameter(f"--out {out_file}: name a folder, for results of many videos")
+    if out_file.resolve() in (
+        path.resolve() for path in (*files, Path(checkpoint or default_model.FILE))
+    ):
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
     options.count_crops(crops)
     loaded = options.read_checkpoint(checkpoint, given.heads)
@@ -65,15 +100,32 @@ def features(
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
     preprocessing = given.choose(loaded, crops)
     run = (
-        torch_implementation(loaded, options.check_device(device), output_hidden_states=True)
+        torch_implementation(loaded, own_device(device), output_hidden_states=True)
         if backend == "torch"
         else numpy_implementation(loaded, output_hidden_states=True)
     )
-    with wrong_use():
-        clip = read_clip(video, preprocessing, num_clips=clips)
+
+    def extract(file: Path, target: Path) -> dict[str, Any]:
+        clip = read_clip(file, preprocessing, num_clips=clips)
         found = extract_features(loaded, clip.video, depth if block is None else block, run)
-    save_features(found, clip.frames, out_file)
-    shapes = {name: a.shape for name, a in found._asdict().items() if a is not None}
-    out.print(
-        f"{out_file}: " + ", ".join(f"{n} {' x '.join(map(str, s))}" for n, s in shapes.items())
-    )
+        save_features(found, clip.frames, target)
+        return {name: a.shape for name, a in found._asdict().items() if a is not None}
+
+    if not to_folder:
+        with wrong_use():
+            shapes = extract(files[0], out_file)
+        shown = (f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+        out.print(f"{out_file}: {', '.join(shown)}")
+        return
+
+    def extract_one_of_many(file: Path, *, progress: Progress) -> dict[str, Any]:
+        name = f"{file.stem[:99]}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}.npz"
+        return {"video": str(file), "file": name, **extract(file, out_file / name)}
+
+    settings = {
+        "checkpoint": fingerprint(loaded), "input": asdict(preprocessing),
+        "how": [backend, clips, depth if block is None else block],
+    }  # fmt: skip
+    with results_in(out_file / "index.jsonl", settings, files, retry) as (results, left):
+        works = (partial(extract_one_of_many, file) for file in left)
+        work_through(left, works, lambda found: results.add(**found), results)
