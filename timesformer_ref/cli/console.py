@@ -80,19 +80,12 @@ def unexpected(error: Exception) -> str:
     )
 
 
-def as_line(error: Exception, unforeseen: bool = True) -> str:
-    """An error as one line, with what to report where it was not foreseen.
-
-    unforeseen: whether such an error may be a line, or is raised.
-    """
-    if _is_ours(error):
-        return one_line(error)
-    if not unforeseen:
-        raise error
-    return unexpected(error)
+def as_line(error: Exception) -> str:
+    """An error as one line, with what to report where it was not foreseen."""
+    return one_line(error) if is_ours(error) else unexpected(error)
 
 
-def _is_ours(error: Exception) -> bool:
+def is_ours(error: Exception) -> bool:
     """Whether an error's message is meant for the user, so that no traceback is needed."""
     from torch import OutOfMemoryError
 

@@ -98,6 +98,7 @@ def features(
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
+    block = depth if block is None else block
     preprocessing = given.choose(loaded, crops)
     run = (
         torch_implementation(loaded, own_device(device), output_hidden_states=True)
@@ -107,7 +108,7 @@ def features(
 
     def extract(file: Path, target: Path) -> dict[str, Any]:
         clip = read_clip(file, preprocessing, num_clips=clips)
-        found = extract_features(loaded, clip.video, depth if block is None else block, run)
+        found = extract_features(loaded, clip.video, block, run)
         save_features(found, clip.frames, target)
         return {name: a.shape for name, a in found._asdict().items() if a is not None}
 
@@ -119,12 +120,12 @@ def features(
         return
 
     def extract_one_of_many(file: Path, *, progress: Progress) -> dict[str, Any]:
-        name = f"{file.stem[:99]}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}.npz"
+        name = f"{file.stem[:40]}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}.npz"
         return {"video": str(file), "file": name, **extract(file, out_file / name)}
 
     settings = {
         "checkpoint": fingerprint(loaded), "input": asdict(preprocessing),
-        "how": [backend, clips, depth if block is None else block],
+        "how": [backend, clips, block],
     }  # fmt: skip
     with results_in(out_file / "index.jsonl", settings, files, retry) as (results, left):
         works = (partial(extract_one_of_many, file) for file in left)

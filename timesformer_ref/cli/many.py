@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import as_line, err, out, progress_bar, require, wrong_use
+from timesformer_ref.cli.console import as_line, err, is_ours, out, progress_bar, require, wrong_use
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from accelerate import Accelerator
@@ -93,11 +93,12 @@ def work_through(
             except typer.BadParameter:
                 raise
             except Exception as error:
-                line = as_line(error, unforeseen=results is not None)
-                err.print(line)
+                if not results and not is_ours(error):
+                    raise
+                failed += 1
+                err.print(line := as_line(error))
                 if results:
                     results.add(str(file), error=line.removeprefix("error: "))
-                failed += 1
             else:
                 show(answer)
     return failed
@@ -115,6 +116,7 @@ def results_in(
 
     if path.resolve() in (file.resolve() for file in files):
         raise typer.BadParameter(f"--out {path} would replace a video: name another file")
+    files = list(dict.fromkeys(files))
     every = launched()
     wait = every.wait_for_everyone if every else lambda: None
     results = Results(path, settings, part := every.process_index if every else 0)
@@ -124,7 +126,7 @@ def results_in(
     done = results.read()
     wait()  # before any process writes
     done = {video: found for video, found in done.items() if found or not retry}
-    left = [file for file in dict.fromkeys(files) if str(file) not in done]
+    left = [file for file in files if str(file) not in done]
     with every.split_between_processes(left) if every else nullcontext(left) as mine:
         yield results, mine
     wait()
