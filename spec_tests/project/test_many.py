@@ -20,6 +20,7 @@ from spec_tests.project.tiny import INPUT, LABELS, checkpoint, one_line, write_v
 from timesformer_ref.atomic import hold
 from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.cli import main
+from timesformer_ref.input import video
 from timesformer_ref.use import classify
 
 MODEL = "model.safetensors"
@@ -200,8 +201,9 @@ def go(place, out, how="classify", listed="list.txt", limit=None, place_of=None,
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if slow:
-        read = classify.read_clip
-        classify.read_clip = lambda *a, **k: (time.sleep(slow), read(*a, **k))[1]
+        read = video.read_clip
+        video.read_clip = lambda *a, **k: (time.sleep(slow), read(*a, **k))[1]
+        classify.read_clip = video.read_clip
     sys.argv = ["timesformer-ref", how, "--list", listed, "-c", MODEL]
     sys.argv += ["--out", str(out)]
     try:
@@ -236,11 +238,12 @@ def test_a_process_that_is_killed_again_and_again_gets_there(many, how):
     chance = random.Random(0)
     end = "" if how == "classify" else "/index.jsonl"
     assert not afresh(go, many, many / "whole", how, "many.txt")
-    for kill in (signal.SIGKILL, signal.SIGTERM) * 4:
-        process = FRESH.Process(target=go, args=(many, many / "cut", how, "many.txt"))
+    for end_it in (FRESH.Process.kill, FRESH.Process.terminate) * 4:
+        task = (many, many / "cut", how, "many.txt", None, None, 0.1)
+        process = FRESH.Process(target=go, args=task)
         process.start()
-        time.sleep(chance.uniform(0.7, 1.4))
-        os.kill(process.pid, kill)
+        time.sleep(chance.uniform(0.5, 1.5))
+        end_it(process)
         process.join(60)
     assert not afresh(go, many, many / "cut", how, "many.txt")
     assert (many / f"cut{end}").read_bytes() == (many / f"whole{end}").read_bytes()

@@ -165,11 +165,11 @@ def test_convert_killed_at_any_moment_leaves_the_old_model_or_the_new_one(tmp_pa
     sources = [save_checkpoint(checkpoint(seed=i), tmp_path / f"{i}.pyth") for i in (0, 1)]
     models = [load_checkpoint(source).weights for source in sources]
     save_checkpoint(checkpoint(seed=0), tmp_path / name)
-    for how in (signal.SIGKILL, signal.SIGTERM) * 4:
+    for end_it in (FRESH.Process.kill, FRESH.Process.terminate) * 4:
         process = FRESH.Process(target=command, args=("convert", sources[1], tmp_path / name))
         process.start()
         time.sleep(chance.uniform(0.5, 1.5))
-        os.kill(process.pid, how)
+        end_it(process)
         process.join(60)
         found = load_checkpoint(tmp_path / name).weights
         assert any(same_weights(found, expected) for expected in models)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -119,24 +119,24 @@ def results_in(
     files = list(dict.fromkeys(files))
     every = launched()
     wait = every.wait_for_everyone if every else lambda: None
-    results = Results(path, settings, part := every.process_index if every else 0)
-    if part == 0:
+    part = every.process_index if every else 0
+    with closing(Results(path, settings, part)) as results:
+        if part == 0:
+            results.gather()
+        wait()
+        done = {video for video, found in results.read().items() if found or not retry}
+        wait()  # before any process writes
+        left = [file for file in files if str(file) not in done]
+        with every.split_between_processes(left) if every else nullcontext(left) as mine:
+            yield results, mine
+        wait()
+        if part > 0:
+            return
         results.gather()
-    wait()
-    done = results.read()
-    wait()  # before any process writes
-    done = {video: found for video, found in done.items() if found or not retry}
-    left = [file for file in files if str(file) not in done]
-    with every.split_between_processes(left) if every else nullcontext(left) as mine:
-        yield results, mine
-    wait()
-    if part > 0:
-        return
-    results.gather()
-    results.arrange([str(file) for file in files])
-    done = results.read()
-    failed = sum(not found for found in done.values())
-    out.print(f"{path}: {len(done)} videos" + f", {failed} failed (--retry)" * bool(failed))
+        results.arrange([str(file) for file in files])
+        found = results.read().values()
+    failed = len(found) - sum(found)
+    out.print(f"{path}: {len(found)} videos" + f", {failed} failed (--retry)" * bool(failed))
     if failed:
         raise typer.Exit(1)
 

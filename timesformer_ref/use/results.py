@@ -58,6 +58,11 @@ class Results:
         for part in parts:
             part.unlink()
 
+    def close(self) -> None:
+        """Let other runs write the file."""
+        if self._held:
+            self._held.close()
+
     def read(self) -> dict[str, bool]:
         """The videos that are done, and whether there is a result rather than an error."""
         return {found["video"]: "error" not in found for found, _ in self._lines(self.path)}
