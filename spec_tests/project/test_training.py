@@ -24,12 +24,13 @@ from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.clips import (
     EvaluationViews,
     TrainingClips,
+    jittered,
     random_segment_indices,
 )
 from timesformer_ref.training.evaluate import NO_CLASS, evaluate
 from timesformer_ref.training.folder import VideosError, as_begun, find_videos
 from timesformer_ref.training.inventory import describe, look_at_all, warn_of_copies
-from timesformer_ref.training.jobs import fine_tuning
+from timesformer_ref.training.jobs import balance, fine_tuning
 from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
 from timesformer_ref.training.starting import from_image_vit, with_classes
@@ -445,6 +446,45 @@ def test_random_frames_stay_in_their_segments():
     assert random_segment_indices(1, np.full(2, 0.999)).tolist() == [0, 0]
 
 
+# The recipe for few videos
+
+
+def test_the_last_blocks_alone_are_trained(tmp_path):
+    recipe = replace(RECIPE, optimizer="adamw", last_blocks=1, steps=2)
+    trained = model(num_hidden_layers=3)
+    before = {name: weight.clone() for name, weight in trained.state_dict().items()}
+    train(trained, Clips(), recipe, out=tmp_path)
+    changed = {n for n, w in trained.state_dict().items() if not torch.equal(w, before[n])}
+    assert changed == {n for n in before if n.startswith(("blocks.2.", "norm.", "head."))}
+    again = model(num_hidden_layers=3)
+    train(again, Clips(), recipe, out=tmp_path, resume=True)
+    assert same_weights(again.state_dict(), trained.state_dict())
+
+
+def test_all_classes_count_alike(videos):
+    (videos / "swim/a.mp4").unlink()
+    weights = balance(find_videos(videos))
+    assert weights == pytest.approx([1.5, 0.75])
+    recipe, many = replace(RECIPE, steps=1), replace(RECIPE, steps=1, batch_size=8)
+    whole = train(model(), Clips(), recipe, class_weights=[1.0, 0.0, 0.0, 0.0, 0.0]).losses
+    parts = train(
+        model(), Clips(), recipe, class_weights=[1.0, 0.0, 0.0, 0.0, 0.0], accumulate=4
+    ).losses
+    assert parts == pytest.approx(whole)
+    assert whole[0] < losses(many)[0]
+
+
+def test_colours_change_alike_in_a_whole_clip():
+    frames = list(np.random.default_rng(0).integers(60, 190, (3, 4, 4, 3)).astype(np.uint8))
+    assert all(map(np.array_equal, jittered(frames, 0.0, 0.0, 0.0), frames))
+    brighter = np.stack(jittered(frames, 0.1, 0.0, 0.0))
+    np.testing.assert_allclose(brighter, np.stack(frames) * 1.1, atol=0.5)
+    grey = np.stack(jittered(frames, 0.0, 0.0, -1.0)).astype(int)
+    assert np.ptp(grey, axis=-1).max() == 0
+    flat = np.stack(jittered(frames, 0.0, -1.0, 0.0))
+    assert np.ptp(flat) == 0
+
+
 # What it starts from, and how it is judged
 
 
@@ -538,7 +578,7 @@ def trained(run, videos, tmp_path, monkeypatch):
 def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
     said, words = trained
     assert said.code == 0, said
-    assert "2 steps teach little: with so few videos use --batch" in said.err
+    assert "2 steps teach little: with so few videos use --recipe small" in said.err
     assert "the same video is in training and in validation" in said.err
     assert said.out.startswith(
         "training: 4 videos of 2 classes, 2 per class; 0.2 to 0.3 s (median 0.2 s), "

@@ -81,7 +81,10 @@ def train(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option(help="paper, or paper-ssv2 for labels that distinguish left from right."),
+        typer.Option(
+            help="paper; paper-ssv2 for labels that distinguish left from right; small for tens or "
+            "hundreds of videos."
+        ),
     ] = "paper",
     epochs: Annotated[
         int | None,
@@ -191,6 +194,7 @@ def train(
             resume=resume,
             save_every=save_every,
             settings=job.settings,
+            class_weights=job.class_weights,
             accumulate=accumulate,
             mixed_precision=mixed_precision,
             workers=count_workers(workers),
@@ -317,7 +321,7 @@ def print_plan(recipe: Recipe, videos: int, accumulate: int) -> None:
         smaller = max(1, recipe.epochs * videos // FEW_STEPS)
         rate = recipe.learning_rate * smaller / recipe.batch_size
         err.print(
-            f"warning: {steps} steps teach little: with so few videos use "
+            f"warning: {steps} steps teach little: with so few videos use --recipe small, or "
             f"--batch {smaller} --learning-rate {rate:.2g}, or more --epochs"
         )
 

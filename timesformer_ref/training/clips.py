@@ -5,6 +5,7 @@ Clip number k of a run depends on the run's seed and k alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,7 +35,7 @@ STARTS = 1 << 16
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """Random clips, by number: every video once per epoch, in a new order, cropped anew.
 
-    recipe: its `shorter_side`, `inverse_scale` and `flip`.
+    recipe: its `shorter_side`, `inverse_scale`, `flip` and `colour_jitter`.
     unreadable: takes note of a video that cannot be read, and another is drawn instead; without it,
         reading raises VideoError.
     """
@@ -137,6 +138,8 @@ def random_clip(
     squares = [_square(frame, part, down, right) for frame in frames]
     if recipe.flip and mirror < 0.5:
         squares = [square[:, ::-1] for square in squares]
+    if recipe.colour_jitter:
+        squares = jittered(squares, *rng.uniform(-1, 1, 3) * recipe.colour_jitter)
     views = [
         crops(
             square[None],
@@ -151,6 +154,19 @@ def random_clip(
         for square in squares
     ]
     return np.stack(views)
+
+
+def jittered(
+    frames: Sequence[UInt8[np.ndarray, "H W c"]],
+    brightness: float,
+    contrast: float,
+    saturation: float,
+) -> list[UInt8[np.ndarray, "H W c"]]:
+    """Frames with each of these changed relative to their own, alike in the whole clip."""
+    changed = np.stack(frames).astype(np.float32) * (1 + brightness)
+    changed += contrast * (changed - changed.mean())
+    changed += saturation * (changed - changed.mean(axis=-1, keepdims=True))
+    return list(changed.round().clip(0, 255).astype(np.uint8))
 
 
 def random_segment_indices(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
@@ -16,12 +17,16 @@ from timesformer_ref.training.unreadable import Unreadable
 
 
 class Job(NamedTuple):
-    """A model, its data, and the settings, as JSON, that a resumed run must share."""
+    """A model, its data, and the settings, as JSON, that a resumed run must share.
+
+    class_weights: as for `train`.
+    """
 
     model: TimeSformer
     source: Source
     validation: Source | None
     settings: dict[str, Any]
+    class_weights: list[float] | None = None
 
 
 def fine_tuning(
@@ -47,4 +52,14 @@ def fine_tuning(
             "validation": held_out and held_out.listed,
             "preprocessing": stated,
         },
+        balance(videos) if recipe.balanced else None,
     )
+
+
+def balance(videos: Videos) -> list[float]:
+    """Weights by class with which all classes that have a video count alike; 1 for a mean clip."""
+    counts = Counter(videos.labels)
+    return [
+        len(videos.labels) / len(counts) / max(counts[label], 1)
+        for label in range(len(videos.classes))
+    ]

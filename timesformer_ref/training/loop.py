@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -59,6 +59,7 @@ def train(
     resume: bool = False,
     save_every: int = 200,
     settings: Mapping[str, Any] | None = None,
+    class_weights: Sequence[float] | None = None,
     accumulate: int = 1,
     mixed_precision: Precision | None = None,
     workers: int = 0,
@@ -76,6 +77,7 @@ def train(
         checkpoint, and the checkpoint of the best top-1. None writes nothing.
     resume: continue from the state in `out`, if there is one. settings: what else, as JSON, must
         be the same then. Otherwise `out` must not hold a run.
+    class_weights: of a clip's loss by its class, 1 on average; None for 1 each.
     accumulate: the number of parts in which a step is computed, to save memory.
     mixed_precision: None for what Accelerate was launched with. workers: processes that make clips,
         for each device.
@@ -96,6 +98,9 @@ def train(
         "config": asdict(model.config),
         **(settings or {}),
     }
+    weights = None
+    if class_weights is not None:
+        weights = torch.tensor(class_weights, device=accelerator.device)
     size = _part_size(recipe, accumulate, accelerator.num_processes)
     optimizer = make_optimizer(recipe, model)
     # The model keeps its parameters; what is prepared shares them.
@@ -118,7 +123,7 @@ def train(
             group["lr"] = rate
         _seed(seed, step, accelerator.process_index)
         model.train()
-        loss = _step(accelerator, spread, stepper, parts, accumulate, recipe)
+        loss = _step(accelerator, spread, stepper, parts, accumulate, recipe, weights)
         if not isfinite(loss):
             raise RunError(f"the loss of step {step} is {loss}: use a lower learning rate")
         history.losses.append(loss)
@@ -182,7 +187,15 @@ def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelera
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimizer of all weights of a model."""
+    """The recipe's optimizer of all weights of a model; those that it leaves need no gradient."""
+    if recipe.last_blocks is not None:
+        depth = len(
+            {name.split(".")[1] for name, _ in model.named_parameters() if "blocks." in name}
+        )
+        last = range(depth - recipe.last_blocks, depth)
+        trained = ("norm.", "head.", *(f"blocks.{block}." for block in last))
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(name.startswith(trained))
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
@@ -229,6 +242,7 @@ def _step(
     parts: Iterator[tuple[Tensor, Tensor]],
     accumulate: int,
     recipe: Recipe,
+    weights: Tensor | None,
 ) -> float:
     """Train on the clips of one step, part by part; returns the mean loss over all processes."""
     losses = []
@@ -236,7 +250,10 @@ def _step(
         video, label = next(parts)
         with accelerator.accumulate(model):
             logits = model(video).logits
-            loss = F.cross_entropy(logits, label, label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(
+                logits, label, label_smoothing=recipe.label_smoothing, reduction="none"
+            )
+            loss = (loss if weights is None else loss * weights[label]).mean()
             accelerator.backward(loss)
             if recipe.clip_norm and accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)

@@ -45,6 +45,9 @@ RULES: dict[str, Rule] = {
     ),
     "inverse_scale": (lambda v: isinstance(v, bool), "True or False"),
     "flip": (lambda v: isinstance(v, bool), "True or False"),
+    "colour_jitter": PROBABILITY,
+    "last_blocks": (lambda v: v is None or (type(v) is int and v >= 0), "0 or more, or None"),
+    "balanced": (lambda v: isinstance(v, bool), "True or False"),
     "drop_path_rate": (lambda v: v is None or PROBABILITY[0](v), f"{PROBABILITY[1]}, or None"),
 }
 """For each field of `Recipe`, what is possible."""
@@ -68,6 +71,11 @@ class Recipe:
         these, in sides of the crop.
     inverse_scale: whether the inverse of that length is uniform, instead of the length.
     flip: every second clip, by chance, is mirrored left to right.
+    colour_jitter: how much brightness, contrast and saturation of a clip may change by chance,
+        relative to their own.
+    last_blocks: how many of the last blocks are trained, with the last norm and the head; None for
+        the whole model.
+    balanced: whether the loss weighs clips so that all classes count alike.
     drop_path_rate: stochastic depth of the last block; None for the checkpoint's own.
 
     Raises ValueError, which names the value and what would be right.
@@ -88,6 +96,9 @@ class Recipe:
     shorter_side: tuple[float, float] = (256 / 224, 320 / 224)
     inverse_scale: bool = False
     flip: bool = True
+    colour_jitter: float = 0.0
+    last_blocks: int | None = None
+    balanced: bool = False
     drop_path_rate: float | None = 0.1
 
     def __post_init__(self) -> None:
@@ -121,10 +132,24 @@ SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(),
     "paper-ssv2": Recipe(inverse_scale=True, flip=False),
+    "small": Recipe(
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        batch_size=16,
+        epochs=30,
+        schedule="one_cycle",
+        warm_up=0.1,
+        clip_norm=1.0,
+        label_smoothing=0.1,
+        colour_jitter=0.3,
+        last_blocks=2,
+        balanced=True,
+    ),
 }
-"""`paper` and `paper-ssv2` are the original's configs for Kinetics and for Something-Something,
-whose labels distinguish left from right. A step is 64 clips there: 8 at a time, gradients added
-up."""
+"""`small` is for tens or hundreds of videos. `paper` and `paper-ssv2` are the original's configs
+for Kinetics and for Something-Something, whose labels distinguish left from right. A step is 64
+clips there: 8 at a time, gradients added up."""
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
