@@ -13,6 +13,7 @@ from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
+from docs.making.interface_tables import write_interface
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
@@ -31,6 +32,7 @@ def main() -> None:
     write_code(FRAGMENTS / "code")
     write_port_code(FRAGMENTS / "code")
     write_port_figures(DOCS / "data" / "conformance.json", FRAGMENTS / "ports")
+    write_interface(FRAGMENTS / "interface")
     write_runs(FRAGMENTS / "runs")
     write_outputs(FRAGMENTS / "examples")
     write_commands(FRAGMENTS / "commands")

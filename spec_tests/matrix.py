@@ -60,6 +60,7 @@ PORTS: dict[str, Entry] = {
     "original": Entry(
         "the original", "spec_tests.ports.original_port", "variable TIMESFORMER_ORIGINAL"
     ),
+    "mmaction2": Entry("mmaction2", "spec_tests.ports.mmaction2_port", "module mmaction"),
     "transformers": Entry(
         "transformers", "spec_tests.ports.transformers_port", "module transformers"
     ),

@@ -76,6 +76,23 @@ def test_short_videos_of_the_original(port):
     sampled(port, lambda row: span(row) > row["total"])
 
 
+@requirement("FRAMES-2")
+@pytest.mark.parametrize("clip", [(250, 25.0, 8, 32, 9, 10), (852, 25.0, 16, 8, 7, 10)])
+def test_a_start_that_float32_would_round_otherwise(port, clip):
+    exactly(port, "frame_indices", dict(zip(ARGUMENTS, clip, strict=True)))
+
+
+@requirement("FRAMES-1")
+@pytest.mark.parametrize("clip", [(503, 24.0, 16, 8, 4, 10), (1090, 25.0, 32, 32, 6, 10)])
+def test_a_span_that_float32_would_round_otherwise(port, clip):
+    exactly(port, "frame_indices", dict(zip(ARGUMENTS, clip, strict=True)))
+
+
+@requirement("FRAMES-4")
+def test_a_clip_that_spans_less_than_a_frame(port):
+    exactly(port, "frame_indices", dict(zip(ARGUMENTS, (20, 3.0, 4, 2, 0, 1), strict=True)))
+
+
 BETWEEN_FLOAT32_AND_FLOAT64 = [
     (900, 24.0, 8, 3, 1, 3),
     (300, 24.0, 10, 32, 1, 3),

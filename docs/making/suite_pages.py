@@ -74,7 +74,8 @@ passed.
 {matrix(others)}
 
 {"".join(map(failures, reports.values()))}Numbers in
-brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0.
+brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of `timesformer.py` in
+`mmaction2` 1.2.0, whose port declares what that library cannot vary.
 
 ## Run it
 
@@ -82,7 +83,8 @@ brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0.
 python -m spec_tests.matrix --json docs/data/conformance.json
 ```
 
-`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, the JavaScript
+`jax` and `transformers` come with extras, `mmaction2` wants `pip install mmcv-lite==2.1.0 mmengine
+opencv-python-headless` and itself without its dependencies, the C port needs a C compiler and `make`, the JavaScript
 port Node, and the original a checkout of
 [its repository](https://github.com/facebookresearch/TimeSformer), whose folder the variable
 `TIMESFORMER_ORIGINAL` names.
