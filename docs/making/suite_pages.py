@@ -83,11 +83,10 @@ brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of
 python -m spec_tests.matrix --json docs/data/conformance.json
 ```
 
-`jax` and `transformers` come with extras, `mmaction2` wants `pip install mmcv-lite==2.1.0 mmengine
-opencv-python-headless` and itself without its dependencies, the C port needs a C compiler and `make`, the JavaScript
-port Node, and the original a checkout of
-[its repository](https://github.com/facebookresearch/TimeSformer), whose folder the variable
-`TIMESFORMER_ORIGINAL` names.
+`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, the JavaScript
+port Node, `mmaction2` itself, without its dependencies, and `mmcv-lite` 2.1, `mmengine` and OpenCV,
+and the original a checkout of [its repository](https://github.com/facebookresearch/TimeSformer),
+whose folder the variable `TIMESFORMER_ORIGINAL` names.
 """
 
 

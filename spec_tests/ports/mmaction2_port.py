@@ -27,7 +27,7 @@ CONSTRAINTS = {
 
 DEFECTS = {
     "TIME-5": "the time table is added as it is (279), and broadcasts over a clip of one frame",
-    "DIV-1": "the number of frames is taken from the config (common/transformer.py, 77)",
+    "DIV-1": "the number of frames is taken from the config (common/transformer.py, 76)",
 }
 """What the library does (1.2.0, lines of `timesformer.py`) where it breaks a requirement: no more
 and no less than the suite finds. Other clips are refused, with an error."""
