@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -91,6 +93,12 @@ def served(folder, asked):
                 self.wfile.write(bytes([byte]))
                 time.sleep(0.2)
 
+        def slow(self, body):
+            """Send in four seconds, to eight pieces."""
+            for start in range(0, len(body), step := len(body) // 8 + 1):
+                self.wfile.write(body[start : start + step])
+                time.sleep(0.5)
+
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.handle_error = lambda *_: None  # of a client that went
         Thread(target=server.serve_forever, daemon=True).start()
@@ -130,6 +138,9 @@ FAULTS = {
     "dripping-file": lambda handler, path: handler.file(path, send=handler.drip),
     "broken-off": weights_only(lambda body: body[:-9]),
     "short": lambda handler, path: handler.answer(path.read_bytes()[:-9]),
+    "slow": lambda handler, path: handler.file(
+        path, send=handler.slow if path.suffix == ".safetensors" else None
+    ),
     "other-config": lambda handler, path: handler.file(path, lambda body: body[:-1] + b" "),
     "other-weights": weights_only(lambda body: body[:-1] + b"!", times=1),
 }
@@ -208,6 +219,15 @@ def test_wrong_bytes_of_the_right_length_are_refused_until_they_are_deleted(tmp_
     assert first == second
     assert "model.safetensors is not what the hub promised" in first
     assert not third
+
+
+@pytest.mark.slow
+def test_a_process_waits_for_another_that_downloads_the_same_however_long(tmp_path, model):
+    with served(model, asked := []) as endpoint, ThreadPoolExecutor() as pool:
+        task = partial(load, tmp_path, "faulty/get-slow", patience=3, HF_ENDPOINT=endpoint)
+        two = [pool.submit(task) for _ in range(2)]
+        assert [future.result()[0] for future in two] == [[], []]
+    assert 3 <= asked.count("get-slow") < 6
 
 
 @pytest.mark.slow

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
 from time import monotonic
-from typing import TypeVar
 
 from huggingface_hub import (
     constants,
@@ -29,8 +28,6 @@ from huggingface_hub.utils.tqdm import tqdm
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
 from timesformer_ref.checkpoints.hugging_face import CONFIG, MODEL_FILES, PROCESSORS, shards
-
-Result = TypeVar("Result")
 
 PATIENCE = 6 * constants.HF_HUB_DOWNLOAD_TIMEOUT
 """Seconds, a minute by default, without 64 kB more, after which a download is given up."""
@@ -81,7 +78,7 @@ def download(hub_id: str) -> Path:
     do; for one without weights; and for a file that is not what the hub promised.
     """
     try:
-        files = _patiently(partial(_files, hub_id))
+        files = _patiently(hub_id)
     except CheckpointError:
         raise
     except Exception as error:
@@ -136,39 +133,51 @@ def _files(hub_id: str, cached: bool = False) -> list[Path]:
 
 
 class _Bar(tqdm):
-    """The library's progress bar, which also notes when anything last came that is new.
+    """The library's progress bar, which also counts what came that is new.
 
     Where a connection breaks, the library goes back and begins again, for ever if need be.
     """
 
-    moved = 0.0
+    come = 0.0
     here = most = 0.0
 
     def update(self, n: float | None = 1) -> bool | None:
         self.here += n or 0
-        if self.here > self.most:
-            self.most, _Bar.moved = self.here, monotonic()
+        _Bar.come += max(self.here - self.most, 0)
+        self.most = max(self.here, self.most)
         return super().update(n)
 
 
-def _patiently(work: Callable[[], Result]) -> Result:
-    """The result of a download, during which Ctrl-C works.
+def _cached_bytes(hub_id: str) -> int:
+    """The size of what is cached of a model, also by another process for which this one waits."""
+    blobs = Path(constants.HF_HUB_CACHE, f"models--{hub_id.replace('/', '--')}", "blobs")
+    sizes = 0
+    for blob in blobs.glob("*"):
+        with suppress(OSError):  # renamed just now
+            sizes += blob.stat().st_size
+    return sizes
+
+
+def _patiently(hub_id: str) -> list[Path]:
+    """The files of a download, during which Ctrl-C works.
 
     Raises TimeoutError once nothing has come for too long. The thread, whose read of a socket
     nothing can interrupt, is then left to itself.
     """
-    outcome: Future[Result] = Future()
+    outcome: Future[list[Path]] = Future()
 
     def run() -> None:
         try:
-            outcome.set_result(work())
+            outcome.set_result(_files(hub_id))
         except BaseException as error:
             outcome.set_exception(error)
 
-    _Bar.moved = monotonic()
     Thread(target=run, daemon=True).start()
-    while not wait([outcome], timeout=0.1).done:
-        if monotonic() > _Bar.moved + PATIENCE:
+    most, moved = 0.0, monotonic()
+    while not wait([outcome], timeout=0.5).done:
+        if (come := _Bar.come + _cached_bytes(hub_id)) > most:
+            most, moved = come, monotonic()
+        elif monotonic() > moved + PATIENCE:
             raise TimeoutError
     return outcome.result()
 
