@@ -279,7 +279,7 @@ def start_two(many, slow=0):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    both["ACCELERATE_USE_CPU"] = "true"
+    both |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}  # else it sets others
     places = [both | {"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
     task = (many, many / "two", "classify", "many.txt", None)
     two = [FRESH.Process(target=go, args=(*task, place, slow)) for place in places]
