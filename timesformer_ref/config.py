@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
+from reprlib import Repr
 from typing import Any
 
 from timesformer_ref.schemes import SCHEMES, STEPS, Grid
+
+_short = Repr()
+_short.maxstring, _short.maxother, _short.maxlevel = 80, 80, 2
+shown = _short.repr
+"""A value from a file as messages have it, cut short however long it is."""
+
+MOST_PIXELS = 2**28
+"""The most pixels of a clip, a hundred times those of the largest published: 3 GB as float32."""
 
 Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is possible, and what would be right."""
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
+    return type(value) is int and 0 < value < 2**31
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a number, and not True or False."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 COUNT: Rule = (_is_count, "a whole number above 0")
-PROBABILITY: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a probability below 1")
+PROBABILITY: Rule = (lambda v: is_number(v) and 0 <= v < 1, "a probability below 1")
 RULES: dict[str, Rule] = {
     "image_size": COUNT,
     "patch_size": COUNT,
@@ -32,7 +42,7 @@ RULES: dict[str, Rule] = {
     "num_hidden_layers": COUNT,
     "num_attention_heads": COUNT,
     "intermediate_size": COUNT,
-    "layer_norm_eps": (lambda v: _is_number(v) and 0 < v < 1, "a number between 0 and 1"),
+    "layer_norm_eps": (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1"),
     "qkv_bias": (lambda v: isinstance(v, bool), "True or False"),
     "attention_type": (lambda v: v in tuple(SCHEMES), f"one of {', '.join(SCHEMES)}"),
     "num_labels": COUNT,
@@ -52,8 +62,16 @@ def check_fields(record: object, rules: Mapping[str, Rule]) -> None:
         given = getattr(record, name)
         value = _plain(given)
         if not possible(value):
-            raise ValueError(f"{name} {given!r} is impossible: use {expected}")
+            raise ValueError(f"{name} {shown(given)} is impossible: use {expected}")
         object.__setattr__(record, name, value)
+
+
+def check_size(num_frames: int, side: int) -> None:
+    """Raise ValueError for clips that no memory holds, before any is taken."""
+    if num_frames * side**2 > MOST_PIXELS:
+        raise ValueError(
+            f"num_frames {num_frames} of {side} x {side} pixels are more than {MOST_PIXELS:,}"
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -114,6 +132,7 @@ class TimeSformerConfig:
             "hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads
         )
         self._check_groups(self.grid)
+        check_size(self.num_frames, self.image_size)
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -14,11 +14,8 @@ import torch
 from transformers import TimesformerConfig, TimesformerForVideoClassification
 
 from spec_tests.ports.hooks import entering, leaving, silent
-from timesformer_ref.checkpoints.hugging_face import (
-    config_json,
-    rename_from_hugging_face,
-    rename_to_hugging_face,
-)
+from timesformer_ref.checkpoints.hugging_face import config_json, rename_to_hugging_face
+from timesformer_ref.checkpoints.names import original_name
 
 NAME = "transformers"
 _FRAMES = "frames and columns of patches are taken from the config, not from the clip (308 to 312)"
@@ -111,10 +108,15 @@ def gradients(video, labels, model, config):
     loss = model(torch.tensor(video), torch.tensor(labels)).loss
     loss.backward()
     found = {name: p.grad.numpy() for name, p in model.named_parameters()}
-    return loss.item(), rename_from_hugging_face(found)
+    return loss.item(), renamed(found)
 
 
 def initial_weights(config, seed):
     torch.manual_seed(seed)
     weights = {name: w.numpy() for name, w in build(config).state_dict().items()}
-    return rename_from_hugging_face(weights)
+    return renamed(weights)
+
+
+def renamed(weights):
+    """Weights by the original's names."""
+    return {original_name(name)[1]: weight for name, weight in weights.items()}

@@ -42,7 +42,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         tensors = {
-            name: torch.from_numpy(w) if isinstance(w, np.ndarray) else w
+            name: torch.from_numpy(w) if isinstance(w, np.ndarray) else w.resolve_neg()
             for name, w in self.weights.items()
         }
         object.__setattr__(self, "weights", tensors)

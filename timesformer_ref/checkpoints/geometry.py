@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError
-from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.checkpoints.labels import is_text
+from timesformer_ref.config import TimeSformerConfig, shown
 from timesformer_ref.schemes import SCHEMES, STEPS
-from timesformer_ref.weights import misfits, shape_text, weight_table
+from timesformer_ref.weights import misfits, shape_text
 
 HEAD_WIDTH = 64
 """Width of a head in every published TimeSformer; no tensor shows it."""
@@ -49,13 +50,6 @@ def infer_config(
     from it (heads, `NOT_IN_TENSORS`, and for a model without time embedding the number of frames).
     Raises CheckpointError where the tensors are not those of a TimeSformer.
     """
-    if not weights.keys() & weight_table(TimeSformerConfig()).keys():
-        found = ", ".join(list(weights)[:3])
-        raise CheckpointError(
-            f"{path}: the weights of another model: {found}, …; "
-            "a TimeSformer has cls_token, pos_embed, blocks.0.attn.qkv.weight, …"
-        )
-
     width, channels, patch, _ = _shape(path, weights, "patch_embed.proj.weight")
     patches = _shape(path, weights, "pos_embed")[1] - 1
     if isqrt(patches) ** 2 != patches or patches == 0:
@@ -73,7 +67,7 @@ def infer_config(
         "num_channels": channels,
         "num_frames": frames,
         "hidden_size": width,
-        "num_hidden_layers": _depth(weights),
+        "num_hidden_layers": _depth(path, weights),
         "intermediate_size": _shape(path, weights, "blocks.0.mlp.fc1.weight")[0],
         "qkv_bias": "blocks.0.attn.qkv.bias" in weights,
         "attention_type": _scheme(path, weights),
@@ -109,10 +103,13 @@ def _heads(path: object, width: int, stated: Mapping[str, Any]) -> Any:
     return heads
 
 
-def _depth(weights: Mapping[str, Tensor]) -> int:
+def _depth(path: object, weights: Mapping[str, Tensor]) -> int:
     """How many blocks are numbered from 0 without a gap; others are reported as unexpected."""
     numbers = {int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d{1,6})\.", name))}
-    return next(depth for depth in count(1) if depth not in numbers)
+    depth = next(depth for depth in count(1) if depth not in numbers)
+    if depth * 6 > len(weights):  # a block has 12 at least; the table of claimed ones could be huge
+        raise CheckpointError(f"{path}: names {depth} blocks, but holds {len(weights)} tensors")
+    return depth
 
 
 def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
@@ -151,19 +148,29 @@ def find_problems(checkpoint: Checkpoint) -> list[str]:
     config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
     problems = list(misfits(weights, config))
     problems += [
-        f"tensor {name} holds {_type(weight.dtype)}, expected {', '.join(map(_type, DTYPES))}"
+        f"tensor {name} holds {type_names(weight.dtype)}, expected {type_names(*DTYPES)}"
         for name, weight in weights.items()
         if weight.dtype not in DTYPES
     ]
-    problems += [
-        f"tensor {name} has {wrong} of {weight.numel()} numbers that are NaN or infinite"
-        for name, weight in weights.items()
-        if weight.dtype in DTYPES and (wrong := int((~torch.isfinite(weight)).sum()))
-    ]
+    counted: dict[object, int] = {}
+    for name, weight in weights.items():
+        view = weight.data_ptr(), weight.dtype, weight.shape, weight.stride()
+        if view not in counted:  # layers may share their weights
+            counted[view] = int((~torch.isfinite(weight)).sum()) if weight.dtype in DTYPES else 0
+        if wrong := counted[view]:
+            problems.append(
+                f"tensor {name} has {wrong} of {weight.numel()} numbers that are NaN or infinite"
+            )
     if labels is not None and len(labels) != config.num_labels:
         problems.append(f"names {len(labels)} classes, but head.weight has {config.num_labels}")
+    problems += [
+        f"the name of class {i} is not text: {shown(label)}"
+        for i, label in enumerate(labels or ())
+        if not is_text(label)
+    ]
     return problems
 
 
-def _type(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def type_names(*dtypes: torch.dtype) -> str:
+    """Types as messages have them."""
+    return ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import re
+from collections import ChainMap, Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
-from timesformer_ref.checkpoints.notes import KEY, Metadata, known_preprocessing
-from timesformer_ref.checkpoints.tensors import read_tensors
-from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.checkpoints.names import find_weights
+from timesformer_ref.checkpoints.notes import Metadata, read_json
+from timesformer_ref.checkpoints.processors import PROCESSORS as PROCESSORS
+from timesformer_ref.checkpoints.processors import read_preprocessing
+from timesformer_ref.checkpoints.tensors import open_tensors
+from timesformer_ref.config import TimeSformerConfig, shown
 from timesformer_ref.weights import weight_table
 
 CONFIG = "config.json"
-
-PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
-"""Files with the preprocessing: as published, and as `transformers` 5 writes it for videos."""
 
 MODEL_FILES = ("model.safetensors", "pytorch_model.bin")
 """In order of preference; each also comes sharded, with an index."""
 
 SCHEMES = ("space_only", "joint_space_time", "divided_space_time")
 """The attention schemes of `transformers`."""
-
-
-def rename_from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights by their original names; names of the original, and unknown ones, stay."""
-    numbers = {int(m[1]) for name in weights if (m := re.search(r"\.layer\.(\d{1,6})\.", name))}
-    # Divided attention has every weight that the library's other schemes have.
-    largest = TimeSformerConfig(num_hidden_layers=max(1, len(numbers)))
-    names = {weight.hugging_face: name for name, weight in weight_table(largest).items()}
-    return {names.get(name, name): weight for name, weight in weights.items()}
 
 
 def rename_to_hugging_face(
@@ -56,17 +48,6 @@ def read_metadata(folder: Path) -> Metadata:
     return Metadata(config, labels, read_preprocessing(folder))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises CheckpointError for anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected an object")
-    return content
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """The content of a folder's `config.json`. Raises CheckpointError for another model's."""
     path = folder / CONFIG
@@ -76,15 +57,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     stated = read_json(path)
     if stated.get("model_type", "timesformer") != "timesformer":
         raise CheckpointError(
-            f"{path}: describes another model, model_type {stated['model_type']!r}, "
+            f"{path}: describes another model, model_type {shown(stated['model_type'])}, "
             "expected 'timesformer'"
         )
     if stated.get("hidden_act", "gelu") != "gelu":
         raise CheckpointError(
-            f"{path}: hidden_act {stated['hidden_act']!r}, but a TimeSformer has the exact 'gelu'"
+            f"{path}: hidden_act {shown(stated['hidden_act'])}, but a TimeSformer has 'gelu', exact"
         )
-    if isinstance(stated.get("drop_path_rate"), int):  # whole, as the library asks
-        stated["drop_path_rate"] = float(stated["drop_path_rate"])
+    if stated.get("drop_path_rate") == 0:  # whole, as the library asks
+        stated["drop_path_rate"] = 0.0
     return stated
 
 
@@ -103,33 +84,23 @@ def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:
     return None if labels == placeholders else labels
 
 
-def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """The preprocessing in a folder's processor config; empty if there is none."""
-    path = next((folder / name for name in PROCESSORS if (folder / name).is_file()), None)
-    if path is None:
-        return {}
-    stated = read_json(path)
-    found = {field: stated[key] for field, key in _NUMBERS.items() if key in stated}
-    crop, note = stated.get("crop_size"), stated.get(KEY)
-    if isinstance(crop, dict) and "height" in crop:
-        found["crop"] = crop["height"]
-    return known_preprocessing(path, found | (note if isinstance(note, dict) else {}))
-
-
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of a folder's model file, or of its shards, under their names in the file.
 
     Raises CheckpointError where there is no model file, or where a shard is missing.
     """
     for name in MODEL_FILES:
-        if (folder / name).is_file():
-            return read_tensors(folder / name)[0]
         index = folder / f"{name}.index.json"
-        if index.is_file():
-            weights: dict[str, Tensor] = {}
-            for shard in shards(index):
-                weights |= read_tensors(folder / shard)[0]
-            return weights
+        if (folder / name).is_file() or index.is_file():
+            files = [name] if (folder / name).is_file() else shards(index)
+            with ExitStack() as stack:
+                opened = [stack.enter_context(open_tensors(folder / file)) for file in files]
+                names = Counter(chain.from_iterable(content.values for content in opened))
+                if twice := [name for name, times in names.items() if times > 1]:
+                    raise CheckpointError(f"{index}: {twice[0]} is in two shards")
+                return find_weights(
+                    folder, dict(ChainMap(*(dict(content.values) for content in opened)))
+                )
     held = ", ".join(sorted(p.name for p in folder.iterdir())[:5])
     raise CheckpointError(
         f"{folder}: a folder without {' or '.join(MODEL_FILES)}, whole or sharded (it holds {held})"
@@ -144,11 +115,10 @@ def shards(index: Path) -> list[str]:
     names = sorted(set(map(str, weight_map.values())))
     for name in names:
         if name in ("", "..") or Path(name).name != name:
-            raise CheckpointError(f"{index}: names the shard {name!r}, expected a plain file name")
+            raise CheckpointError(
+                f"{index}: names the shard {shown(name)}, expected a plain file name"
+            )
     return names
-
-
-_NUMBERS = {"mean": "image_mean", "std": "image_std"}
 
 
 def config_json(config: TimeSformerConfig, labels: tuple[str, ...] | None) -> dict[str, Any]:
@@ -166,14 +136,3 @@ def config_json(config: TimeSformerConfig, labels: tuple[str, ...] | None) -> di
         "id2label": {str(i): name for i, name in enumerate(names)},
         "label2id": {name: i for i, name in enumerate(names)},
     }
-
-
-def preprocessor_json(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `preprocessor_config.json`; what the library lacks goes under our own key."""
-    content: dict[str, Any] = {"image_processor_type": "VideoMAEImageProcessor"}
-    content |= {key: preprocessing[f] for f, key in _NUMBERS.items() if f in preprocessing}
-    if crop := preprocessing.get("crop"):
-        content["crop_size"] = {"height": crop, "width": crop}
-        content["size"] = {"shortest_edge": crop}
-    content[KEY] = {k: v for k, v in preprocessing.items() if k not in (*_NUMBERS, "crop")}
-    return content

@@ -10,6 +10,11 @@ class LabelError(Exception):
     """A file that does not name the classes of a checkpoint: says the file and what is wrong."""
 
 
+def is_text(label: str) -> bool:
+    """Whether a label can be written: JSON can name half a character, a lone surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in label)
+
+
 def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     """The name of each class: a line each, or JSON, a list or an object from or to numbers.
 
@@ -28,6 +33,8 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     labels = [str(label).strip() for label in content]
     while labels and not labels[-1]:
         labels.pop()
+    if half := [label for label in labels if not is_text(label)]:
+        raise LabelError(f"{path}: the label {half[0]!r} is not text")
     if len(labels) != classes:
         raise LabelError(f"{path}: names {len(labels)} classes, the checkpoint has {classes}")
     return tuple(labels)

@@ -6,9 +6,11 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
+from timesformer_ref.config import shown
 from timesformer_ref.input.preprocessing import RULES
 
 KEY = "timesformer_ref"
@@ -25,6 +27,9 @@ class Metadata(NamedTuple):
     labels: tuple[str, ...] | None
     preprocessing: dict[str, Any]
 
+
+MOST_JSON = 2**24
+"""The most bytes of JSON that are read; objects take thirty times as many."""
 
 NO_METADATA = Metadata({}, None, {})
 
@@ -43,6 +48,8 @@ def write_note(checkpoint: Checkpoint) -> str:
 def read_note(path: object, note: object) -> Metadata:
     """What `write_note` wrote. Raises CheckpointError for anything else."""
     try:
+        if len(note) > MOST_JSON:  # type: ignore[arg-type]
+            raise ValueError("too long")
         stated = json.loads(note)  # type: ignore[arg-type]
         config, labels, preprocessing = stated["config"], stated["labels"], stated["preprocessing"]
         return Metadata(
@@ -56,6 +63,19 @@ def read_note(path: object, note: object) -> Metadata:
         ) from error
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises CheckpointError for anything else."""
+    try:
+        if path.stat().st_size > MOST_JSON:
+            raise CheckpointError(f"{path}: has more than {MOST_JSON:,} bytes, which is no config")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected an object")
+    return content
+
+
 def known_preprocessing(path: object, stated: Mapping[str, Any]) -> dict[str, Any]:
     """The stated fields of `Preprocessing`; impossible values are left out with a warning."""
     known = {}
@@ -67,7 +87,7 @@ def known_preprocessing(path: object, stated: Mapping[str, Any]) -> dict[str, An
             known[name] = value
         else:
             warnings.warn(
-                f"{path}: states {name} {value!r}, expected {expected}: not used",
+                f"{path}: states {name} {shown(value)}, expected {expected}: not used",
                 CheckpointWarning,
                 stacklevel=2,
             )

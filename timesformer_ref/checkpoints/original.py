@@ -24,6 +24,17 @@ _DATA = {
 """Where the original's config has the fields of `Preprocessing`."""
 
 
+MOST_YAML = 2**16
+"""The most characters of a `cfg` that are read; the original's have 4,000."""
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader without merges, which may repeat a long mapping many times."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge nothing."""
+
+
 def content(checkpoint: Checkpoint) -> dict[str, Any]:
     """The dict to save: what the original reads, and our note of what it lacks."""
     config, preprocessing = checkpoint.config, checkpoint.preprocessing
@@ -60,8 +71,8 @@ def read_cfg(path: object, cfg: object) -> Metadata:
     """
     if isinstance(cfg, str):
         try:
-            cfg = yaml.safe_load(cfg)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            cfg = yaml.load(cfg[:MOST_YAML], _Loader)
+        except Exception:  # of its parser and of its types: a dozen
             return NO_METADATA
     data = _section(cfg, "DATA")
     preprocessing = {field: data[key] for field, key in _DATA.items() if key in data}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from timesformer_ref import default_model
 from timesformer_ref.atomic import recover
@@ -24,8 +25,9 @@ from timesformer_ref.checkpoints.checkpoint import (
 )
 from timesformer_ref.checkpoints.geometry import check, infer_config
 from timesformer_ref.checkpoints.initialise import resize_weights
+from timesformer_ref.checkpoints.names import find_weights
 from timesformer_ref.checkpoints.notes import KEY, Metadata, read_note
-from timesformer_ref.checkpoints.tensors import read_tensors
+from timesformer_ref.checkpoints.tensors import open_tensors
 
 
 def load_checkpoint(
@@ -86,18 +88,35 @@ def read_unchecked(source: str | PathLike[str], heads: int | None = None) -> Che
     Raises CheckpointError for a file that is no TimeSformer's at all.
     """
     path = _locate(source)
-    form: Form
     if path.is_dir():
-        form, stated = "Hugging Face", hugging_face.read_metadata(path)
+        form: Form = "Hugging Face"
+        stated = hugging_face.read_metadata(path)
         weights = hugging_face.read_weights(path)
     else:
-        form = "safetensors" if path.suffix == ".safetensors" else "original"
-        weights, rest = read_tensors(path)
-        stated = _metadata(path, rest)
+        with open_tensors(path) as content:
+            weights = find_weights(path, content.values)
+        form, stated = content.form, _metadata(path, content.stated)
     config_stated = {**stated.config, **({} if heads is None else {"num_attention_heads": heads})}
-    weights = hugging_face.rename_from_hugging_face(weights)
+    if not weights.keys() & {"head.weight", "head.bias"}:
+        weights |= _no_classifier(path, weights, stated.labels)
     config = infer_config(path, weights, config_stated)
     return Checkpoint(config, weights, stated.labels, stated.preprocessing, form)
+
+
+def _no_classifier(
+    path: Path, weights: Mapping[str, Tensor], labels: tuple[str, ...] | None
+) -> dict[str, Tensor]:
+    """A classifier of zeros, for a backbone alone, which has features and can be trained."""
+    warnings.warn(
+        f"{path}: has no classifier, so every class is given the same score: train one, or take "
+        "features",
+        CheckpointWarning,
+        stacklevel=4,
+    )
+    cls_token = weights.get("cls_token", torch.zeros(1))
+    classes = len(labels or ("",))
+    head = cls_token.new_zeros(classes, cls_token.shape[-1])
+    return {"head.weight": head, "head.bias": head.new_zeros(classes)}
 
 
 def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:

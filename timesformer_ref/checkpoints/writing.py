@@ -20,8 +20,9 @@ from timesformer_ref.checkpoints.checkpoint import (
     CheckpointWarning,
     Form,
 )
-from timesformer_ref.checkpoints.geometry import check
+from timesformer_ref.checkpoints.geometry import check, type_names
 from timesformer_ref.checkpoints.notes import KEY, write_note
+from timesformer_ref.checkpoints.processors import preprocessor_json
 
 ENDINGS: dict[str, Form] = {
     ".pyth": "original",
@@ -83,13 +84,21 @@ def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
             CheckpointWarning,
             stacklevel=4,
         )
+    half = {w.dtype for w in checkpoint.weights.values()} & {torch.float16, torch.bfloat16}
+    if half:
+        warnings.warn(
+            f"{path}: holds {type_names(*half)}, in which transformers will compute, and fail for "
+            "clips of float32: load it there with from_pretrained(…, dtype=torch.float32)",
+            CheckpointWarning,
+            stacklevel=4,
+        )
     weights = hugging_face.rename_to_hugging_face(checkpoint.weights, config)
     _check_folder(path)
     with whole_folder(path) as unfinished:
         save_file(_apart(weights), unfinished / "model.safetensors", {"format": "pt"})
         files = {hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels)}
         if stated := checkpoint.preprocessing:
-            files[hugging_face.PROCESSORS[0]] = hugging_face.preprocessor_json(stated)
+            files[hugging_face.PROCESSORS[0]] = preprocessor_json(stated)
         for name, content in files.items():
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (unfinished / name).write_text(text + "\n", encoding="utf-8")

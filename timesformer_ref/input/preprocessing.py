@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
-from timesformer_ref.config import COUNT, Rule, check_fields
+from timesformer_ref.config import COUNT, Rule, check_fields, check_size
 
 ChannelOrder = Literal["rgb", "bgr"]
 
@@ -16,7 +15,7 @@ Pixels = Literal["stored", "display"]
 
 def _are_numbers(value: object) -> bool:
     return isinstance(value, tuple) and bool(value) and all(
-        type(number) in (int, float) and isfinite(number) for number in value
+        type(number) in (int, float) and abs(number) < 1e30 for number in value
     )  # fmt: skip
 
 
@@ -74,6 +73,7 @@ class Preprocessing:
             raise ValueError(
                 f"single_crop_scale {self.single_crop_scale} is smaller than the crop {self.crop}"
             )
+        check_size(self.num_frames, self.scale(1))
         if len(self.mean) != len(self.std):
             raise ValueError(
                 f"mean has {len(self.mean)} numbers, std {len(self.std)}: give both one per channel"

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from timesformer_ref.checkpoints import Checkpoint, CheckpointError
 from timesformer_ref.checkpoints.geometry import infer_config
-from timesformer_ref.checkpoints.hugging_face import read_weights
+from timesformer_ref.checkpoints.hugging_face import open_folder
 from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
-from timesformer_ref.checkpoints.tensors import read_tensors
+from timesformer_ref.checkpoints.names import all_tensors
+from timesformer_ref.checkpoints.tensors import open_tensors
 
 
 def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> Checkpoint:
@@ -80,7 +81,8 @@ def from_image_vit(
     image_size: pixels, by default the ViT's own.
     Raises CheckpointError for another file, and ValueError for an impossible model.
     """
-    vit = by_timms_names(read_weights(path) if path.is_dir() else read_tensors(path)[0])
+    with open_folder(path) if path.is_dir() else open_tensors(path) as content:
+        vit = by_timms_names(all_tensors(path, content.values))
     head = {"head.weight": torch.empty(1, 1)}  # which those for features alone lack
     stated = {} if num_attention_heads is None else {"num_attention_heads": num_attention_heads}
     image = infer_config(path, head | vit, stated)

@@ -1,0 +1,188 @@
+"""Find the weights of one TimeSformer among a file's tensors, whatever wraps their names."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from timesformer_ref.checkpoints.checkpoint import CheckpointError, CheckpointWarning
+from timesformer_ref.checkpoints.pickled import Lazy, Other, Refused
+from timesformer_ref.config import TimeSformerConfig, shown
+from timesformer_ref.schemes import SCHEMES
+from timesformer_ref.weights import weight_table
+
+CONTAINERS = ("model_state", "state_dict", "model")
+"""The keys under which files keep their weights; they win over others, in this order."""
+
+USUAL = re.compile(r"^((module|model)\.)+")
+"""The prefixes of the original and of distributed training, of which no word is lost."""
+
+DEPTH = 3
+"""How deep dicts lie in dicts where weights are searched."""
+
+
+class Model(NamedTuple):
+    """Tensors of a file that are named as those of a TimeSformer.
+
+    container: the keys that lead to their dict; prefix: what stands before the original's names.
+    names: each weight's original name, and its name in the dict; tensors: all of the dict.
+    """
+
+    container: str
+    prefix: str
+    names: list[tuple[str, str]]
+    tensors: Mapping[str, Lazy | Other]
+
+    @property
+    def rank(self) -> int:
+        """The place of its container among those that win."""
+        key = self.container.partition(".")[0]
+        return CONTAINERS.index(key) if key in CONTAINERS else len(CONTAINERS)
+
+    @property
+    def where(self) -> str:
+        """Where it stands in the file, as messages have it."""
+        return f"{self.container}.{self.prefix}".strip(".") or "no prefix"
+
+
+def find_weights(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """The weights of the one TimeSformer in a file, by their original names.
+
+    content: a `Lazy` by the name of each tensor, and dicts of more. The names are the original's or
+    those of `transformers`, below any one prefix. Only these tensors are read; a CheckpointWarning
+    says which prefix was taken off, unless it is usual, and which tensors were left out.
+    Raises CheckpointError for a file with no model or two, and for a tensor that it does not hold.
+    """
+    models = sorted(_models(content), key=lambda model: model.rank)
+    if not models:
+        raise CheckpointError(f"{path}: {_what_is_there(content)}")
+    chosen, *others = models
+    if others and others[0].rank == chosen.rank:
+        raise CheckpointError(
+            f"{path}: holds two models, under {chosen.where!r} and {others[0].where!r}: "
+            "save the state dict of one"
+        )
+    named: dict[str, str] = {}
+    for original, name in chosen.names:
+        if original in named:
+            raise CheckpointError(
+                f"{path}: {original} is there twice, as {named[original]} and as {name}"
+            )
+        named[original] = name
+    foreign, taken = [], set(named.values())
+    for name in (name for name in chosen.tensors if name not in taken):
+        plain = USUAL.sub("", name)
+        inner = plain.removeprefix(chosen.prefix)
+        if plain.startswith(chosen.prefix) and inner.partition(".")[0] in _parts():
+            named[inner] = name  # of the model itself, and for the comparison to refuse
+        else:
+            foreign.append(name)
+    _say(path, chosen, foreign, others)
+    return {name: _read(path, at, chosen.tensors[at]) for name, at in named.items()}
+
+
+def original_name(name: str) -> tuple[str, str] | None:
+    """The prefix of a weight's name and its name in the original; None for no TimeSformer's."""
+    parts = name.split(".")
+    for start in range(max(0, len(parts) - 8), len(parts)):  # no name of a weight has more
+        tail = ".".join(parts[start:])
+        block = re.match(r"(?:blocks|(?:timesformer\.)?encoder\.layer)\.(0|[1-9]\d{0,5})\.", tail)
+        if block:
+            tail = f"{tail[: block.start(1)]}0{tail[block.end(1) :]}"
+        if (original := _originals().get(tail)) is not None:
+            prefix = "".join(f"{part}." for part in parts[:start])
+            return prefix, original.replace(".0.", f".{block[1]}.", 1) if block else original
+    return None
+
+
+@cache
+def _originals() -> dict[str, str]:
+    """The original name of every weight of every scheme, of block 0, by each of its names."""
+    originals: dict[str, str] = {}
+    for scheme in SCHEMES:
+        config = TimeSformerConfig(num_hidden_layers=1, attention_type=scheme)
+        for name, weight in weight_table(config).items():
+            theirs = weight.hugging_face
+            originals |= dict.fromkeys((name, theirs, theirs.removeprefix("timesformer.")), name)
+    return originals
+
+
+@cache
+def _parts() -> set[str]:
+    """The names of a model's outermost parts."""
+    return {name.partition(".")[0] for name in _originals()}
+
+
+def _models(content: Mapping[Any, Any]) -> Iterator[Model]:
+    """All that has attention weights as a TimeSformer's are named."""
+    for container, tensors in _dicts(content, "", set()):
+        below = defaultdict(list)
+        for name in tensors:
+            if found := original_name(name):
+                below[USUAL.sub("", found[0])].append((found[1], name))
+        for prefix, names in below.items():
+            if any("attn.qkv." in original for original, _ in names):
+                yield Model(container, prefix, names, tensors)
+
+
+def _dicts(
+    content: Mapping[Any, Any], at: str, seen: set[int]
+) -> Iterator[tuple[str, dict[str, Lazy | Other]]]:
+    """The tensors of each dict among the values, and the keys that lead to it."""
+    seen.add(id(content))
+    named = {k: v for k, v in content.items() if isinstance(k, str)}
+    yield at, {k: v for k, v in named.items() if isinstance(v, Lazy | Other)}
+    for key, value in named.items():
+        if isinstance(value, dict) and id(value) not in seen and at.count(".") < DEPTH:
+            yield from _dicts(value, f"{at}.{key}".lstrip("."), seen)
+
+
+def _read(path: object, name: str, tensor: Lazy | Other) -> Tensor:
+    if isinstance(tensor, Other):
+        raise CheckpointError(
+            f"{path}: tensor {name} is sparse, quantised or empty, expected plain numbers"
+        )
+    try:
+        return tensor.read().detach()
+    except Refused as error:
+        raise CheckpointError(f"{path}: tensor {name} {error}") from error
+
+
+def _say(path: object, chosen: Model, foreign: list[str], others: list[Model]) -> None:
+    """Warn of what was taken off, and of what was left out."""
+    notes = []
+    if chosen.prefix or chosen.container not in ("", *CONTAINERS):
+        notes.append(f"read the weights under {chosen.where!r}")
+    if foreign:
+        more = f" and {len(foreign) - 3} more tensors" if len(foreign) > 3 else ""
+        notes.append(f"left out {', '.join(map(shown, foreign[:3]))}{more}")
+    notes += [f"left out the model under {other.where!r}" for other in others[:3]]
+    if notes:
+        warnings.warn(f"{path}: {', '.join(notes)}", CheckpointWarning, stacklevel=4)
+
+
+def _what_is_there(content: Mapping[Any, Any]) -> str:
+    """Why no weights of a TimeSformer are in a file."""
+    for key in CONTAINERS:
+        if key in content and not isinstance(content[key], dict | Lazy):
+            return f"holds a {type(content[key]).__name__} under {key!r} where weights should be"
+    for name, value in content.items():
+        if isinstance(value, Lazy) and not isinstance(name, str):
+            return f"a weight is named {shown(name)}, expected text"
+    names = [name for _, tensors in _dicts(content, "", set()) for name in tensors]
+    if not names:
+        held = ", ".join(map(shown, list(content)[:6])) or "nothing"
+        return f"no weights under {', '.join(CONTAINERS)} or at the top, which holds {held}"
+    hint = ""
+    if any(name.endswith("attention.attention.query.weight") for name in names):
+        hint = " (these are the names of an image ViT in transformers; those in timm are read)"
+    return (
+        f"the weights of another model: {', '.join(map(shown, names[:3]))}, …; "
+        f"a TimeSformer has cls_token, pos_embed, blocks.0.attn.qkv.weight, …{hint}"
+    )
