@@ -21,23 +21,25 @@ CONTAINERS = ("model_state", "state_dict", "model")
 """The keys under which files keep their weights; they win over others, in this order."""
 
 USUAL = re.compile(r"^((module|model)\.)+")
-"""The prefixes of the original and of distributed training, of which no word is lost."""
+"""The prefixes of the original and of distributed training, which come off without a word."""
 
 DEPTH = 3
-"""How deep dicts lie in dicts where weights are searched."""
+"""How many dicts deep weights are searched."""
+
+Tensors = Mapping[str, Lazy | Other]
 
 
 class Model(NamedTuple):
-    """Tensors of a file that are named as those of a TimeSformer.
+    """Tensors that are named as those of a TimeSformer.
 
     container: the keys that lead to their dict; prefix: what stands before the original's names.
-    names: each weight's original name, and its name in the dict; tensors: all of the dict.
+    names: each original name with the name in the dict; tensors: all of the dict.
     """
 
     container: str
     prefix: str
     names: list[tuple[str, str]]
-    tensors: Mapping[str, Lazy | Other]
+    tensors: Tensors
 
     @property
     def rank(self) -> int:
@@ -47,16 +49,16 @@ class Model(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Where it stands in the file, as messages have it."""
+        """Where it stands in the file."""
         return f"{self.container}.{self.prefix}".strip(".") or "no prefix"
 
 
 def find_weights(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The weights of the one TimeSformer in a file, by their original names.
+    """The weights of the one TimeSformer in a file, by their original names; only they are read.
 
     content: a `Lazy` by the name of each tensor, and dicts of more. The names are the original's or
-    those of `transformers`, below any one prefix. Only these tensors are read; a CheckpointWarning
-    says which prefix was taken off, unless it is usual, and which tensors were left out.
+    those of `transformers`, below any one prefix. A CheckpointWarning says which prefix was taken
+    off, unless it is usual, and which tensors were left out.
     Raises CheckpointError for a file with no model or two, and for a tensor that it does not hold.
     """
     models = sorted(_models(content), key=lambda model: model.rank)
@@ -65,45 +67,44 @@ def find_weights(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
     chosen, *others = models
     if others and others[0].rank == chosen.rank:
         raise CheckpointError(
-            f"{path}: holds two models, under {chosen.where!r} and {others[0].where!r}: "
-            "save the state dict of one"
+            f"{path}: holds two models, under {chosen.where!r} and {others[0].where!r}: save the "
+            "state dict of one"
         )
-    named: dict[str, str] = {}
+    weights: dict[str, str] = {}
     for original, name in chosen.names:
-        if original in named:
+        if weights.setdefault(original, name) != name:
             raise CheckpointError(
-                f"{path}: {original} is there twice, as {named[original]} and as {name}"
+                f"{path}: {original} is there twice, as {weights[original]} and as {name}"
             )
-        named[original] = name
-    foreign, taken = [], set(named.values())
-    for name in (name for name in chosen.tensors if name not in taken):
+    parts = {known.partition(".")[0] for known in _originals()}
+    foreign = []
+    for name in sorted(chosen.tensors.keys() - {name for _, name in chosen.names}):
         plain = USUAL.sub("", name)
         inner = plain.removeprefix(chosen.prefix)
-        if plain.startswith(chosen.prefix) and inner.partition(".")[0] in _parts():
-            named[inner] = name  # of the model itself, and for the comparison to refuse
+        if plain == chosen.prefix + inner and inner.partition(".")[0] in parts:
+            weights[inner] = name  # inside the model, and for the comparison to refuse
         else:
             foreign.append(name)
     _say(path, chosen, foreign, others)
-    return {name: _read(path, at, chosen.tensors[at]) for name, at in named.items()}
+    return {original: _read(path, name, chosen.tensors[name]) for original, name in weights.items()}
 
 
 def original_name(name: str) -> tuple[str, str] | None:
-    """The prefix of a weight's name and its name in the original; None for no TimeSformer's."""
+    """The prefix of a weight's name, and its name in the original; None for no TimeSformer's."""
     parts = name.split(".")
-    for start in range(max(0, len(parts) - 8), len(parts)):  # no name of a weight has more
-        tail = ".".join(parts[start:])
-        block = re.match(r"(?:blocks|(?:timesformer\.)?encoder\.layer)\.(0|[1-9]\d{0,5})\.", tail)
-        if block:
-            tail = f"{tail[: block.start(1)]}0{tail[block.end(1) :]}"
-        if (original := _originals().get(tail)) is not None:
-            prefix = "".join(f"{part}." for part in parts[:start])
-            return prefix, original.replace(".0.", f".{block[1]}.", 1) if block else original
+    for start in range(max(0, len(parts) - 8), len(parts)):  # no weight's name has more parts
+        prefix, tail = ".".join([*parts[:start], ""]), ".".join(parts[start:])
+        number = re.match(r"(blocks|(timesformer\.)?encoder\.layer)\.(0|[1-9]\d{0,5})\.", tail)
+        block = number[3] if number else "0"
+        original = _originals().get(tail.replace(f".{block}.", ".0.", 1))
+        if original:
+            return prefix, original.replace(".0.", f".{block}.", 1)
     return None
 
 
 @cache
 def _originals() -> dict[str, str]:
-    """The original name of every weight of every scheme, of block 0, by each of its names."""
+    """The original name of every weight of every scheme, in block 0, by each of its names."""
     originals: dict[str, str] = {}
     for scheme in SCHEMES:
         config = TimeSformerConfig(num_hidden_layers=1, attention_type=scheme)
@@ -111,12 +112,6 @@ def _originals() -> dict[str, str]:
             theirs = weight.hugging_face
             originals |= dict.fromkeys((name, theirs, theirs.removeprefix("timesformer.")), name)
     return originals
-
-
-@cache
-def _parts() -> set[str]:
-    """The names of a model's outermost parts."""
-    return {name.partition(".")[0] for name in _originals()}
 
 
 def _models(content: Mapping[Any, Any]) -> Iterator[Model]:
@@ -131,13 +126,11 @@ def _models(content: Mapping[Any, Any]) -> Iterator[Model]:
                 yield Model(container, prefix, names, tensors)
 
 
-def _dicts(
-    content: Mapping[Any, Any], at: str, seen: set[int]
-) -> Iterator[tuple[str, dict[str, Lazy | Other]]]:
-    """The tensors of each dict among the values, and the keys that lead to it."""
+def _dicts(content: Mapping[Any, Any], at: str, seen: set[int]) -> Iterator[tuple[str, Tensors]]:
+    """The tensors of each dict, and the keys that lead to it."""
     seen.add(id(content))
-    named = {k: v for k, v in content.items() if isinstance(k, str)}
-    yield at, {k: v for k, v in named.items() if isinstance(v, Lazy | Other)}
+    named = {key: value for key, value in content.items() if isinstance(key, str)}
+    yield at, {name: value for name, value in named.items() if isinstance(value, Lazy | Other)}
     for key, value in named.items():
         if isinstance(value, dict) and id(value) not in seen and at.count(".") < DEPTH:
             yield from _dicts(value, f"{at}.{key}".lstrip("."), seen)
@@ -145,24 +138,21 @@ def _dicts(
 
 def _read(path: object, name: str, tensor: Lazy | Other) -> Tensor:
     if isinstance(tensor, Other):
-        raise CheckpointError(
-            f"{path}: tensor {name} is sparse, quantised or empty, expected plain numbers"
-        )
+        raise CheckpointError(f"{path}: tensor {name} is sparse, quantised or has no numbers")
     try:
-        return tensor.read().detach()
+        return tensor()
     except Refused as error:
         raise CheckpointError(f"{path}: tensor {name} {error}") from error
 
 
 def _say(path: object, chosen: Model, foreign: list[str], others: list[Model]) -> None:
-    """Warn of what was taken off, and of what was left out."""
-    notes = []
+    """Warn of a prefix that was taken off, and of what was left out."""
+    notes = [f"left out the model under {other.where!r}" for other in others[:3]]
     if chosen.prefix or chosen.container not in ("", *CONTAINERS):
-        notes.append(f"read the weights under {chosen.where!r}")
+        notes.insert(0, f"read the weights under {chosen.where!r}")
     if foreign:
         more = f" and {len(foreign) - 3} more tensors" if len(foreign) > 3 else ""
         notes.append(f"left out {', '.join(map(shown, foreign[:3]))}{more}")
-    notes += [f"left out the model under {other.where!r}" for other in others[:3]]
     if notes:
         warnings.warn(f"{path}: {', '.join(notes)}", CheckpointWarning, stacklevel=4)
 
@@ -170,19 +160,19 @@ def _say(path: object, chosen: Model, foreign: list[str], others: list[Model]) -
 def _what_is_there(content: Mapping[Any, Any]) -> str:
     """Why no weights of a TimeSformer are in a file."""
     for key in CONTAINERS:
-        if key in content and not isinstance(content[key], dict | Lazy):
+        if not isinstance(content.get(key, {}), dict | Lazy):
             return f"holds a {type(content[key]).__name__} under {key!r} where weights should be"
-    for name, value in content.items():
-        if isinstance(value, Lazy) and not isinstance(name, str):
-            return f"a weight is named {shown(name)}, expected text"
     names = [name for _, tensors in _dicts(content, "", set()) for name in tensors]
+    others = [name for name, value in content.items() if isinstance(value, Lazy)]
+    if others and not names:
+        return f"a weight is named {shown(others[0])}, expected text"
     if not names:
         held = ", ".join(map(shown, list(content)[:6])) or "nothing"
         return f"no weights under {', '.join(CONTAINERS)} or at the top, which holds {held}"
-    hint = ""
-    if any(name.endswith("attention.attention.query.weight") for name in names):
-        hint = " (these are the names of an image ViT in transformers; those in timm are read)"
+    vit = any(name.endswith("attention.attention.query.weight") for name in names)
     return (
-        f"the weights of another model: {', '.join(map(shown, names[:3]))}, …; "
-        f"a TimeSformer has cls_token, pos_embed, blocks.0.attn.qkv.weight, …{hint}"
+        f"the weights of another model: {', '.join(map(shown, names[:3]))}, …; a TimeSformer has "
+        "cls_token, pos_embed, blocks.0.attn.qkv.weight, …"
+        + " (an image ViT is read by its names in timm, not in transformers)"
+        * vit
     )

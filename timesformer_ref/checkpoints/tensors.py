@@ -1,4 +1,4 @@
-"""Open tensor files of any kind, known by their content, without running any code in them."""
+"""Open files of tensors, known by their content, without running any code in them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from math import prod
 from pathlib import Path
 from sys import byteorder
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,7 +31,7 @@ MOST_ALIASES = 64
 
 
 class Content(NamedTuple):
-    """What a file holds: tensors by name, each a `Lazy`, possibly nested; and what it states."""
+    """What a file holds: each tensor `Lazy`, by its name, possibly in a dict of its own."""
 
     values: Mapping[Any, Any]
     stated: Mapping[Any, Any]
@@ -40,7 +40,7 @@ class Content(NamedTuple):
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Content]:
-    """What a tensor file holds; its tensors can be read until it is closed.
+    """What a file holds; its tensors can be read until it is closed.
 
     Raises CheckpointError for a file that is no tensor file, is cut off, or holds code.
     """
@@ -50,9 +50,9 @@ def open_tensors(path: Path) -> Iterator[Content]:
         with path.open("rb") as file:
             start = file.read(64)
             if start[4:9] == b"\0\0\0\0{":  # the length of a header, and the header
-                yield _open_safetensors(path)
+                yield _safetensors(path)
             elif start.startswith((b"PK\3\4", b"\x80")):
-                content = _open_torch(path, file)
+                content = _torch(path, file, start.startswith(b"PK"))
                 yield Content(content, content, "original")
             else:
                 raise CheckpointError(f"{path}: {_what_it_is(start)}")
@@ -69,14 +69,15 @@ def _what_it_is(start: bytes) -> str:
     if start.lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml"):
         return "a web page, not a checkpoint: the address that it was saved from gave no file"
     if start.isascii() and (b"\n" in start or start.decode().isprintable()):
-        return f"a text file ({start[:24].decode()!r} …), not a checkpoint"
-    return "cut off, or neither a PyTorch checkpoint nor a safetensors file"
+        return f"a text file ({start[:24].decode()!r} …), not a PyTorch checkpoint"
+    return "not a PyTorch checkpoint (.pyth, .pth, .pt, .bin) nor a .safetensors file, or cut off"
 
 
-def _open_safetensors(path: Path) -> Content:
+def _safetensors(path: Path) -> Content:
+    opened: Any = safe_open
     try:
-        file = cast("Any", safe_open)(path, "pt")
-        tensors = {name: Lazy(partial(file.get_tensor, name)) for name in file.keys()}  # noqa: SIM118
+        file = opened(path, "pt")
+        tensors = {name: Lazy(file.get_tensor, name) for name in file.keys()}  # noqa: SIM118
         return Content(tensors, file.metadata() or {}, "safetensors")
     except SafetensorError as error:
         raise CheckpointError(
@@ -84,14 +85,14 @@ def _open_safetensors(path: Path) -> Content:
         ) from error
 
 
-def _open_torch(path: Path, file: IO[bytes]) -> Mapping[Any, Any]:
-    """The content of a file of `torch.save`."""
+def _torch(path: Path, file: IO[bytes], archive: bool) -> Mapping[Any, Any]:
+    opened = _TorchFile(file, path.stat().st_size)
     try:
-        content = _TorchFile(file, path.stat().st_size).content()
-    except (OSError, MemoryError):
-        raise
+        content = opened.archive() if archive else opened.legacy()
     except Refused as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # a damaged archive or pickle has a dozen
         raise CheckpointError(
             f"{path}: cut off, damaged, or an archive or pickle that torch.save did not write"
@@ -113,68 +114,55 @@ class _Place(NamedTuple):
 class _TorchFile:
     """An open file of `torch.save`: a pickle, and the storages of the tensors in it.
 
-    Every size that the file claims is compared with its own before memory is taken.
+    What the file claims is compared with its own size before memory is taken.
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self.file, self.size = file, size
         self.places: dict[str, _Place] = {}
-        self.byteorder = "little"
         self.bytes_left = MOST_ALIASES * size
-        self.read = cache(self.read_place)
+        self.byteorder = "little"
+        self.read = cache(self._read)
         self.unpickler = Unpickler(self.tensor)
 
-    def content(self) -> Any:
-        """What was saved, with each tensor `Lazy`."""
-        self.file.seek(0)
-        return self.of_archive() if self.file.read(2) == b"PK" else self.of_legacy()
-
-    def of_archive(self) -> Any:
-        """A zip archive has the pickle and each storage as entries, not compressed."""
+    def archive(self) -> Any:
+        """The content of a zip archive, in which the pickle and each storage are entries."""
         with zipfile.ZipFile(self.file) as archive:
             entries = archive.infolist()
         names = [entry.filename for entry in entries]
+        root = next((n.removesuffix("data.pkl") for n in names if n.endswith("/data.pkl")), None)
+        if root is None or f"{root}constants.pkl" in names:
+            kind = f"an archive of {shown(names[:2])}" if root is None else "a TorchScript program"
+            raise Refused(f"{kind}, expected a state dict that torch.save wrote")
         if any(entry.compress_type or entry.flag_bits & 1 for entry in entries):
             raise Refused("a compressed archive, expected one that torch.save wrote")
         if sum(entry.file_size for entry in entries) > self.size or len({*names}) < len(names):
             raise Refused("an archive whose entries overlap, expected one that torch.save wrote")
-        root = next((n.removesuffix("data.pkl") for n in names if n.endswith("/data.pkl")), None)
-        if root is None:
-            raise Refused(f"an archive of {shown(names[:3])}, expected one that torch.save wrote")
-        if f"{root}constants.pkl" in names:
-            raise Refused("a TorchScript program, expected its state dict")
-        records = {e.filename.removeprefix(root): self.place(e) for e in entries}
-        self.places = {name.removeprefix("data/"): place for name, place in records.items()}
-        if "byteorder" in records:
-            self.byteorder = self.read(records["byteorder"]).decode()
-        return self.unpickler.load(io.BytesIO(self.read(records["data.pkl"])))
+        for entry in entries:
+            self.file.seek(entry.header_offset + 26)
+            own = sum(struct.unpack("<HH", self.file.read(4)))  # a name, and more, before the data
+            place = _Place(entry.header_offset + 30 + own, entry.file_size, entry.CRC)
+            self.places[entry.filename.removeprefix(root).removeprefix("data/")] = place
+        if "byteorder" in self.places:
+            self.byteorder = self.read(self.places["byteorder"]).decode()
+        return self.unpickler.load(io.BytesIO(self.read(self.places["data.pkl"])))
 
-    def place(self, entry: zipfile.ZipInfo) -> _Place:
-        """The place of an entry, behind its header and a name and more whose lengths that has."""
-        self.file.seek(entry.header_offset + 26)
-        name, more = struct.unpack("<HH", self.file.read(4))
-        return _Place(entry.header_offset + 30 + name + more, entry.file_size, entry.CRC)
-
-    def of_legacy(self) -> Any:
-        """Five pickles, the fourth of the content, then each storage's length and numbers."""
+    def legacy(self) -> Any:
+        """The content of an older file: the fourth of five pickles, before all storages."""
         with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
-            if (magic := self.unpickler.load(stream)) != MAGIC:
-                raise Refused(
-                    f"the pickle of a {type(magic).__name__} that torch.save did not write"
-                )
+            if self.unpickler.load(stream) != MAGIC:
+                raise Refused("a pickle that torch.save did not write")
             _, _, content, keys = (self.unpickler.load(stream) for _ in range(4))
             start = stream.tell()
         for key in keys:
             storage = self.unpickler.storages[key]
-            length = storage.numel * storage.dtype.itemsize
-            self.places[key] = _Place(start + 8, length)
-            start += 8 + length
+            self.places[key] = _Place(start + 8, storage.numel * storage.dtype.itemsize)
+            start = sum(self.places[key][:2])
         if start > self.size:
-            raise Refused("cut off: its storages are larger than the file")
+            raise Refused("cut off: its tensors claim more bytes than it has")
         return content
 
-    def read_place(self, place: _Place) -> bytearray:
-        """The bytes at a place."""
+    def _read(self, place: _Place) -> bytearray:
         start, length, crc = place
         if start + length > self.size:
             raise Refused("lies beyond the end of the file")
@@ -190,19 +178,18 @@ class _TorchFile:
         stride: tuple[int, ...], negated: bool,
     ) -> Tensor:  # fmt: skip
         """A tensor of a storage. Raises Refused for one that the file does not hold whole."""
-        length = storage.numel * storage.dtype.itemsize
+        length, width = storage.numel * storage.dtype.itemsize, dtype.itemsize
         place = self.places.get(storage.key, _Place(0, 0))
         numel = prod(size)
         end = offset + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-        self.bytes_left -= numel * dtype.itemsize * (MOST_ALIASES if negated else 1)
-        fits = max(numel, end) * dtype.itemsize <= length <= place.length
+        self.bytes_left -= numel * width * (MOST_ALIASES if negated else 1)
+        fits = max(numel, end) * width <= length <= place.length
         if numel and not (fits and self.bytes_left >= 0):
             raise Refused(f"claims {numel} numbers, but the file holds fewer")
         if not numel:
             return torch.empty(size, dtype=dtype)
-        data = torch.frombuffer(self.read(place), dtype=torch.uint8)
-        data = data[: length // dtype.itemsize * dtype.itemsize]
+        data = torch.frombuffer(self.read(place), dtype=torch.uint8)[: length // width * width]
         if self.byteorder != byteorder:
-            data = data.view(-1, dtype.itemsize).flip(1).view(-1)
+            data = data.view(-1, width).flip(1).view(-1)
         tensor = data.view(dtype).as_strided(size, stride, offset)
         return tensor.neg() if negated else tensor
