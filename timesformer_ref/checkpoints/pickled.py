@@ -169,11 +169,13 @@ class Unpickler:
     ) -> Lazy:  # fmt: skip
         """A tensor of its storage's type or of its own; `more` has that, and flags."""
         shape = (offset, *size, *stride)
-        if not all(type(n) is int and 0 <= n < 2**48 for n in shape) or len(shape) > 17:
+        if not all(type(n) is int and 0 <= n < 2**48 for n in shape) or len(shape) > 17 or len(size) != len(stride):
             raise Refused("has a tensor of an impossible shape")
-        dtypes = [vars(torch)[name.removeprefix("torch.")] for name in more if type(name) is str]
+        names = [name.removeprefix("torch.") for name in more if type(name) is str]
+        dtype = vars(torch)[names[0]] if names else storage.dtype
+        if not isinstance(dtype, torch.dtype):
+            raise Refused("has a tensor of an unknown type")
         negated = any(flags.get("neg", False) for flags in more if type(flags) is dict)
-        dtype = [storage.dtype, *dtypes][-1]
         return Lazy(self.find, storage, dtype, offset, size, stride, negated)
 
 

@@ -58,7 +58,7 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
         if scale and known.keys() >= NUMBERS.keys():
             known |= {field: tuple(n / scale for n in known[field]) for field in NUMBERS}
         else:
-            ignored.append("rescale_factor")
+            ignored += stated.keys() & {"do_rescale", "rescale_factor"}
     for key in ignored:
         warnings.warn(
             f"{path}: states {key} {shown(stated[key])}, which is not followed",

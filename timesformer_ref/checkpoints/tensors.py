@@ -81,7 +81,7 @@ def _safetensors(path: Path) -> Content:
         return Content(tensors, file.metadata() or {}, "safetensors")
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path}: a safetensors file that is cut off or damaged ({error})"
+            f"{path}: a safetensors file that is cut off or damaged ({shown(error)})"
         ) from error
 
 
