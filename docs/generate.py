@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from docs.making.checkpoint_tables import write_checkpoint_tables
 from docs.making.citation import write_citation
 from docs.making.code import write_code
 from docs.making.commands import write_commands
@@ -38,6 +39,7 @@ def main() -> None:
     write_commands(FRAGMENTS / "commands")
     write_explorer(FRAGMENTS / "explorer.json")
     write_citation(FRAGMENTS / "cite.bib")
+    write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)

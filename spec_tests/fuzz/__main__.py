@@ -1,4 +1,4 @@
-"""python -m spec_tests.fuzz checkpoints --files 20000: read made files, and say what became of them.
+"""python -m spec_tests.fuzz checkpoints --files 20000: read made files; what became of them.
 
 Every file must become a loaded model or a clear refusal, in 10 s and 1 GB beyond its size; no code
 in it may run, and nothing be touched. The exit code is 1 if one did not. `--seed N --files 1 --keep
@@ -10,14 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 
 from spec_tests.fuzz.limits import fuzz
 
+KINDS = ("checkpoints", "misbehaviour")
+
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m spec_tests.fuzz", description=__doc__)
-    parser.add_argument("kind", choices=("checkpoints",))
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="of the first file; the rest follow")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -25,8 +28,6 @@ def main():
     parser.add_argument("--json", type=Path, help="add the result to this file")
     asked = parser.parse_args()
     if asked.keep:
-        from importlib import import_module
-
         asked.keep.mkdir(parents=True)
         print(*import_module(f"spec_tests.fuzz.{asked.kind}").make(asked.seed, asked.keep))
         return

@@ -15,6 +15,7 @@ import random
 import struct
 import warnings
 import zipfile
+from contextlib import suppress
 
 import torch
 from safetensors.torch import save
@@ -59,15 +60,19 @@ GLOBALS = (
     "torch load", "__builtin__ bytearray", "__builtin__ set", "collections OrderedDict",
     "collections Counter", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
     "torch._tensor _rebuild_from_type_v2", "torch._utils _rebuild_sparse_tensor", "torch Size",
-    "torch.nn.parameter Parameter", "torch.serialization _get_layout", "torch float16", "torch qint8",
+    "torch.nn.parameter Parameter", "torch.serialization _get_layout", "torch float16",
+    "torch qint8",
 )  # fmt: skip
 
 SNIPPETS = (
     *(bytes([b]) for b in b"}])(\x85\x86\x87R\x81bQsuaetN\x88\x890112.\x8fo\x90\x94\x93\x92"),
     *(f"c{name}\n".replace(" ", "\n").encode() for name in GLOBALS),
-    b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff", b"K\x00", b"\x8a\xff" + b"\x7f" * 255, b"X\xff\xff\xff\xff",
-    b"r\xff\xff\xff\xff", b"j\xff\xff\xff\x7f", b"h\x05", b"X\x03\0\0\0\xed\xa0\x80", b"G\x7f\xf8" + b"\0" * 6,
-    b"\x8b\xff\xff\xff\x7f", b"B\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 8, b"I99\n", b"Pos\n", b"\x82\x01",
+    b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff", b"K\x00", b"\x8a\xff" + b"\x7f" * 255,
+    b"X\xff\xff\xff\xff",
+    b"r\xff\xff\xff\xff", b"j\xff\xff\xff\x7f", b"h\x05", b"X\x03\0\0\0\xed\xa0\x80",
+    b"G\x7f\xf8" + b"\0" * 6,
+    b"\x8b\xff\xff\xff\x7f", b"B\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 8, b"I99\n",
+    b"Pos\n", b"\x82\x01",
 )  # fmt: skip
 """Instructions of a pickle, by themselves."""
 
@@ -75,16 +80,16 @@ MANY = b"\x8a\x05\x00\xe4\x0b\x54\x02"  # 10^10
 
 BOMBS = (
     b")" + b"\x85" * 3000,
-    b")" + b"\x85" * 200_000,
+    b")" + b"\x85" * 30_000,
     b"]" * 50_000 + b"a" * 49_999,
-    b")q\xff" + b"h\xffh\xff\x86q\xff" * 60,
-    b"}" + b")q\xff" + b"h\xffh\xff\x86q\xff" * 40 + b"Ns",
+    b"]()q\xff" + b"h\xffh\xff\x86q\xff" * 60 + b"e",
+    b"}()q\xff" + b"h\xffh\xff\x86q\xff" * 61 + b"u",
     b"})" + b"\x85" * 3000 + b"Ns",
     *(f"c{name}\n".replace(" ", "\n").encode() + MANY + b"\x85" + end
       for name in GLOBALS for end in (b"R", b"\x81", b"R}b")),
     b"ccollections\nOrderedDict\n)R}X\x05\0\0\0itemsK\x01sb",
     b"cposix\nsystem\nX\x04\0\0\0true\x85R",
-    b"}" + b"".join(b"X\x08\0\0\0%08dNs" % i for i in range(30_000)),
+    b"}" + b"".join(b"X\x08\0\0\0%08dNs" % i for i in range(10_000)),
 )  # fmt: skip
 """Values of a pickle that are too deep, too many, or calls."""
 
@@ -107,34 +112,29 @@ def make(seed, folder):
 
 
 def use(path, expected):
-    """Read a checkpoint as commands do; whether it loads. Asserts that a refusal is one clear line."""
+    """Read a checkpoint as commands do; whether it loads. A refusal must be one clear line."""
     try:
         if path.name == "labels.txt":
-            read_labels(path, 5)
-            return "loaded labels"
+            return f"labels of {len(read_labels(path, 5))} classes"
         loaded = load_checkpoint(path)
-        if expected:
-            assert same_weights(loaded.weights, expected)
-        config_json(loaded.config, loaded.labels)
-        write_note(loaded).encode()
-        choose_preprocessing(loaded)
-        return "loaded"
-    except ValueError as error:  # of the preprocessing
-        assert (
-            "num_frames" in str(error)
-            or "channels" in str(error)
-            or "std" in str(error)
-            or "scale" in str(error)
-        ), repr(error)
-        return "loaded, with an input that is impossible"
     except (CheckpointError, LabelError) as error:
-        line = str(error)
-        assert line.startswith(str(path)), line
-        assert line.isprintable() or "\\" in repr(line), line
-        assert len(line.encode()) < 2000 and "\n" not in line, line
-        cause = error.__cause__
-        assert not isinstance(cause, MemoryError) and "memory" not in str(cause), repr(cause)
-        return f"refused: {type(error).__name__}"
+        return refusal(path, error)
+    if expected:
+        assert same_weights(loaded.weights, expected), "other weights than were saved"
+    json.dumps(config_json(loaded.config, loaded.labels), ensure_ascii=False).encode()
+    with suppress(ValueError):  # says that the input that it states is impossible
+        choose_preprocessing(loaded)
+    return "loaded"
+
+
+def refusal(path, error):
+    """The kind of a refusal, which names the file and has one short line."""
+    line = str(error)
+    short = line.startswith(str(path)) and "\n" not in line and len(line.encode()) < 2000
+    out_of_memory = isinstance(error.__cause__, MemoryError) or "memory" in str(error.__cause__)
+    assert short, f"no clear line: {line[:500]}"
+    assert not out_of_memory, repr(error.__cause__)
+    return f"refused by a {type(error).__name__}"
 
 
 # What is saved
@@ -145,7 +145,8 @@ def content(rng, start):
     weights = dict(start.weights)
     for _ in range(rng.choice((0, 0, 1, 3))):
         name = rng.choice(list(weights))
-        rng.choice((swap_name, swap_tensor))(rng, weights, name)
+        with suppress(AttributeError, RuntimeError, TypeError):  # of types that do not have it
+            rng.choice((swap_name, swap_tensor))(rng, weights, name)
     try:
         made = rng.choice(forms.FORMS).content(weights)
     except (AttributeError, RuntimeError, TypeError):  # of odd tensors
@@ -172,7 +173,7 @@ def swap_name(rng, weights, name):
     names = {
         rng.choice(odd): weights.pop(name),
         **(
-            {f"blocks.{i}.norm1.bias": torch.ones(1) for i in range(3000)}
+            {f"blocks.{i}.norm1.bias": torch.ones(1) for i in range(1000)}
             if rng.random() < 0.1
             else {}
         ),
@@ -310,8 +311,9 @@ def library(rng, start, folder):
     """A folder in the Hugging Face form, whole or sharded."""
     config = config_json(start.config, start.labels)
     input_ = preprocessor_json({"crop": 16, "mean": (0.5,) * 3, "std": (0.5,) * 3})
-    input_ |= {key: rng.choice((True, False, None, 3)) for key in (*FIXED, "do_normalize", "do_rescale")
-               if rng.random() < 0.1}  # fmt: skip
+    for key in (*FIXED, "do_normalize", "do_rescale"):
+        if rng.random() < 0.1:
+            input_[key] = rng.choice((True, False, None, 3))
     for name, value in (("config.json", config), ("preprocessor_config.json", input_)):
         for _ in range(rng.choice((0, 1, 1, 2))):
             value = odd_json(rng, value)
@@ -350,6 +352,7 @@ def damaged(rng, data):
         if rng.random() < 0.5:  # where names and sizes are
             at = rng.choice((at % 200, max(0, len(data) - at % 1000)))
         data[at : at + length] = rng.choice((
-            rng.randbytes(length), b"\xff" * length, b"\0" * length, b"", data[at : at + length] * 2,
+            rng.randbytes(length), b"\xff" * length, b"\0" * length, b"",
+            data[at : at + length] * 2,
         ))  # fmt: skip
     return bytes(data[: rng.choice((len(data),) * 5 + (rng.randrange(len(data) + 1),))])

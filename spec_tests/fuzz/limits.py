@@ -1,4 +1,4 @@
-"""Read made files in a process of their own, which may take so much memory and time, and no more."""
+"""Read made files in processes of their own, which may take so much memory and time, no more."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fuzz(kind, seeds, jobs=1):
     """
     seeds = list(seeds)
     workers = [_Worker(kind, seeds[i::jobs]) for i in range(jobs)]
-    while any(worker.busy() for worker in workers):
+    while sum(worker.busy() for worker in workers):  # of each, where any() stops at the first
         time.sleep(0.01)
     return {
         "files": len(seeds),

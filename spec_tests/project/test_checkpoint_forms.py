@@ -76,7 +76,7 @@ def test_two_names_for_one_weight_are_refused(tmp_path, legacy):
     weights = checkpoint().weights
     two = {**weights, "classifier.weight": weights["head.weight"] + 1}
     torch.save(two, tmp_path / "x.pth", _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(CheckpointError, match="head.weight is there twice.*classifier.weight"):
+    with pytest.raises(CheckpointError, match=r"head\.weight is there twice.*classifier\.weight"):
         load_checkpoint(tmp_path / "x.pth")
 
 
@@ -93,13 +93,16 @@ def test_a_weight_outside_the_prefix_does_not_complete_a_model(tmp_path):
     weights = below("net.", checkpoint().weights)
     weights["norm.bias"] = weights.pop("net.norm.bias")
     torch.save(weights, tmp_path / "x.pth")
-    with pytest.warns(CheckpointWarning), pytest.raises(CheckpointError, match="norm.bias is miss"):
+    with (
+        pytest.warns(CheckpointWarning),
+        pytest.raises(CheckpointError, match=r"norm\.bias is miss"),
+    ):
         load_checkpoint(tmp_path / "x.pth", num_attention_heads=4)
 
 
 def test_another_model_s_weights_are_called_so(tmp_path):
     torch.save({"conv1.weight": torch.ones(3), "head.weight": torch.ones(3)}, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match="the weights of another model: 'conv1.weight'"):
+    with pytest.raises(CheckpointError, match=r"the weights of another model: 'conv1\.weight'"):
         load_checkpoint(tmp_path / "x.pth")
 
 

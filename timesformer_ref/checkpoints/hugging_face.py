@@ -114,7 +114,7 @@ def shards(index: Path) -> list[str]:
         raise CheckpointError(f"{index}: has no weight_map")
     names = sorted(set(map(str, weight_map.values())))
     for name in names:
-        if name in ("", "..") or Path(name).name != name:
+        if name in ("", "..") or Path(name).name != name or len(name) > 255:
             raise CheckpointError(
                 f"{index}: names the shard {shown(name)}, expected a plain file name"
             )

@@ -25,7 +25,9 @@ _DATA = {
 
 
 MOST_YAML = 2**16
-"""The most characters of a `cfg` that are read; the original's have 4,000."""
+MOST_BRACKETS = 500
+"""The most characters and brackets of a `cfg` that is read (the original's have 4,000 and none):
+PyYAML takes time with the square of brackets in brackets."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -70,8 +72,10 @@ def read_cfg(path: object, cfg: object) -> Metadata:
     the original's configs.
     """
     if isinstance(cfg, str):
+        if len(cfg) > MOST_YAML or cfg.count("[") + cfg.count("{") > MOST_BRACKETS:
+            return NO_METADATA
         try:
-            cfg = yaml.load(cfg[:MOST_YAML], _Loader)
+            cfg = yaml.load(cfg, _Loader)
         except Exception:  # of its parser and of its types: a dozen
             return NO_METADATA
     data = _section(cfg, "DATA")

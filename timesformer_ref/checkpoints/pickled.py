@@ -169,7 +169,8 @@ class Unpickler:
     ) -> Lazy:  # fmt: skip
         """A tensor of its storage's type or of its own; `more` has that, and flags."""
         shape = (offset, *size, *stride)
-        if not all(type(n) is int and 0 <= n < 2**48 for n in shape) or len(shape) > 17 or len(size) != len(stride):
+        possible = all(type(n) is int and 0 <= n < 2**48 for n in shape)
+        if not possible or not len(size) == len(stride) <= 8:
             raise Refused("has a tensor of an impossible shape")
         names = [name.removeprefix("torch.") for name in more if type(name) is str]
         dtype = vars(torch)[names[0]] if names else storage.dtype
