@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import save
 
 from spec_tests.fuzz import limits
 from spec_tests.fuzz.misbehaviour import KINDS
@@ -21,7 +21,6 @@ from timesformer_ref import load_checkpoint, save_checkpoint
 from timesformer_ref.checkpoints import CheckpointError, CheckpointWarning
 from timesformer_ref.checkpoints.choosing import choose_preprocessing
 from timesformer_ref.checkpoints.labels import LabelError, read_labels
-from timesformer_ref.training.starting import from_image_vit
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -393,15 +392,6 @@ def test_an_archive_of_something_else_says_what_is_in_it(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
         archive.writestr("TimeSformer.pyth", "")
     refused(tmp_path / "x.pth", "an archive of .'TimeSformer.pyth'")
-
-
-def test_an_image_vit_by_its_names_in_transformers_is_refused_with_those_expected(tmp_path):
-    names = ("vit.embeddings.cls_token", "vit.encoder.layer.0.attention.attention.query.weight")
-    save_file({name: torch.ones(3) for name in names}, tmp_path / "vit.safetensors")
-    with pytest.raises(CheckpointError, match="its names in timm, not in transformers"):
-        from_image_vit(
-            tmp_path / "vit.safetensors", ["a"], 0, attention_type="space_only", num_frames=4
-        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

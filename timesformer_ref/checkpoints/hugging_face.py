@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import ChainMap, Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
@@ -13,11 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError
-from timesformer_ref.checkpoints.names import find_weights
 from timesformer_ref.checkpoints.notes import Metadata, read_json
 from timesformer_ref.checkpoints.processors import PROCESSORS as PROCESSORS
 from timesformer_ref.checkpoints.processors import read_preprocessing
-from timesformer_ref.checkpoints.tensors import open_tensors
+from timesformer_ref.checkpoints.tensors import Content, open_tensors
 from timesformer_ref.config import TimeSformerConfig, shown
 from timesformer_ref.weights import weight_table
 
@@ -84,8 +83,9 @@ def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:
     return None if labels == placeholders else labels
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a folder's model file, or of its shards, under their names in the file.
+@contextmanager
+def open_folder(folder: Path) -> Iterator[Content]:
+    """What a folder's model file holds, or all of its shards together, until it is closed.
 
     Raises CheckpointError where there is no model file, or where a shard is missing.
     """
@@ -98,9 +98,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
                 names = Counter(chain.from_iterable(content.values for content in opened))
                 if twice := [name for name, times in names.items() if times > 1]:
                     raise CheckpointError(f"{index}: {twice[0]} is in two shards")
-                return find_weights(
-                    folder, dict(ChainMap(*(dict(content.values) for content in opened)))
-                )
+                values = dict(ChainMap(*(dict(content.values) for content in opened)))
+                yield Content(values, {}, "Hugging Face")
+            return
     held = ", ".join(sorted(p.name for p in folder.iterdir())[:5])
     raise CheckpointError(
         f"{folder}: a folder without {' or '.join(MODEL_FILES)}, whole or sharded (it holds {held})"

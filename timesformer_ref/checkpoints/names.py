@@ -89,6 +89,16 @@ def find_weights(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
     return {original: _read(path, name, chosen.tensors[name]) for original, name in weights.items()}
 
 
+def all_tensors(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """Every tensor of a file's state dict, of whatever model, without the usual prefixes."""
+    state = next((content[k] for k in CONTAINERS if isinstance(content.get(k), dict)), content)
+    return {
+        USUAL.sub("", name): _read(path, name, tensor)
+        for name, tensor in state.items()
+        if isinstance(name, str) and isinstance(tensor, Lazy | Other)
+    }
+
+
 def original_name(name: str) -> tuple[str, str] | None:
     """The prefix of a weight's name, and its name in the original; None for no TimeSformer's."""
     parts = name.split(".")
@@ -169,10 +179,7 @@ def _what_is_there(content: Mapping[Any, Any]) -> str:
     if not names:
         held = ", ".join(map(shown, list(content)[:6])) or "nothing"
         return f"no weights under {', '.join(CONTAINERS)} or at the top, which holds {held}"
-    vit = any(name.endswith("attention.attention.query.weight") for name in names)
     return (
         f"the weights of another model: {', '.join(map(shown, names[:3]))}, …; a TimeSformer has "
         "cls_token, pos_embed, blocks.0.attn.qkv.weight, …"
-        + " (an image ViT is read by its names in timm, not in transformers)"
-        * vit
     )

@@ -21,7 +21,6 @@ from timesformer_ref.checkpoints.checkpoint import (
     Checkpoint,
     CheckpointError,
     CheckpointWarning,
-    Form,
 )
 from timesformer_ref.checkpoints.geometry import check, infer_config
 from timesformer_ref.checkpoints.initialise import resize_weights
@@ -88,19 +87,15 @@ def read_unchecked(source: str | PathLike[str], heads: int | None = None) -> Che
     Raises CheckpointError for a file that is no TimeSformer's at all.
     """
     path = _locate(source)
-    if path.is_dir():
-        form: Form = "Hugging Face"
-        stated = hugging_face.read_metadata(path)
-        weights = hugging_face.read_weights(path)
-    else:
-        with open_tensors(path) as content:
-            weights = find_weights(path, content.values)
-        form, stated = content.form, _metadata(path, content.stated)
+    stated = hugging_face.read_metadata(path) if path.is_dir() else None
+    with hugging_face.open_folder(path) if path.is_dir() else open_tensors(path) as content:
+        weights = find_weights(path, content.values)
+    stated = stated or _metadata(path, content.stated)
     config_stated = {**stated.config, **({} if heads is None else {"num_attention_heads": heads})}
     if not weights.keys() & {"head.weight", "head.bias"}:
         weights |= _no_classifier(path, weights, stated.labels)
     config = infer_config(path, weights, config_stated)
-    return Checkpoint(config, weights, stated.labels, stated.preprocessing, form)
+    return Checkpoint(config, weights, stated.labels, stated.preprocessing, content.form)
 
 
 def _no_classifier(
