@@ -7,8 +7,8 @@ Where a port is nearer than that to the right answer, the call is too close to t
 nobody. An answer that is not finite matches nothing.
 
 Mistakes are composed: mutants are added to those that explain most, one at a time; where none
-helps, all pairs are tried. The calls that the port answered rightly speak against a mutant that
-would have answered them wrongly.
+helps, those with a parameter are fitted (`families.py`), and at last all pairs are tried. The calls
+that the port answered rightly speak against a mutant that would have answered them wrongly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from time import monotonic
 from types import ModuleType
@@ -30,7 +30,8 @@ from spec_tests.harness.arithmetic import each_array
 from spec_tests.harness.judging import Answer, Question
 from spec_tests.harness.porting import Port
 from spec_tests.mutants.build import Uncomposable, build, patched, port_of
-from spec_tests.mutants.table import MUTANTS
+from spec_tests.mutants.families import FAMILIES
+from spec_tests.mutants.table import MUTANTS, Mutant
 
 FAR = 10
 """How many bounds from the right answer a mutant's has to be, so that it can explain one."""
@@ -62,6 +63,11 @@ Names = tuple[str, ...]
 
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 CANDIDATES = tuple(mutant.name for mutant in MUTANTS if mutant.evidence == "answer")
+
+
+def known(mutant: Mutant) -> str:
+    """The name of a mutant, under which it is found from now on."""
+    return BY_NAME.setdefault(mutant.name, mutant).name
 
 
 def recorded(questions: Iterable[Question]) -> bytes:
@@ -174,7 +180,7 @@ def _apart(a: np.ndarray, b: np.ndarray, bound: float, look: Any) -> float:
     return off / bound if bound and np.isfinite(off) else np.inf
 
 
-@cache
+@lru_cache(500)
 def _single(name: str) -> ModuleType:
     return build(BY_NAME[name])
 
@@ -230,24 +236,24 @@ class Call:
         """
         if self.input.guess(names).off < FAR:
             return False
-        return self._from(names) <= 2 or self.explained_by(names)
+        return self.distance(names) <= 2 or self.explained_by(names)
 
     def differs(self, names: Names) -> bool:
         """Whether these mutants would have given an answer that is neither right nor the port's."""
         guess = self.input.guess(names)
         said = self.found is not None and guess.answer is not None and guess.off >= FAR
-        return said and self._from(names) > FAR and not self.resembles(names)
+        return said and self.distance(names) > FAR and not self.resembles(names)
 
     def explained_by(self, names: Names) -> bool:
         """Whether the port gave these mutants' answer, within their own bound, and not the right
         one.
         """
         guess = self.input.guess(names)
-        if not self._from(names) <= self.off / 5 or not guess.far:
+        if not self.distance(names) <= self.off / 5 or not guess.far:
             return False
         return apart(self.found, guess.answer, guess.allowed, self.input.look) <= 1
 
-    def _from(self, names: Names) -> float:
+    def distance(self, names: Names) -> float:
         """How many bounds of the right answer the port's is from the mutants'."""
         q = self.input
         return apart(self.found, q.guess(names).answer, q.allowed, q.look)
@@ -286,6 +292,7 @@ class Search:
         self.wrong = sorted((c for c in calls if c.clear), key=lambda c: c.input.size)
         self.right = [c for c in calls if c.found is not None and c.off <= 1]
         self.scores: dict[Names, tuple[set[int], int]] = {(): (set(), 0)}
+        self.fits: Counter[str] = Counter()
 
     def late(self) -> bool:
         """Whether time is up."""
@@ -330,8 +337,24 @@ class Search:
                 ]
                 if self.late():
                     break
+        if size == 1 and not matching and self.fits[call.input.function] < 2:
+            self.fits[call.input.function] += 1
+            matching = [n for base in [*found, ()] for n in self.fitted(call, base)]
         ranked = sorted(matching, key=self.rank, reverse=True)
         return next(([names] for names in ranked if call.explained_by(names)), [])
+
+    def fitted(self, call: Call, base: Names) -> list[Names]:
+        """Mutants with a parameter that is fitted to a call, and right for another one too."""
+        covered, found = self.alike(base), []
+        for family in FAMILIES:
+            first = known(family.mutant(family.values[0]))
+            if self.late() or not call.input.guess((first,)).off:
+                continue
+            for mutant in family.near(lambda m: call.distance((*base, known(m))), 1):
+                names = (*base, known(mutant))
+                if call.resembles(names) and len(self.alike(names) - covered) > 1:
+                    found += [names] if self.gains(names, base, covered) else []
+        return found
 
     def gains(self, names: Names, base: Names, covered: set[int]) -> bool:
         """Whether mutants explain more than they contradict, and more than they lose."""

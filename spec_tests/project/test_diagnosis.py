@@ -22,7 +22,8 @@ from spec_tests.harness.diagnosis import (
 )
 from spec_tests.harness.judging import Nonconformance, Question
 from spec_tests.harness.porting import Port, find_port
-from spec_tests.mutants.build import Uncomposable, patched, sources
+from spec_tests.mutants.build import Uncomposable, build, patched, sources
+from spec_tests.mutants.families import FAMILIES
 from spec_tests.mutants.table import MUTANTS
 from timesformer_ref.config import TimeSformerConfig
 
@@ -125,6 +126,29 @@ def off_by(bounds):
 
 
 CALLS_OF = dict(CALLS.values())
+
+
+FITTED = {
+    "eps=3e-05 of every norm": ("eps=VALUE of every norm", "3e-05"),
+    "scores/8": ("scores/VALUE", "8"),
+    "qkv as k three a": ("qkv as VALUE", "k three a"),
+    "time+1": ("time+VALUE", "1"),
+}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_parameter_is_fitted(name):
+    family, value = FITTED[name]
+    mutant = next(f for f in FAMILIES if f.name == family).mutant(value)
+    found, failed = diagnosis(build(mutant), candidates=SOME)
+    assert names(found) == {name}
+    assert set(found["diagnosis"][0]["explains"]) | set(found["unexplained"]) == set(failed)
+
+
+def test_every_family_can_be_built():
+    for family in FAMILIES:
+        for value in family.values[:1]:
+            build(family.mutant(value))
 
 
 def test_mutants_that_no_call_tells_apart_are_named_together():
