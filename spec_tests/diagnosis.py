@@ -50,6 +50,9 @@ from spec_tests.mutants.build import patched, port_of
 PER_TEST = 4
 """How many of the inputs of a test are asked: the smallest, the largest, and between."""
 
+ACTING = 25
+"""On how many inputs of a function is tried whether a mutant changes its answers."""
+
 INNER = ("patchify", "time_embedding", "attention_step", "mlp", "classifier", "gradients",
          "frame_indices", "segment_indices", "crops")  # fmt: skip
 """The functions that call no other one of the interface."""
@@ -157,11 +160,16 @@ class Judge:
         )
 
     def acting(self) -> dict[str, set[str]]:
-        """By function, the mutants that change an answer of it."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for given in self.inputs:
-            if given.function in INNER:
-                found[given.function] |= {n for n in CANDIDATES if given.guess((n,)).off >= FAR}
+        """By function, the mutants that change one of its answers, of `ACTING` inputs."""
+        found: dict[str, set[str]] = {}
+        for function in INNER:
+            own = sorted((i for i in self.inputs if i.function == function), key=lambda i: i.size)
+            places = {round(i) for i in np.linspace(0, len(own) - 1, ACTING)} if own else set()
+            found[function] = {
+                name
+                for name in CANDIDATES
+                if any(own[place].guess((name,)).off >= FAR for place in places)
+            }
         return found
 
 
@@ -279,13 +287,13 @@ def main() -> int:
     JUDGES.append(judge)
     acting = judge.acting()
     own = within(acting)
+    pairs = {"two in one function": own, "two in two functions": across(acting, own)}
     kinds = {
         "one mistake": [(name,) for name in in_order(set().union(*acting.values()))],
-        "two in one function": sample(own, args.pairs),
-        "two in two functions": sample(across(acting, own), args.pairs),
+        **{kind: sample(names, args.pairs) for kind, names in pairs.items()},
         "three": triples(acting, args.triples),
     }
-    found: dict[str, Any] = {"sampled": args.pairs, "rows": {}, "unknown": {}}
+    found: dict[str, Any] = {"rows": {}, "unknown": {}}
     with get_context("fork").Pool(args.jobs) as pool:
         for kind, subjects in kinds.items():
             rows = []
@@ -294,7 +302,7 @@ def main() -> int:
                 for row in pool.imap_unordered(_row, subjects):
                     rows.append(row)
                     progress.advance(task)
-            found[kind] = shares(rows)
+            found[kind] = shares(rows) | {"there_are": len(pairs.get(kind, subjects))}
             found["rows"][kind] = [row for row in rows if row["verdict"] != "exact"]
             console.print(f"{kind}: {found[kind]['verdicts']}")
     runs = {name: answered(judge.tests, changed(*how)) for name, how in UNKNOWN.items()}

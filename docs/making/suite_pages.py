@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_tests.harness.requirements import requirements
+from spec_tests.mutants.families import FAMILIES, VALUE
 from spec_tests.mutants.table import MUTANTS
 
 
@@ -103,7 +104,73 @@ def failures(report: dict[str, Any]) -> str:
     return f"## What {report['title']} fails\n\n{table}\n\n"
 
 
-def mutants_page(data: Path) -> str:
+VERDICTS = {
+    "exact": "named exactly",
+    "alike": "answers alike",
+    "part": "in part",
+    "none": "not named",
+    "wrong": "something else named",
+}
+"""What the diagnosis may say of a port whose mistakes are known, in words."""
+
+
+def diagnosis_part(data: Path) -> str:
+    """How often the diagnosis names the mistakes of a port, by their number and by their group."""
+    found = json.loads(data.read_text("utf-8"))
+    kinds = {kind: found[kind] for kind in KINDS}
+    head = ["ports with", "tried", *VERDICTS.values()]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for kind, row in kinds.items():
+        counts = [row["verdicts"].get(verdict, 0) for verdict in VERDICTS]
+        shares = [f"{n} ({n / row['of']:.0%})" if n else "–" for n in counts]
+        lines.append([kind, f"{row['of']} of {row['there_are']}", *shares])
+    groups = sorted({group for row in kinds.values() for group in row["groups"]})
+    by_group = [["named exactly, by group", *groups], ["---", *["---:"] * len(groups)]]
+    for kind, row in kinds.items():
+        by_group.append([kind, *(exactly(row["groups"].get(group)) for group in groups)])
+    named = [name for name, rows in found["unknown"].items() if rows]
+    nothing = f"something was named for {', '.join(named)}" if named else "nothing was named"
+    families = [[f.mistake.replace(VALUE, "*x*"), f.group] for f in FAMILIES]
+    return f"""## Named by their answers
+
+A failing report begins with the mistakes that give the port's answers
+([how](ports.md#reading-a-report)). Here ports with one, two and three mistakes answered the suite's
+own calls in float32. *Exactly* means that each mistake was named, and nothing else; mutants that no
+call tells apart count as one. *Answers alike* means that what was named gives all the answers of
+the port: one mistake hides the other. Pairs and triples are drawn from a fixed seed where not all
+were tried.
+
+{_table(lines)}
+
+{_table(by_group)}
+
+Of {len(found["unknown"])} ports that are right but for noise of one and a half bounds, or wrong in a
+way that no mutant is, {nothing}.
+
+Mistakes with a parameter are fitted to one answer of a port and checked on the others:
+
+{_table([["mistake", "group"], ["---"] * 2, *families])}
+
+```sh
+python -m spec_tests.diagnosis --json docs/data/diagnosis.json
+```
+"""
+
+
+KINDS = ("one mistake", "two in one function", "two in two functions", "three")
+"""The kinds of ports that `python -m spec_tests.diagnosis` makes, by their number of mistakes."""
+
+
+def exactly(verdicts: dict[str, int] | None) -> str:
+    """The share of ports whose mistakes were named exactly."""
+    return f"{verdicts.get('exact', 0) / sum(verdicts.values()):.0%}" if verdicts else "–"
+
+
+def _table(lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mutants_page(data: Path, diagnosis: Path) -> str:
     """Every mutant, the requirement that caught it, and on which input."""
     found = {row["name"]: row for row in json.loads(data.read_text("utf-8"))}
     lines = [["mutant", "mistake", "caught by", "what happened", "on"], ["---"] * 5]
@@ -132,7 +199,8 @@ See a report on one of them, or run them all:
 pytest spec_tests --port mutant:gelu-tanh
 python -m spec_tests.mutants --json docs/data/mutants.json
 ```
-"""
+
+{diagnosis_part(diagnosis)}"""
 
 
 def given(told: dict[str, Any] | None) -> str:

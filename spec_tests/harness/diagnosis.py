@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -350,7 +350,7 @@ class Search:
             first = known(family.mutant(family.values[0]))
             if self.late() or not call.input.guess((first,)).off:
                 continue
-            for mutant in family.near(lambda m: call.distance((*base, known(m))), 1):
+            for mutant in family.near(lambda m: call.distance((*base, known(m))), 1, call.off / 4):
                 names = (*base, known(mutant))
                 if call.resembles(names) and len(self.alike(names) - covered) > 1:
                     found += [names] if self.gains(names, base, covered) else []
@@ -421,12 +421,19 @@ class Search:
         return tuple(found)
 
 
-def diagnose(tests: list[Test], requirements: list[str], **limits: Any) -> dict[str, Any]:
+def diagnose(
+    tests: list[Test],
+    requirements: list[str],
+    tell_apart: Callable[[Names, Names], Names] = lambda names, group: group,
+    **limits: Any,
+) -> dict[str, Any]:
     """The known mistakes that give a port's answers, as the JSON report shows them.
 
-    requirements: those that failed. limits: of the search, `seconds` and `candidates`. Returns:
+    requirements: those that failed. tell_apart: asks the port further questions, see `Probes.left`.
+    limits: of the search, `seconds` and `candidates`. Returns:
     diagnosis: for each mistake its name, or the names of those that no call tells apart, their
-    sentences, the requirements whose failures it explains, and where to read on. unexplained:
+    sentences, the requirements whose failures it explains, where to read on, and the mutants that
+    cannot be composed with it, which it may hide. unexplained:
     requirements of which a failure is not explained. consistent_with: of these, by requirement,
     the mutants that no answer gives away.
     """
@@ -437,7 +444,7 @@ def diagnose(tests: list[Test], requirements: list[str], **limits: Any) -> dict[
     for names in search.cover():
         for call, because in search.explanations(names, failed):
             reasons[id(call)] |= because
-        groups |= {name: search.stand_ins(names, name) for name in names}
+        groups |= {name: tell_apart(names, search.stand_ins(names, name)) for name in names}
     explains: dict[str, set[str]] = {name: set() for name in groups}
     for test in failed:
         because = [reasons[id(call)] for call in test.calls if call.clear or call.found is None]
@@ -453,6 +460,7 @@ def diagnose(tests: list[Test], requirements: list[str], **limits: Any) -> dict[
             "sentences": [BY_NAME[n].mistake for n in groups[name]],
             "explains": [i for i in requirements if i in ids],
             "read_on": read_on(name),
+            "may_also_hide": [n for n in CANDIDATES if n != name and not composed((n,), (name,))],
         }
         for name, ids in sorted(explains.items(), key=lambda item: -len(item[1]))
         if ids

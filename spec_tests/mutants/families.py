@@ -50,14 +50,16 @@ class Family(NamedTuple):
         name, mistake = (text.replace(VALUE, value) for text in (self.name, self.mistake))
         return Mutant(name, self.group, mistake, (Patch(file, old, new.replace(VALUE, value)),))
 
-    def near(self, distance: Callable[[Mutant], float], enough: float) -> Iterator[Mutant]:
+    def near(
+        self, distance: Callable[[Mutant], float], enough: float, worth: float
+    ) -> Iterator[Mutant]:
         """The mutants that are near enough, of a continuous parameter one with the fewest digits.
 
-        distance: from a port's answer.
+        distance: from a port's answer. worth: below which distance a fit is worth while.
         """
         off = {value: distance(self.mutant(value)) for value in self.values}
         yield from (self.mutant(value) for value in self.values if off[value] <= enough)
-        if self.continuous and enough < min(off.values()) < np.inf:
+        if self.continuous and enough < min(off.values()) < worth:
             yield from self._between(distance, enough, min(off, key=off.__getitem__))
 
     def _between(

@@ -311,12 +311,14 @@ after = tokens + mlp(normed, part(w, "mlp"))
             "softmax((q @ k.mT / sqrt(q.shape[-1]))[..., None])[..., 0]")),
     mutant("softmax-in-half-precision", "ATT MODEL", "Softmax runs in float16 in a float32 port",
         Patch(LAYERS, "np.exp(x - x.max(axis=-1, keepdims=True))",
-            "np.exp(np.float16(x - x.max(axis=-1, keepdims=True))).astype(x.dtype)")),
+            "np.exp(np.float16(x - x.max(axis=-1, keepdims=True))).astype(x.dtype)"),
+        evidence="statistic MODEL-5"),
     mutant("linear-in-half-precision", "PATCH ATT MLP HEAD MODEL",
         "Linear layers round their input and weights to float16 in a float32 port",
         Patch(LAYERS, 'y = np.tensordot(x, w["weight"], axes=(-1, -1))', """\
 inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
-    y = np.tensordot(inputs, matrix, axes=(-1, -1))""")),
+    y = np.tensordot(inputs, matrix, axes=(-1, -1))"""),
+        evidence="statistic MODEL-5"),
 
     # The steps of the schemes
     mutant("fc-missing", "DIV LG AXIAL",
@@ -553,7 +555,8 @@ inputs, matrix = (np.float16(n).astype(x.dtype) for n in (x, w["weight"]))
         "The MLP's hidden layer is cut to bfloat16 in a float32 port",
         Patch(LAYERS, 'return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"))', """\
 hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
-    return linear((hidden.view(np.uint32) & 0xFFFF0000).view(np.float32), part(w, "fc2"))""")),
+    return linear((hidden.view(np.uint32) & 0xFFFF0000).view(np.float32), part(w, "fc2"))"""),
+        evidence="statistic MODEL-5"),
 
     # The classifier
     mutant("last-norm-missing", "HEAD", "There is no norm before the classifier",

@@ -15,6 +15,7 @@ from spec_tests.harness.diagnosis import diagnose, read_records
 from spec_tests.harness.errors import BadPort, Refusal
 from spec_tests.harness.judging import AS_TELLING, Nonconformance, times_the_bound
 from spec_tests.harness.porting import Port
+from spec_tests.harness.probing import Probes
 from spec_tests.harness.report.html import as_html
 from spec_tests.harness.report.resting import withhold
 from spec_tests.harness.report.terminal import show_groups, show_requirements
@@ -176,7 +177,8 @@ class Report:
         withhold(rows)
         if self.diagnosed is None:
             failed = [row["id"] for row in rows if row["status"] == "failed"]
-            self.diagnosed = diagnose(read_records(self.ports[port], self.calls), failed)
+            tests = read_records(self.ports[port], self.calls)
+            self.diagnosed = diagnose(tests, failed, Probes(self.ports[port]).left)
         return {
             "port": port,
             **self.diagnosed,

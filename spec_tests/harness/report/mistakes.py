@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from spec_tests.harness.diagnosis import FAR
 from spec_tests.harness.report.words import Finding
 
 SHOWN = 8
@@ -40,12 +41,23 @@ def rest(found: Finding) -> list[str]:
     """What is not explained, the largest error first, and what it is consistent with."""
     rows = {row["id"]: row for row in found["requirements"]}
     left = sorted(found["unexplained"], key=lambda name: -_times(rows[name]))
-    more = f", and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    shown = ", ".join(_with_error(rows[name]) for name in left[:SHOWN])
-    lines = [f"Not explained: {shown}{more}"] if left else []
+    near = [name for name in left if _times(rows[name]) < FAR]
+    lines = _listed("Not explained", [_with_error(rows[n]) for n in left if n not in near])
+    lines += _listed("Too close to the right answer to tell", [_with_error(rows[n]) for n in near])
+    hidden = dict.fromkeys(name for row in found["diagnosis"] for name in row["may_also_hide"])
+    if left and hidden:
+        lines += _listed(
+            "What is named changes the same lines as these, and may hide", list(hidden)
+        )
     for name, mutants in found["consistent_with"].items():
         lines.append(f"{name} is consistent with {' or '.join(mutants)}")
     return lines
+
+
+def _listed(title: str, names: list[str]) -> list[str]:
+    """A line with the first names, or none."""
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [f"{title}: {', '.join(names[:SHOWN])}{more}"] if names else []
 
 
 def _times(row: Finding) -> float:
