@@ -54,7 +54,7 @@ def main() -> None:
         "experiment": experiment_page(DOCS / "experiment" / "results.json"),
         "performance": performance_page(),
         "conformance": conformance_page(DOCS / "data" / "conformance.json"),
-        "mutants": mutants_page(DOCS / "data" / "mutants.json", DOCS / "data" / "diagnosis.json"),
+        "mutants": mutants_page(DOCS / "data" / "mutants.json"),
     }
     for name, text in pages.items():
         (DOCS / f"{name}.md").write_text(text, encoding="utf-8")

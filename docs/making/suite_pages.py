@@ -144,8 +144,8 @@ were tried.
 
 {_table(by_group)}
 
-Of {len(found["unknown"])} ports that are right but for noise of one and a half bounds, or wrong in a
-way that no mutant is, {nothing}.
+Of {len(found["unknown"])} ports that are right but for noise of one and a half bounds, or wrong in
+a way that no mutant is, {nothing}.
 
 Mistakes with a parameter are fitted to one answer of a port and checked on the others:
 
@@ -170,7 +170,7 @@ def _table(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def mutants_page(data: Path, diagnosis: Path) -> str:
+def mutants_page(data: Path) -> str:
     """Every mutant, the requirement that caught it, and on which input."""
     found = {row["name"]: row for row in json.loads(data.read_text("utf-8"))}
     lines = [["mutant", "mistake", "caught by", "what happened", "on"], ["---"] * 5]
@@ -200,7 +200,7 @@ pytest spec_tests --port mutant:gelu-tanh
 python -m spec_tests.mutants --json docs/data/mutants.json
 ```
 
-{diagnosis_part(diagnosis)}"""
+{diagnosis_part(data.with_name("diagnosis.json"))}"""
 
 
 def given(told: dict[str, Any] | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spec_tests.diagnosis import Asked, Judge, across, within
 from spec_tests.harness import probing
 from spec_tests.harness.cases import Case
 from spec_tests.harness.diagnosis import (
@@ -175,6 +176,31 @@ def test_a_port_gets_no_more_further_calls_than_allowed(monkeypatch):
     probes = Probes(find_port("mutant:time-prefix"))
     assert probes.left(group[:1], group) == group
     assert not probes.calls
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """What measures the diagnosis, on the calls of these tests."""
+    port = find_port("spec_tests.ports.numpy_port")
+    records = judged(port.functions, CASES.values())
+    tests = [Asked(t.requirements, [c.input for c in t.calls]) for t in read_records(port, records)]
+    return Judge(port, tests)
+
+
+def test_the_measure_says_whether_what_is_named_is_right(judge):
+    assert judge.row(("patches-by-column",))["verdict"] == "exact"
+    assert judge.row(("mlp-missing", "gelu-tanh"))["verdict"] == "alike"  # it is never computed
+    assert judge.verdict(("qkv-by-head",), [("gelu-tanh",)]) == "wrong"
+    assert judge.verdict(("qkv-by-head", "gelu-tanh"), [("gelu-tanh",)]) == "part"
+    assert judge.verdict(("qkv-by-head",), []) == "none"
+
+
+def test_pairs_are_of_one_function_or_of_two(judge):
+    acting = judge.acting()
+    assert "gelu-tanh" in acting["mlp"] - acting["attention_step"]
+    own = within({name: acting[name] for name in ("mlp", "classifier")})
+    assert ("gelu-tanh", "mlp-missing") in own
+    assert all(frozenset(pair) not in set(map(frozenset, own)) for pair in across(acting, own))
 
 
 def test_noise_of_one_and_a_half_bounds_is_no_mistake():

@@ -26,6 +26,7 @@ ELSEWHERE = {
     ".venv/bin/python -m spec_tests.mutants": ".ci/run",
     ".venv/bin/python -m spec_tests.matrix": ".ci/run",
     "python -m spec_tests.matrix": ".ci/run",
+    "python -m spec_tests.diagnosis": "test_diagnosis; in full it takes hours",
     "pytest spec_tests --port mutant:gelu-tanh": "test_report",
     "make -C spec_tests/ports/c_port": "spec_tests.matrix, in .ci/run",
     "timesformer-ref conform 'cmd:node spec_tests": "spec_tests.matrix, in .ci/run",
