@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from spec_tests.harness.diagnosis import composed
 from spec_tests.harness.requirements import requirements
 from spec_tests.mutants.families import FAMILIES, VALUE
 from spec_tests.mutants.table import MUTANTS
@@ -151,10 +152,26 @@ Mistakes with a parameter are fitted to one answer of a port and checked on the 
 
 {_table([["mistake", "group"], ["---"] * 2, *families])}
 
+These change the same lines, so that they cannot be composed; where something stays unexplained, the
+report says that the one may hide the other.
+
+{_table([["mutant", "excludes"], ["---"] * 2, *excluding()])}
+
 ```sh
 python -m spec_tests.diagnosis --json docs/data/diagnosis.json
 ```
 """
+
+
+def excluding() -> list[list[str]]:
+    """Each mutant that some others of the later ones cannot be composed with, and these."""
+    names = [m.name for m in MUTANTS]
+    found = {
+        n: [o for o in names[i + 1 :] if not composed((n,), (o,))] for i, n in enumerate(names)
+    }
+    return [
+        [f"`{n}`", ", ".join(f"`{o}`" for o in others)] for n, others in found.items() if others
+    ]
 
 
 KINDS = ("one mistake", "two in one function", "two in two functions", "three")

@@ -276,7 +276,8 @@ def read_records(port: Port, records: Iterable[tuple[tuple[str, ...], bool, byte
         for asked, known, answer in pickle.loads(record):
             if asked not in inputs:
                 inputs[asked] = Input(port, asked, known)
-            calls.append(Call(inputs[asked], answer))
+            with suppress(ValueError):  # what the reference refuses has no right answer
+                calls += [Call(inputs[asked], answer)] if inputs[asked].expected else []
         found.append(Test(ids, failed, calls))
     return found
 
