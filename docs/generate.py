@@ -21,6 +21,7 @@ from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
 from docs.making.suite_runs import write_runs
+from docs.making.vectors import write_vectors
 from docs.making.versions_table import write_versions
 from timesformer_ref.default_model import FILE
 
@@ -38,6 +39,7 @@ def main() -> None:
     write_outputs(FRAGMENTS / "examples")
     write_commands(FRAGMENTS / "commands")
     write_explorer(FRAGMENTS / "explorer.json")
+    write_vectors(DOCS / "data" / "vectors.json", FRAGMENTS / "vectors")
     write_citation(FRAGMENTS / "cite.bib")
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")

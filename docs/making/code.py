@@ -8,11 +8,17 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "timesformer_ref",
+    "spec_tests/ports",
+    "spec_tests/harness/vectors",
+    "docs/examples/port",
+)
 
 
 def write_code(folder: Path) -> None:
     """Write `FILE/NAME.py` for every top-level definition of the package and the ports."""
-    for package in ("timesformer_ref", "spec_tests/ports", "docs/examples/port"):
+    for package in PACKAGES:
         for file in sorted((ROOT / package).rglob("*.py")):
             write_definitions(file, folder / file.relative_to(ROOT).with_suffix(""))
 

@@ -152,8 +152,8 @@ class Question:
             found = self._reference(each_array(add_noise, rounded))
             for name, exact in self.expected.items():
                 off = np.asarray(found[name])[self.look] - exact[self.look]
-                errors[name] = max(errors[name], _largest(off))
-        return {name: ROUNDINGS * error for name, error in errors.items()}
+                errors[name] = float(np.maximum(errors[name], _largest(off)))  # NaN counts
+        return {n: ROUNDINGS * error if error < np.inf else np.inf for n, error in errors.items()}
 
     def _reference(self, arguments: dict[str, Any]) -> Answer:
         unchecked = jaxtyping.config.jaxtyping_disable

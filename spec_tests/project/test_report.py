@@ -23,7 +23,7 @@ from spec_tests.harness.porting import find_port
 from spec_tests.harness.report import Report, finding, verdict_of
 from spec_tests.harness.report.html import as_html
 from spec_tests.harness.report.words import STATUSES, in_words
-from spec_tests.harness.requirements import requirements
+from spec_tests.harness.requirements import requirements, version
 from spec_tests.project.processes import afresh
 
 SUITE = Path(__file__).parents[1]
@@ -93,6 +93,7 @@ def row(found, name):
 def test_json_has_every_requirement_that_was_tested(found):
     assert (found["port"], found["dtype"]) == ("mine <b>|*", "float32")
     assert found["attention_types"] == ["joint_space_time"]
+    assert found["specification"] == version()
     statuses = {row["id"]: row["status"] for row in found["requirements"]}
     assert (
         statuses.items()
@@ -151,6 +152,7 @@ def test_what_is_not_offered_is_shown_with_the_reason(found):
 
 def test_the_terminal_shows_all_and_each_failure_once(room):
     written = (room / "written").read_text()
+    assert f"joint_space_time, specification {version()})" in written
     assert "FAILURES" not in written
     assert "short test summary" not in written
     table, _, failures = written.partition("\nMLP-1  The MLP MUST be")
@@ -215,6 +217,7 @@ def test_html_is_one_whole_page_that_loads_nothing(room):
 def test_html_shows_all_and_lets_no_name_or_message_pass_for_markup(room, found):
     page = Page((room / "report.html").read_text())
     assert "Conformance of mine <b>|*" in page.text
+    assert f"specification {version()}" in page.text
     assert "no <such> video" in page.text
     for requirement in found["requirements"]:
         assert requirement["id"] in page.text

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from spec_tests.harness.errors import Refusal
-from spec_tests.harness.interface import FUNCTIONS
-from spec_tests.harness.judging import parts
 from spec_tests.harness.porting import find_port
-from spec_tests.harness.vectors.writing import NAMES
+from spec_tests.harness.requirements import requirements, version
+from spec_tests.harness.vectors.choosing import LIMITS
+from spec_tests.harness.vectors.reading import failures, read
+from spec_tests.harness.vectors.writing import save
 from spec_tests.matrix import JAVASCRIPT_PORT
+from spec_tests.mutants.vectors import caller
 from spec_tests.project.site_browser import chromium, need, served
-from timesformer_ref.config import TimeSformerConfig
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "ports.md"
+C_PORT = ROOT / "spec_tests" / "ports" / "c_port"
 IN_A_PAGE = """
 const done = arguments[0];
 async function check() {
@@ -36,7 +38,7 @@ async function check() {
 }
 check().then(done, (error) => done({ count: 0, wrong: [error.stack] }));
 """
-SOME = "test_mlp or test_classifier or test_schemes or refused or nearest or same_call"
+SOME = "test_mlp or test_classifier or no_part_in_the_temporal or refused or nearest or same_call"
 WRITE = """
 import sys
 from pathlib import Path
@@ -47,48 +49,20 @@ write_vectors(Path(sys.argv[1]), True, lambda *progress: None, sys.argv[2])
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """Cases of some tests, written by another process, as pytest runs inside."""
-    room = tmp_path_factory.mktemp("vectors")
-    subprocess.run([sys.executable, "-c", WRITE, room / "written", SOME], cwd=ROOT, check=True)
-    return room / "written"
+    """Cases of some tests, written by another process, as pytest runs in it."""
+    folder = tmp_path_factory.mktemp("vectors") / "written"
+    subprocess.run([sys.executable, "-c", WRITE, folder, SOME], cwd=ROOT, check=True)
+    return folder
 
 
-@pytest.fixture(scope="session")
-def reader():
-    """The reader of the page."""
-    pattern = r"^```py\n(import json\nimport numpy.*?)^```$"
-    (source,) = re.findall(pattern, PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    names = {}
-    exec(source, names)
-    return names["failures"]
-
-
-def caller(port):
-    """A port as the reader calls it."""
-
-    def given(value):
-        return value.astype(port.dtype, copy=False) if value.dtype.kind == "f" else value
-
-    def call(case, tensors, weights=None):
-        values = case | {n: given(x) for n, x in tensors.items() if n == "labels"}
-        values["weights"] = {n: given(w) for n, w in (weights or {}).items()}
-        values["config"] = TimeSformerConfig(**case.get("config", {}))
-        for name in ("video", "frames", "tokens"):
-            values[name] = given(tensors["input"]) if "input" in tensors else None
-        values["grid"] = tuple(case.get("grid", ()))
-        try:
-            answer = port.call(case["function"], *(values[n] for n in FUNCTIONS[case["function"]]))
-        except Refusal:
-            return None
-        return {NAMES.get(name, name): x for name, x in parts(answer).items()}
-
-    return call
+def index_of(folder):
+    return json.loads((folder / "index.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("right", ["numpy_port", "torch_port", "variants:numpy_float64"])
-def test_right_ports_pass(folder, reader, right):
-    found = find_port(f"spec_tests.ports.{right}")
-    assert list(reader(folder, caller(found), found.dtype)) == []
+def test_right_ports_pass(folder, right):
+    port = find_port(f"spec_tests.ports.{right}")
+    assert list(failures(folder, caller(port), port.dtype)) == []
 
 
 @pytest.mark.parametrize(
@@ -99,11 +73,114 @@ def test_right_ports_pass(folder, reader, right):
         ("class-token-in-time", "DIV-2"),
         ("remainder-of-groups-dropped", "REFUSE-1"),
         ("tokens-changed", "MLP-3"),
+        ("head-bias-missing", "HEAD-2"),
     ],
 )
-def test_mutants_fail_what_they_break(folder, reader, mutant, requirement):
-    failed = list(reader(folder, caller(find_port(f"mutant:{mutant}"))))
+def test_mutants_fail_what_they_break(folder, mutant, requirement):
+    failed = list(failures(folder, caller(find_port(f"mutant:{mutant}"))))
     assert requirement in {name for case in failed for name in case["requirements"]}
+
+
+def test_the_index_says_what_the_files_say(folder):
+    index = index_of(folder)
+    assert (index["format"], index["specification"], index["licence"]) == (1, version(), "MIT")
+    assert index["requirements"] == {name: rule.text for name, rule in requirements().items()}
+    lines = (folder / "requests.tsv").read_text().splitlines()
+    for case, line in zip(index["cases"], lines, strict=True):
+        path = f"cases/{case['name']}.safetensors"
+        assert line.split("\t") == [case["weights"], path, path.replace("cases", "responses")]
+        bounds = {
+            name: dict(zip(index["arithmetics"], map(float, bound), strict=True))
+            for name, bound in read(folder / path).items()
+            if name.startswith("bound.")
+        }
+        assert bounds == {f"bound.{part}": b for part, b in case["bounds"].items()}
+
+
+def test_cases_are_compared_with_earlier_ones(folder):
+    names = [case["name"] for case in index_of(folder)["cases"]]
+    same = [case for case in index_of(folder)["cases"] if case["check"] == "same"]
+    assert same
+    for case in same:
+        assert names.index(case["same_as"]) < names.index(case["name"])
+
+
+def test_weights_are_stored_once(folder):
+    files = [path.read_bytes() for path in (folder / "weights").iterdir()]
+    used = [case["weights"] for case in index_of(folder)["cases"]]
+    assert len(set(files)) == len(files) == len(set(used) - {""}) < len(used)
+
+
+def test_tensors_of_a_file_are_aligned(folder):
+    for path in (folder / "cases").iterdir():
+        data = path.read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        del header["__metadata__"]
+        assert length % 8 == 0
+        places = sorted(entry["data_offsets"] for entry in header.values())
+        assert all(end == begin for (_, end), (begin, _) in pairwise(places))
+        for entry in header.values():
+            assert entry["data_offsets"][0] % (int(entry["dtype"][1:]) // 8) == 0
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "cases"])
+def test_a_folder_that_holds_something_else_stays(run, tmp_path, name):
+    (tmp_path / "vectors").mkdir()
+    (tmp_path / "vectors" / name).write_text("mine")
+    said = run("vectors", tmp_path / "vectors")
+    assert said.code == 2
+    assert "holds something else than vectors" in said.err
+    assert (tmp_path / "vectors" / name).read_text() == "mine"
+
+
+@pytest.fixture(scope="session")
+def c_port(tmp_path_factory):
+    """A copy of the C port, whose `make check` needs no Python."""
+    if not shutil.which("make"):
+        pytest.skip("needs make and a C compiler")
+    names = shutil.ignore_patterns("*.o", "*.d", "timesformer_*", "responses", "vectors")
+    return shutil.copytree(C_PORT, tmp_path_factory.mktemp("c") / "port", ignore=names)
+
+
+def make_check(c_port, folder):
+    command = ["make", "-s", "-C", c_port, "check", f"VECTORS={folder}"]
+    return subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+
+
+def test_the_c_port_checks_itself(c_port, folder):
+    done = make_check(c_port, folder)
+    cases = len(index_of(folder)["cases"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{cases} cases passed, 0 failed, 0 not offered\n"
+
+
+def test_the_c_port_reports_wrong_answers(c_port, folder, tmp_path):
+    """Where the expected numbers of three cases are others, an answer is a refusal, or a shape."""
+    shutil.copytree(folder, tmp_path / "vectors")
+    change(tmp_path / "vectors/cases/MLP-2-000.safetensors", number=np.float64(2.5))
+    change(tmp_path / "vectors/cases/MLP-1-000.safetensors", check="refusal")
+    change(tmp_path / "vectors/cases/HEAD-1-000.safetensors", shapes='{"output": [7, 7]}')
+    done = make_check(c_port, tmp_path / "vectors")
+    wrong = [line for line in done.stdout.splitlines() if ":" in line]
+    assert done.returncode != 0
+    assert [line.partition(":")[0] for line in wrong] == ["MLP-1-000", "MLP-2-000", "HEAD-1-000"]
+    assert "expected an error" in wrong[0]
+    assert "expected 2.5; the bound is" in wrong[1]
+    assert "another shape" in wrong[2]
+    assert "3 failed" in done.stdout
+
+
+def change(path, number=None, **metadata):
+    """Change a file: the first expected number, or its metadata."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        noted = file.metadata() | metadata
+    tensors = read(path)
+    if number is not None:
+        tensors["expected.output"].flat[0] = number
+    save(path, tensors, noted)
 
 
 def node_checks(port, folder):
@@ -116,7 +193,7 @@ def node_checks(port, folder):
 def test_the_javascript_port_finds_itself_right(folder):
     done = node_checks(JAVASCRIPT_PORT, folder)
     assert (done.returncode, done.stderr) == (0, "")
-    cases = len((folder / "requests.tsv").read_text("utf-8").splitlines())
+    cases = len(index_of(folder)["cases"])
     assert done.stdout == f"{cases} cases passed, 0 failed\n"
 
 
@@ -147,5 +224,30 @@ def test_the_javascript_port_finds_itself_right_in_a_page(folder, tmp_path):
     with served(tmp_path) as address, chromium() as browser:
         browser.get(address)
         found = browser.execute_async_script(IN_A_PAGE)
-    cases = len((folder / "requests.tsv").read_text("utf-8").splitlines())
+    cases = len(index_of(folder)["cases"])
     assert found == {"count": cases, "wrong": []}
+
+
+def bytes_of(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("small", [True, False])
+def test_the_whole_suite(tmp_path, c_port, small):
+    folder = tmp_path / "vectors"
+    command = [sys.executable, "-m", "timesformer_ref", "vectors", folder, "--small"]
+    subprocess.run(command if small else command[:-1], cwd=ROOT, check=True)
+    if small:
+        first = bytes_of(folder)
+        subprocess.run(command, cwd=ROOT, check=True)
+        assert bytes_of(folder) == first
+    index = index_of(folder)
+    written = {name for case in index["cases"] for name in case["requirements"]}
+    left_out = {name for row in index["left_out"] for name in row["requirements"]}
+    assert written | left_out == requirements().keys()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert 0.8 * LIMITS[small] < size < 1.03 * LIMITS[small]
+    assert make_check(c_port, folder).returncode == 0
+    for right in ("numpy_port", "torch_port", "variants:numpy_float64"):
+        test_right_ports_pass(folder, right)

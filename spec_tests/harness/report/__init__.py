@@ -20,7 +20,7 @@ from spec_tests.harness.report.html import as_html
 from spec_tests.harness.report.resting import withhold
 from spec_tests.harness.report.terminal import show_groups, show_requirements
 from spec_tests.harness.report.words import OUTCOMES, STATUSES, Finding, columns
-from spec_tests.harness.requirements import Requirement, named_by, requirements
+from spec_tests.harness.requirements import Requirement, named_by, requirements, version
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.cli.console import printable
 
@@ -181,6 +181,7 @@ class Report:
             self.diagnosed = diagnose(tests, failed, Probes(self.ports[port]).left)
         return {
             "port": port,
+            "specification": version(),
             **self.diagnosed,
             "dtype": self.ports[port].dtype,
             "attention_types": list(self.ports[port].schemes),

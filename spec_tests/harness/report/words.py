@@ -37,9 +37,10 @@ def summary(found: Finding) -> str:
 
 
 def attributes(found: Finding) -> str:
-    """The arithmetic and the schemes of the port, and the geometry for which the report speaks."""
+    """The port's arithmetic and schemes, the geometry that the report is about, the version."""
     only = [f"with {words} only" for words in found.get("constraints", ())]
-    return ", ".join([found["dtype"], *found["attention_types"], *only])
+    version = f"specification {found['specification']}"
+    return ", ".join([found["dtype"], *found["attention_types"], *only, version])
 
 
 def remark(row: Finding) -> str:

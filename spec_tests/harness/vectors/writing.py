@@ -1,6 +1,6 @@
 """Vectors as files: a safetensors file for each case and each set of weights, and an index.
 
-docs/ports.md describes the format.
+`format.md` describes them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spec_tests.harness.arithmetic import ARITHMETICS, SINGLE, Arithmetic
+from spec_tests.harness.arithmetic import ARITHMETICS, SINGLE, Arithmetic, each_array
 from spec_tests.harness.command_port import as_text
 from spec_tests.harness.interface import FUNCTIONS
 from spec_tests.harness.judging import Answer, Question
@@ -20,6 +20,9 @@ from spec_tests.harness.requirements import requirements, version
 from spec_tests.harness.vectors.recording import Call, Check, Recorder, Test
 
 FORMAT = 1
+FORMAT_PAGE = Path(__file__).with_name("format.md")
+"""What describes the files; it goes with them."""
+
 LICENCE = "MIT"
 ORIGINAL = (
     "the original model (facebookresearch/TimeSformer, commit a5ef29a), computed by running it"
@@ -90,35 +93,35 @@ class Writer:
         """Write a case's file, and the weights' where they are new."""
         name = self._new_name(case.test.requirements[0])
         self.names.setdefault(case.call, name)
-        tensors, metadata = request(case.call)
-        bounds = {}
+        weights = self._file_of(case.call)
+        tensors, arguments = request(case.call)
+        about, bounds = self._about(case), {}
         if case.check:
-            for part, right in expected(case).items():
-                tensors[f"expected.{part}"] = right
-            bounds = self._bounds(case)
-            for part, bound in bounds.items():
-                tensors[f"bound.{part}"] = np.array([bound[name] for name in ARITHMETICS])
-        shapes = {NAMES.get(n, n): list(x.shape) for n, x in (case.call.answer or {}).items()}
+            right = expected(case)
+            bounds = self._bounds(case, right)
+            tensors |= {f"expected.{part}": numbers for part, numbers in right.items()}
+            tensors |= {f"bound.{part}": np.array(list(b.values())) for part, b in bounds.items()}
+        noted = about | {"specification": version(), "licence": LICENCE}
+        metadata = arguments | {key: as_text(value) for key, value in noted.items()}
+        save(self.folder / "cases" / f"{name}.safetensors", tensors, metadata)
+        row = {"name": name, "weights": weights} | about
+        row |= {key: arguments_in_json(value) for key, value in arguments.items()}
+        row["bounds"] = {part: finite(bound) for part, bound in bounds.items()}
+        self.entries.append(row)
+
+    def _about(self, case: Case) -> dict[str, Any]:
+        """What a case is about, and what is to be checked."""
+        answer = case.call.answer or {}
         about = {
             "requirements": case.test.requirements,
             "test": case.test.name,
             "check": case.kind,
-            "shapes": shapes,
+            "shapes": {NAMES.get(part, part): list(x.shape) for part, x in answer.items()},
             "origin": case.origin,
         }
         if case.kind == "same":
             about["same_as"] = self.names[case.check.same_as]
-        if case.call.question.may_refuse:
-            about["may_refuse"] = True
-        stamp = {"specification": version(), "licence": LICENCE}
-        texts = {key: as_text(value) for key, value in (about | stamp).items()}
-        save(self.folder / "cases" / f"{name}.safetensors", tensors, metadata | texts)
-        self.entries.append(
-            {"name": name, "weights": self._file_of(case.call)}
-            | {key: arguments_in_json(value) for key, value in metadata.items()}
-            | about
-            | ({"bounds": {p: finite(b) for p, b in bounds.items()}} if bounds else {})
-        )
+        return about | ({"may_refuse": True} if case.call.question.may_refuse else {})
 
     def finish(self, left_out: list[dict[str, Any]]) -> None:
         """Write the index, and the requests of all cases as the lines of the protocol."""
@@ -133,6 +136,8 @@ class Writer:
         head = json.dumps(index, indent=1).removesuffix("\n}")
         cases = ",\n".join(json.dumps(entry) for entry in self.entries)
         write(self.folder / "index.json", f'{head},\n "cases": [\n{cases}\n]}}\n')
+        title = f"# Vectors of the specification of TimeSformer, version {version()}\n\n"
+        write(self.folder / "README.md", title + FORMAT_PAGE.read_text("utf-8"))
         lines = [
             f"{entry['weights']}\tcases/{entry['name']}.safetensors"
             f"\tresponses/{entry['name']}.safetensors\n"
@@ -154,33 +159,38 @@ class Writer:
             save(self.folder / self.weights[digest], weights, {})
         return self.weights[digest]
 
-    def _bounds(self, case: Case) -> dict[str, dict[str, float]]:
-        """By part and arithmetic: how far an answer may be off.
+    def _bounds(self, case: Case, right: Answer) -> dict[str, dict[str, float]]:
+        """By part and arithmetic: how far an answer may be off what is expected.
 
-        The suite's bound for the arguments as they are stored, and how far the answer to these is
-        from the expected one, where that was not computed from them.
+        That is the suite's bound for the arguments as this arithmetic rounds them, and besides how
+        far the reference on these is from the expected numbers, which were computed from others.
         """
-        asked, check = case.call.question, case.check
-        arguments = self.recorder.arguments_of(check.judge)
-        judge = Question(self.recorder, asked.case, asked.function, check.look, **arguments)
-        found: dict[str, dict[str, float]] = {}
+        check, function = case.check, case.call.question.function
+        found: dict[str, dict[str, float]] = {part: {} for part in right}
         for name, arithmetic in ARITHMETICS.items():
-            rounding = SINGLE if asked.function == "crops" else arithmetic
-            allowed = {} if check.exactly else judge.bounds(rounding)
-            for part, right in expected(case).items():
-                key = next((n for n in case.call.answer if NAMES.get(n, n) == part), part)
-                off = np.nanmax(np.abs(right - case.call.answer[key]), initial=0)
-                if check.exactly:
-                    off = _moved(right, rounding)
-                found.setdefault(part, {})[name] = float(off + allowed.get(key, 0))
+            rounding = SINGLE if function == "crops" else arithmetic
+            arguments = each_array(rounding.round, self.recorder.arguments_of(check.judge))
+            judge = Question(self.recorder, check.judge.case, function, check.look, **arguments)
+            for key, numbers in judge.expected.items():
+                part = NAMES.get(key, key)
+                if check.exactly and part in right:
+                    found[part][name] = _moved(right[part], rounding)
+                elif part in right:
+                    off = 0 if check.same_as else _largest(numbers - right[part])
+                    found[part][name] = judge.bounds(rounding)[key] + off
         return found
 
 
+def _largest(x: np.ndarray) -> float:
+    """The largest of the numbers that are asked."""
+    return float(np.nanmax(np.abs(x), initial=0))
+
+
 def _moved(x: np.ndarray, arithmetic: Arithmetic) -> float:
-    """How far rounding to this arithmetic moves numbers; whole ones are none of its business."""
-    if x.dtype.kind != "f" or np.array_equal(x, np.rint(x), equal_nan=True):
+    """How far rounding to this arithmetic moves numbers; whole ones, such as indices, it leaves."""
+    if np.array_equal(x, np.rint(x), equal_nan=True):
         return 0.0
-    return np.nanmax(np.abs(arithmetic.round(x) - x), initial=0)
+    return _largest(arithmetic.round(x) - x)
 
 
 def request(call: Call) -> tuple[dict[str, np.ndarray], dict[str, str]]:
