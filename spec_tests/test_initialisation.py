@@ -54,6 +54,10 @@ class Fresh:
         if not true:
             raise self.question.failure(f"{name} {what}")
 
+    def start_at(self, value, names):
+        expected = {n: np.full_like(self.weights[n], value) for n in names}
+        self.question.equal(self.weights, expected, f"is not {value} everywhere")
+
     def named(self, *ends):
         return {n: w for n, w in self.weights.items() if n.endswith(ends)}
 
@@ -133,11 +137,8 @@ def test_weights_are_drawn_each_for_itself(port, attention_type):
 @every_scheme
 def test_biases_norms_and_time_table(port, attention_type):
     fresh = Fresh(port, attention_type)
-    for name, w in fresh.weights.items():
-        if name.endswith(("norm.weight", "norm1.weight", "norm2.weight")):
-            fresh.require(name, (w == 1).all(), "is not 1 everywhere")
-        elif name == "time_embed" or (name.endswith("bias") and not name.startswith("patch")):
-            fresh.require(name, (w == 0).all(), "is not 0 everywhere")
+    fresh.start_at(1, fresh.named("norm.weight", "norm1.weight", "norm2.weight"))
+    fresh.start_at(0, [n for n in fresh.named("time_embed", "bias") if not n.startswith("patch")])
 
 
 @requirement("INIT-3")
@@ -146,8 +147,7 @@ def test_every_fc_starts_at_zero(port, attention_type):
     fresh = Fresh(port, attention_type)
     layers = fresh.named("_fc.weight", "_fc.bias")
     fresh.require("the model", layers, "has no such layer")
-    for name, w in layers.items():
-        fresh.require(name, (w == 0).all(), "is not 0 everywhere")
+    fresh.start_at(0, layers)
 
 
 @requirement("INIT-4")

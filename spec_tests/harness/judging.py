@@ -229,7 +229,8 @@ class Question:
         for name in expected:
             found, right = actual[name][look], expected[name][look]
             if not np.array_equal(found, right):
-                raise self.failure(message, _largest(found - right), 0.0, _worst(found, right))
+                what = f"{name} {message}" if name else message
+                raise self.failure(what, _largest(found - right), 0.0, _worst(found, right))
 
     def failure(self, message: str, *numbers: Any, kind: str = "numbers") -> Nonconformance:
         """A Nonconformance with this message and the input of this call."""
