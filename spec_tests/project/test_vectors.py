@@ -14,7 +14,7 @@ import pytest
 
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.requirements import requirements, version
-from spec_tests.harness.vectors.choosing import LIMITS
+from spec_tests.harness.vectors.choosing import FULL, SMALL
 from spec_tests.harness.vectors.reading import failures, read
 from spec_tests.harness.vectors.writing import save
 from spec_tests.matrix import JAVASCRIPT_PORT
@@ -247,7 +247,8 @@ def test_the_whole_suite(tmp_path, c_port, small):
     left_out = {name for row in index["left_out"] for name in row["requirements"]}
     assert written | left_out == requirements().keys()
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert 0.8 * LIMITS[small] < size < 1.03 * LIMITS[small]
+    limit = SMALL if small else FULL
+    assert 0.8 * limit.whole < size < 1.03 * limit.whole
     assert make_check(c_port, folder).returncode == 0
     for right in ("numpy_port", "torch_port", "variants:numpy_float64"):
         test_right_ports_pass(folder, right)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spec_tests.harness.vectors.choosing import LIMITS, chosen
+from spec_tests.harness.vectors.choosing import FULL, SMALL, chosen
 from spec_tests.harness.vectors.recording import Show, record
 from spec_tests.harness.vectors.writing import Writer, cases_of, is_free
 from timesformer_ref.atomic import whole_folder
@@ -21,7 +21,7 @@ def write_vectors(folder: Path, small: bool, show: Show, only: str = "") -> int:
         raise ValueError(f"{folder}: holds something else than vectors; name a new folder")
     with whole_folder(folder) as new:
         recorder, left_out = record(show, only)
-        tests, too_large = chosen(recorder.tests, LIMITS[small])
+        tests, too_large = chosen(recorder.tests, SMALL if small else FULL)
         cases, writer = list(cases_of(tests)), Writer(recorder, new)
         for done, case in enumerate(cases):
             show("write", done, len(cases))

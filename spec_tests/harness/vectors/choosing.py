@@ -6,18 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from spec_tests.harness.vectors.left_out import row
 from spec_tests.harness.vectors.recording import Call, Test
 
-LIMITS = {False: 20_000_000, True: 2_900_000}
-"""How many bytes all files may have, by whether the set is to be small."""
 
-SHARE = 12
-"""An input that takes more than this fraction of all bytes is left out."""
+class Limit(NamedTuple):
+    """How many bytes all files may have, and at most for one input."""
+
+    whole: int
+    input: int
+
+
+FULL, SMALL = Limit(20_000_000, 1_000_000), Limit(2_900_000, 50_000)
 
 HEADER, ENTRY = 3000, 60
 """About how many bytes a case has in its file and the index besides numbers; and each tensor."""
@@ -28,26 +32,26 @@ GOLDEN = (5**0.5 - 1) / 2
 Input = list[Call]
 
 
-def chosen(tests: list[Test], limit: int) -> tuple[list[Test], list[dict[str, Any]]]:
+def chosen(tests: list[Test], limit: Limit) -> tuple[list[Test], list[dict[str, Any]]]:
     """The tests with the inputs that are written, and a row for each test that has none.
 
     Test functions take turns; each adds one of its inputs, with all of its calls, as long as all
-    files have less than `limit` bytes.
+    files keep to the limit.
     """
     kept: set[int] = set()
     written: set[bytes] = set()
-    left = limit
+    left = limit.whole
     for calls in _in_turns(tests):
         weights = {call.weights_digest: _size(call.arguments.get("weights", {})) for call in calls}
         new = sum(size for digest, size in weights.items() if digest not in written)
         size = new + sum(map(_case_size, calls))
-        if size <= min(left, limit // SHARE):
+        if size <= min(left, limit.input):
             left -= size
             written |= weights.keys()
             kept.add(id(calls))
     tests = [replace(t, inputs=[i for i in t.inputs if id(i) in kept]) for t in tests]
     lost = [test for test in tests if not test.inputs]
-    why = f"too large for {limit} bytes in all"
+    why = f"too large for a folder of {limit.whole} bytes"
     return tests, [row(test.name, test.requirements, why) for test in lost]
 
 
