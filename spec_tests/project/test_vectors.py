@@ -73,12 +73,17 @@ def test_right_ports_pass(folder, right):
         ("class-token-in-time", "DIV-2"),
         ("remainder-of-groups-dropped", "REFUSE-1"),
         ("tokens-changed", "MLP-3"),
-        ("head-bias-missing", "HEAD-2"),
+        ("head-bias-missing", "HEAD-1"),
     ],
 )
 def test_mutants_fail_what_they_break(folder, mutant, requirement):
     failed = list(failures(folder, caller(find_port(f"mutant:{mutant}"))))
     assert requirement in {name for case in failed for name in case["requirements"]}
+
+
+def number(bound):
+    """A bound in the index, where nothing stands for infinity."""
+    return float(bound) if np.isfinite(bound) else None
 
 
 def test_the_index_says_what_the_files_say(folder):
@@ -90,7 +95,7 @@ def test_the_index_says_what_the_files_say(folder):
         path = f"cases/{case['name']}.safetensors"
         assert line.split("\t") == [case["weights"], path, path.replace("cases", "responses")]
         bounds = {
-            name: dict(zip(index["arithmetics"], map(float, bound), strict=True))
+            name: dict(zip(index["arithmetics"], map(number, bound), strict=True))
             for name, bound in read(folder / path).items()
             if name.startswith("bound.")
         }
