@@ -77,10 +77,9 @@ def main() -> None:
             cases = write_vectors(folder, title == "small", lambda *progress: None)
             with get_context("fork").Pool(maxtasksperchild=1) as pool:
                 caught = pool.map(partial(is_caught, folder), names, chunksize=1)
-            files = [path for path in folder.rglob("*") if path.is_file()]
+            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         escaped = [name for name, is_wrong in zip(names, caught, strict=True) if not is_wrong]
-        size = sum(path.stat().st_size for path in files)
-        found[title] = {"cases": cases, "files": len(files), "bytes": size}
+        found[title] = {"cases": cases, "files": len(sizes), "bytes": sum(sizes)}
         found[title] |= {"mutants": len(names), "escaped": escaped}
         console.print(f"{title}: {sum(caught)} of {len(names)} mutants fail; not {escaped}")
     if args.json:
