@@ -7,6 +7,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from timesformer_ref.input.decoding import (
 )
 from timesformer_ref.input.display import PIXEL_FORMATS, Display, frame_pixels, thumbnail
 from timesformer_ref.input.preprocessing import Pixels, Preprocessing
-from timesformer_ref.input.sampling import Windows, frame_indices, segment_indices, windows
+from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
 from timesformer_ref.input.survey import Footage, frame_times, survey
 from timesformer_ref.input.views import crops
 
@@ -85,33 +86,37 @@ def read_clip(
     sense. Warns with VideoWarning where the file is damaged, and where `stored` pixels differ from
     what a viewer sees.
     """
-    preprocessing = _check(preprocessing, num_clips, num_crops, pixels)
-    pixels = preprocessing.pixels
+    p = _check(preprocessing, num_clips, num_crops, pixels)
     path = Path(path)
-    footage = survey(path, timed=pixels == "display")
+
+    def choose(total: int, fps: float) -> Int64[np.ndarray, "clips t"]:
+        if p.sampling_rate is None:
+            return segment_indices(total, p.num_frames)[None]
+        sample = partial(frame_indices, total, fps, p.num_frames, p.sampling_rate)
+        return np.stack([sample(clip, num_clips) for clip in range(num_clips)])
+
+    def take(frame: av.VideoFrame, shown: Display) -> Float32[np.ndarray, "crops c H W"]:
+        return cut(frame_pixels(frame, shown, PIXEL_FORMATS[len(p.mean)], p.pixels), p)
+
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
-    rests_on_total = num_clips > 1 or preprocessing.sampling_rate is None
-    for last_pass in (False, True):
-        indices = _sample(footage, preprocessing, num_clips, pixels)
-        found = _decode(path, indices, footage, preprocessing, pixels, rests_on_total)
-        if last_pass or not found.ended or _agree(found.times, footage, pixels):
-            break
-        footage = footage._replace(times=frame_times(found.times, footage.fps, path))
-    if len(found.times) <= indices.max():
-        raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
-    if found.shown and pixels == "stored":
+    rests_on_total = num_clips > 1 or p.sampling_rate is None
+    found = _read(path, choose, take, p.pixels, rests_on_total)
+    if p.pixels == "stored":
         warn_of_display(path, found.shown)
-    _warn_of_concealed(path, found.concealed, len(np.unique(indices)))
-    survivors = len(footage.times)
-    if survivors < footage.promised:
-        counts = f"{path}: {footage.promised} frames are promised, but {survivors} can be decoded"
-        if survivors < preprocessing.num_frames:
-            raise VideoError(
-                f"{counts}, too few for {preprocessing.num_frames}: get an undamaged copy"
-            )
+    _warn_of_concealed(path, found.concealed, len(found.taken))
+    survivors, promised = len(found.footage.times), found.footage.promised
+    if survivors < promised:
+        counts = f"{path}: {promised} frames are promised, but {survivors} can be decoded"
+        if survivors < p.num_frames:
+            raise VideoError(f"{counts}, too few for {p.num_frames}: get an undamaged copy")
         warnings.warn(f"{counts}; the clip is taken from these", VideoWarning, stacklevel=2)
-    views = rearrange(found.video, "clips crops t c h w -> (clips crops) t c h w")
-    return Clip(views, indices.tolist())
+    views = np.empty(
+        (num_clips, p.num_frames, p.num_crops, len(p.mean), p.crop, p.crop), np.float32
+    )
+    for number in list(found.taken):
+        views[found.indices == number] = found.taken.pop(number)
+    in_order = rearrange(views, "clips t crops c h w -> (clips crops) t c h w")
+    return Clip(in_order, found.indices.tolist())
 
 
 def read_windows(
@@ -135,31 +140,40 @@ def read_windows(
     Raises VideoError and ValueError as `read_clip` does, and ValueError for segments, which span
     the whole video.
     """
-    preprocessing = _check(preprocessing, 1, None, pixels)
-    pixels = preprocessing.pixels
+    p = _check(preprocessing, 1, None, pixels)
+    if p.sampling_rate is None:
+        raise ValueError(
+            "windows with segments (sampling_rate None): segments span the whole video, so give a "
+            "sampling_rate (--rate N)"
+        )
     path = Path(path)
-    footage = survey(path, timed=pixels == "display")
-    seconds, indices = _plan(footage, preprocessing, every, pixels)
-    views: defaultdict[int, dict[int, _Views]] = defaultdict(dict)  # of each window by position
+    footage = survey(path, timed=p.pixels == "display")
+    total, fps = _moments(footage, p.pixels), footage.fps
+    seconds, moments = windows(total, fps, p.num_frames, p.sampling_rate, every)
+    indices = _shown(footage, moments, p.pixels)
+    views: defaultdict[int, dict[int, np.ndarray]] = defaultdict(dict)  # of each window by position
     pictures: dict[int, UInt8[np.ndarray, "H W 3"]] = {}
 
     def take_out(window: int) -> Window:
         found = views.pop(window)
-        in_order = [found.get(t, found[max(found)]) for t in range(preprocessing.num_frames)]
+        in_order = [found.get(t, found[max(found)]) for t in range(p.num_frames)]
         clip = Clip(np.stack(in_order, axis=1), [indices[window].tolist()])
         start, end = seconds[window].tolist()
         return Window(start, end, clip, pictures.pop(window), len(indices))
 
     done = decoded = concealed = 0
-    for cut in filter(None, _cut_frames(path, indices, preprocessing, pixels)):
-        if not decoded and pixels == "stored":
-            warn_of_display(path, cut.shown)
-        for window, position in cut.places.tolist():
+    for frame, shown in filter(None, decode_frames(path)):
+        if not decoded and p.pixels == "stored":
+            warn_of_display(path, shown)
+        places = np.argwhere(indices == decoded).tolist()
+        if places:
+            cuts = cut(frame_pixels(frame, shown, PIXEL_FORMATS[len(p.mean)], p.pixels), p)
+            concealed += frame.is_corrupt
+        for window, position in places:
             if window not in views:
-                pictures[window] = thumbnail(cut.frame, cut.shown)
-            views[window][position] = cut.views
+                pictures[window] = thumbnail(frame, shown)
+            views[window][position] = cuts
         decoded += 1
-        concealed += cut.is_concealed
         while done < len(indices) and indices[done].max() < decoded:
             yield take_out(done)
             done += 1
@@ -183,25 +197,32 @@ def read_frames(
     """Whole frames of a video, for training to crop at random.
 
     choose: given the number of frames and how many are shown per second, returns the numbers of
-        those wanted; called again if fewer can be decoded than the file promises.
+        those wanted; called again if others can be decoded than the file promises.
     channels: 3 for colour, 1 for grey. pixels: as for `read_clip`.
     Raises VideoError where the file gives no frame.
     """
-    path = Path(path)
-    footage = survey(path, timed=pixels == "display")
-    for _ in range(2):
-        moments = choose(_moments(footage, pixels), footage.fps)
-        indices = _shown(footage, moments[None], pixels)[0].tolist()
-        pictures: dict[int, UInt8[np.ndarray, "H W c"]] = {}
-        times: list[float | None] = []
-        for frame, shown in filter(None, decode_frames(path)):
-            if len(times) in indices:
-                pictures[len(times)] = frame_pixels(frame, shown, PIXEL_FORMATS[channels], pixels)
-            times.append(frame.time)
-            if len(times) > max(indices):
-                return [pictures[number] for number in indices]
-        footage = footage._replace(times=frame_times(times, footage.fps, path))
-    raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
+
+    def take(frame: av.VideoFrame, shown: Display) -> UInt8[np.ndarray, "H W c"]:
+        return frame_pixels(frame, shown, PIXEL_FORMATS[channels], pixels)
+
+    found = _read(Path(path), choose, take, pixels)
+    return [found.taken[number] for number in found.indices.tolist()]
+
+
+def cut(
+    picture: UInt8[np.ndarray, "H W c"], preprocessing: Preprocessing
+) -> Float32[np.ndarray, "crops c crop crop"]:
+    """A frame's crops as a checkpoint expects them (see `crops`)."""
+    return crops(
+        picture[None],
+        preprocessing.scale(preprocessing.num_crops),
+        preprocessing.crop,
+        num_crops=preprocessing.num_crops,
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        channel_order=preprocessing.channel_order,
+        antialias=preprocessing.antialias,
+    )[:, 0]
 
 
 def _check(
@@ -224,41 +245,59 @@ def _check(
     return preprocessing
 
 
-def _sample(
-    footage: Footage, preprocessing: Preprocessing, num_clips: int, pixels: Pixels
-) -> Int64[np.ndarray, "clips t"]:
-    """The numbers of each clip's frames."""
-    total, fps = _moments(footage, pixels), footage.fps
-    num_frames, rate = preprocessing.num_frames, preprocessing.sampling_rate
-    if rate is None:
-        indices = segment_indices(total, num_frames)[None]
-    else:
-        indices = np.stack(
-            [
-                frame_indices(total, fps, num_frames, rate, clip, num_clips)
-                for clip in range(num_clips)
-            ]
-        )
-    return _shown(footage, indices, pixels)
+class _Taken(NamedTuple):
+    """What was taken of the frames with these numbers, each by its number.
+
+    footage: the frames that can be decoded. concealed: how many of the frames taken were damaged,
+    so that the decoder made them up. shown: how a viewer shows them.
+    """
+
+    indices: Int64[np.ndarray, "*shape"]
+    taken: dict[int, np.ndarray]
+    footage: Footage
+    concealed: int
+    shown: Display
 
 
-def _plan(
-    footage: Footage, preprocessing: Preprocessing, every: float | None, pixels: Pixels
-) -> Windows:
-    """The windows along a video, with the numbers of their frames."""
-    if preprocessing.sampling_rate is None:
-        raise ValueError(
-            "windows with segments (sampling_rate None): segments span the whole video, so give a "
-            "sampling_rate (--rate N)"
-        )
-    seconds, moments = windows(
-        _moments(footage, pixels),
-        footage.fps,
-        preprocessing.num_frames,
-        preprocessing.sampling_rate,
-        every,
-    )
-    return Windows(seconds, _shown(footage, moments, pixels))
+def _read(
+    path: Path,
+    choose: Callable[[int, float], Int64[np.ndarray, "*shape"]],
+    take: Callable[[av.VideoFrame, Display], np.ndarray],
+    pixels: Pixels,
+    to_the_end: bool = False,
+) -> _Taken:
+    """Take what is wanted of the chosen frames, in one pass over a video, or two.
+
+    choose: as for `read_frames`. Decoding stops after the last of these frames, unless `to_the_end`
+    is set or the video proves damaged or other than surveyed: then they are chosen again, among
+    those that were decoded.
+    """
+    footage = survey(path, timed=pixels == "display")
+    for last_pass in (False, True):
+        indices = _shown(footage, choose(_moments(footage, pixels), footage.fps), pixels)
+        taken: dict[int, np.ndarray] = {}
+        times: list[float | None] = []
+        concealed, whole, ended = 0, to_the_end, True
+        for decoded in decode_frames(path):
+            if decoded is None:
+                whole = True  # it is damaged
+                continue
+            frame, shown = decoded
+            if len(times) in indices:
+                taken[len(times)] = take(frame, shown)
+                concealed += frame.is_corrupt
+            times.append(frame.time)
+            if not whole and len(times) > indices.max():
+                whole = not _agree(times, footage, pixels, so_far=True)
+                if not whole:
+                    ended = False
+                    break
+        if last_pass or not ended or _agree(times, footage, pixels):
+            break
+        footage = footage._replace(times=frame_times(times, footage.fps, path))
+    if len(times) <= indices.max():
+        raise VideoError(f"{path}: two passes decoded different frames; get an undamaged copy")
+    return _Taken(indices, taken, footage, concealed, shown)
 
 
 def _moments(footage: Footage, pixels: Pixels) -> int:
@@ -274,106 +313,13 @@ def _moments(footage: Footage, pixels: Pixels) -> int:
 
 
 def _shown(
-    footage: Footage, moments: Int64[np.ndarray, "n t"], pixels: Pixels
-) -> Int64[np.ndarray, "n t"]:
+    footage: Footage, moments: Int64[np.ndarray, "*shape"], pixels: Pixels
+) -> Int64[np.ndarray, "*shape"]:
     """The numbers of the frames at these moments."""
     if pixels == "stored":
         return moments
     seconds = footage.times - footage.times[0]
     return np.searchsorted(seconds, (moments + 0.5) / footage.fps, side="right") - 1
-
-
-_Views = Float32[np.ndarray, "crops c H W"]
-
-
-class _Cut(NamedTuple):
-    """A decoded frame, and its views where it has places: rows of clip and position in it."""
-
-    frame: av.VideoFrame
-    shown: Display
-    places: Int64[np.ndarray, "n 2"]
-    views: _Views
-
-    @property
-    def is_concealed(self) -> bool:
-        """Whether it is taken, and the decoder made up what was damaged in it."""
-        return len(self.places) > 0 and self.frame.is_corrupt
-
-
-def _cut_frames(
-    path: Path, indices: Int64[np.ndarray, "clips t"], preprocessing: Preprocessing, pixels: Pixels
-) -> Iterator[_Cut | None]:
-    """All frames in order, those with these numbers cropped to views; None for damaged packets."""
-    channels, side = len(preprocessing.mean), preprocessing.crop
-    unseen = np.empty((0, channels, side, side), np.float32)
-    number = 0
-    for decoded in decode_frames(path):
-        if decoded is None:
-            yield None
-            continue
-        frame, shown = decoded
-        places, views = np.argwhere(indices == number), unseen
-        if len(places):
-            views = crops(
-                frame_pixels(frame, shown, PIXEL_FORMATS[channels], pixels)[None],
-                preprocessing.scale(preprocessing.num_crops),
-                side,
-                num_crops=preprocessing.num_crops,
-                mean=preprocessing.mean,
-                std=preprocessing.std,
-                channel_order=preprocessing.channel_order,
-                antialias=preprocessing.antialias,
-            )[:, 0]
-        yield _Cut(frame, shown, places, views)
-        number += 1
-
-
-class _Decoded(NamedTuple):
-    """The views of a clip's frames, the times of all decoded frames, and whether the end came.
-
-    concealed: how many of the clip's frames were damaged, so that the decoder made them up.
-    shown: how a viewer shows them; None where no frame could be decoded.
-    """
-
-    video: Float32[np.ndarray, "clips crops t c H W"]
-    times: list[float | None]
-    ended: bool
-    concealed: int
-    shown: Display | None
-
-
-def _decode(
-    path: Path,
-    indices: Int64[np.ndarray, "clips t"],
-    footage: Footage,
-    preprocessing: Preprocessing,
-    pixels: Pixels,
-    to_the_end: bool,
-) -> _Decoded:
-    """Decode the frames with these numbers.
-
-    Decoding stops after the last of these frames, unless `to_the_end` is set or the
-    video proves damaged or other than surveyed. Where the end comes too early, views are left
-    unfilled.
-    """
-    channels, side = len(preprocessing.mean), preprocessing.crop
-    clips, t = indices.shape
-    video = np.empty((clips, preprocessing.num_crops, t, channels, side, side), np.float32)
-    times: list[float | None] = []
-    damaged, concealed, shown = False, 0, None
-    for cut in _cut_frames(path, indices, preprocessing, pixels):
-        if cut is None:
-            damaged = True
-            continue
-        for clip, position in cut.places:
-            video[clip, :, position] = cut.views
-        times.append(cut.frame.time)
-        concealed, shown = concealed + cut.is_concealed, cut.shown
-        if len(times) > indices.max() and not (to_the_end or damaged):
-            if _agree(times, footage, pixels, so_far=True):
-                return _Decoded(video, times, False, concealed, shown)
-            to_the_end = True
-    return _Decoded(video, times, True, concealed, shown)
 
 
 def _warn_of_concealed(path: Path, concealed: int, frames: int) -> None:

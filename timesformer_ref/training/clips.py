@@ -6,6 +6,7 @@ Clip number k of a run depends on the run's seed and k alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,8 +19,7 @@ from torch.utils.data import Dataset
 from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
-from timesformer_ref.input.video import read_clip, read_frames
-from timesformer_ref.input.views import crops
+from timesformer_ref.input.video import cut, read_clip, read_frames
 from timesformer_ref.training.chance import generator
 from timesformer_ref.training.evaluate import NO_CLASS
 from timesformer_ref.training.folder import Videos, VideosError
@@ -140,20 +140,8 @@ def random_clip(
         squares = [square[:, ::-1] for square in squares]
     if recipe.colour_jitter:
         squares = jittered(squares, *rng.uniform(-1, 1, 3) * recipe.colour_jitter)
-    views = [
-        crops(
-            square[None],
-            preprocessing.crop,
-            preprocessing.crop,
-            num_crops=1,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
-            channel_order=preprocessing.channel_order,
-            antialias=preprocessing.antialias,
-        )[0, 0]
-        for square in squares
-    ]
-    return np.stack(views)
+    whole = replace(preprocessing, num_crops=1, single_crop_scale=preprocessing.crop)
+    return np.concatenate([cut(square, whole) for square in squares])
 
 
 def jittered(
