@@ -8,7 +8,6 @@ from typing import Any
 
 from docs.making.names import NAMES
 from docs.making.tables import table
-from timesformer_ref.benchmark.picture import title
 from timesformer_ref.benchmark.runners import FLOOR
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES
@@ -71,6 +70,19 @@ def memory_words() -> str:
             part = best(found)["peak_memory"] / found["timings"][0]["peak_memory"]
             parts.append(f"{part:.2f} ({title(found)})")
     return ", ".join(parts)
+
+
+def title(found: dict[str, Any]) -> str:
+    """A title that names what a report timed."""
+    scheme = found["scheme"].replace("_space_time", "").replace("_", " ")
+    words = [f"{scheme} {found['frames']} × {found['size']}", found["dtype"]]
+    if found["batch"] > 1:
+        words.append(f"{found['batch']} clips")
+    if found["videos"]:
+        words.append("from file to answer")
+    if found["train"]:
+        words.append("training step")
+    return ", ".join(words)
 
 
 def timings_table(found: dict[str, Any]) -> str:

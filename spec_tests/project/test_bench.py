@@ -66,7 +66,7 @@ def test_memory_is_that_of_the_highest_point():
 
 def test_the_picture_has_a_bar_for_everyone_and_a_mark_for_each_round():
     pytest.importorskip("matplotlib")
-    from timesformer_ref.benchmark.picture import draw_benchmarks
+    from docs.making.figures.performance import draw_benchmarks
 
     names = PEER, "timesformer_ref (PyTorch)", FLOOR
     timings = [Timing(name, (2.0, 1.0, 3.0), 1.0, 1.0, None, None) for name in names]

@@ -30,10 +30,9 @@ from timesformer_ref.training.clips import (
 from timesformer_ref.training.evaluate import NO_CLASS, evaluate
 from timesformer_ref.training.folder import VideosError, as_begun, find_videos
 from timesformer_ref.training.inventory import describe, look_at_all, warn_of_copies
-from timesformer_ref.training.jobs import balance, fine_tuning
 from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
-from timesformer_ref.training.starting import from_image_vit, with_classes
+from timesformer_ref.training.starting import from_image_vit, model_to_train, with_classes
 from timesformer_ref.training.state import History, RunError, load_state, save_state
 from timesformer_ref.training.unreadable import Unreadable
 
@@ -415,12 +414,12 @@ def test_a_clips_scale_is_uniform_in_its_side_or_for_ssv2_in_the_inverse(monkeyp
     assert np.mean(parts) == pytest.approx(mean, abs=0.003)  # the two are 0.0065 apart
 
 
-def test_stochastic_depth_is_the_recipes(videos):
+def test_stochastic_depth_is_the_recipes():
     start = checkpoint(drop_path_rate=0.0, num_labels=2)
     for rate, expected in ((0.1, 0.1), (None, 0.0)):
         recipe = replace(RECIPE, drop_path_rate=rate)
-        job = fine_tuning(start, Preprocessing(**INPUT), find_videos(videos), None, recipe, 0)
-        assert job.model.config.drop_path_rate == expected
+        model = model_to_train(start, Preprocessing(**INPUT), recipe)
+        assert model.config.drop_path_rate == expected
 
 
 def test_a_clip_is_a_function_of_its_number_and_an_epoch_is_all_videos(videos):
@@ -463,7 +462,7 @@ def test_the_last_blocks_alone_are_trained(tmp_path):
 
 def test_all_classes_count_alike(videos):
     (videos / "swim/a.mp4").unlink()
-    weights = balance(find_videos(videos))
+    weights = find_videos(videos).balance
     assert weights == pytest.approx([1.5, 0.75])
     recipe, many = replace(RECIPE, steps=1), replace(RECIPE, steps=1, batch_size=8)
     whole = train(model(), Clips(), recipe, class_weights=[1.0, 0.0, 0.0, 0.0, 0.0]).losses

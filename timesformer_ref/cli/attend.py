@@ -21,10 +21,8 @@ def attend(
     video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
     out_file: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            help="The picture: .png for all frames at once, .gif for one after another.",
-            metavar="FILE",
+        options.file(
+            "The picture: .png for all frames at once, .gif for one after another.", "--out"
         ),
     ],
     checkpoint: options.CheckpointOption = None,
@@ -34,7 +32,7 @@ def attend(
     labels: options.LabelsOption = None,
     device: options.DeviceOption = "cpu",
     *,
-    given: options.VideoInput,
+    given: options.Input,
 ) -> None:
     """Draw which parts of a video the class token attends to.
 
@@ -45,15 +43,10 @@ def attend(
     import numpy as np
     from scipy.special import softmax
 
-    from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.input.video import read_clip
-    from timesformer_ref.use.attend import (
-        ENDINGS,
-        attend,
-        read_shown_frames,
-    )
+    from timesformer_ref.use.attend import ENDINGS, attend, read_shown_frames
     from timesformer_ref.use.classify import Prediction
-    from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
+    from timesformer_ref.use.implementations import implementation
     from timesformer_ref.use.target import check_target
 
     with wrong_use():
@@ -63,14 +56,9 @@ def attend(
     require("pictures", "matplotlib")
     from timesformer_ref.use.attention_pictures import draw_attention
 
-    loaded = options.read_checkpoint(checkpoint, given.heads)
-    preprocessing = given.choose(loaded)
-    names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
-    run = (
-        torch_implementation(loaded, options.check_device(device), output_attentions=True)
-        if backend == "torch"
-        else numpy_implementation(loaded, output_attentions=True)
-    )
+    loaded, preprocessing = given.read(checkpoint, labels)
+    names, device = loaded.labels, options.check_device(device)
+    run = implementation(backend, loaded, device, output_attentions=True)
     with wrong_use(), progress_bar() as progress:
         progress.add_task(escape(video.name), total=None)
         clip = read_clip(video, preprocessing, num_crops=1)

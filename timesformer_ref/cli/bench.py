@@ -11,6 +11,7 @@ from rich.table import Table
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
+from timesformer_ref.cli.options import number
 
 if TYPE_CHECKING:
     from timesformer_ref.benchmark.timing import Timing
@@ -21,21 +22,18 @@ def bench(
         list[Path] | None,
         typer.Argument(help="Video files: time from file to prediction instead.", metavar="VIDEO"),
     ] = None,
-    frames: Annotated[int, typer.Option(help="Frames of the clip.", min=1, metavar="N")] = 8,
-    size: Annotated[int, typer.Option(help="Side of a frame, pixels.", min=1, metavar="N")] = 224,
+    frames: Annotated[int, number("Frames of the clip.")] = 8,
+    size: Annotated[int, number("Side of a frame, pixels.")] = 224,
     scheme: Annotated[
         Literal["divided_space_time", "joint_space_time", "space_only"],
         typer.Option(help="Attention scheme; the peer has three."),
     ] = "divided_space_time",
-    repeats: Annotated[int, typer.Option(help="Measured rounds.", min=1, metavar="N")] = 7,
-    threads: Annotated[
-        int | None,
-        typer.Option(help="Threads of PyTorch; by default its own choice.", min=1, metavar="N"),
-    ] = None,
+    repeats: Annotated[int, number("Measured rounds.")] = 7,
+    threads: Annotated[int | None, number("Threads of PyTorch; by default its own choice.")] = None,
     dtype: Annotated[
         options.Dtype, typer.Option(help="Arithmetic; NumPy takes part in float32 only.")
     ] = "float32",
-    batch: Annotated[int, typer.Option(help="Clips at once.", min=1, metavar="N")] = 1,
+    batch: Annotated[int, number("Clips at once.")] = 1,
     device: options.DeviceOption = "cpu",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Also time the models compiled by torch.compile.")
@@ -53,11 +51,7 @@ def bench(
         bool, typer.Option(help="In training, recompute activations instead of keeping them.")
     ] = False,
     json_file: Annotated[
-        Path | None,
-        typer.Option("--json", help="Also write the results to this file.", metavar="FILE"),
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Also draw the results to this file.", metavar="FILE")
+        Path | None, options.file("Also write the results to this file.", "--json")
     ] = None,
 ) -> None:
     """Time this project against transformers, and against bare matrix products, on random clips.
@@ -80,8 +74,6 @@ def bench(
     if threads:
         torch.set_num_threads(threads)
     require("peers", "transformers")
-    if picture:
-        require("pictures", "matplotlib")
     with wrong_use():
         config = TimeSformerConfig(
             num_frames=frames, image_size=size, attention_type=scheme, drop_path_rate=0.0
@@ -98,10 +90,6 @@ def bench(
     out.print(timings_table(timings))
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if picture:
-        from timesformer_ref.benchmark.picture import draw_benchmarks
-
-        draw_benchmarks([found]).savefig(picture)
 
 
 def timings_table(timings: list[Timing]) -> Table:

@@ -86,14 +86,9 @@ def convert(
             metavar="TARGET",
         ),
     ],
-    frames: Annotated[
-        int | None, typer.Option(help="Resize the time embedding to N frames.", min=1, metavar="N")
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Resize the positions to frames of N x N.", min=1, metavar="N"),
-    ] = None,
-    labels: options.StoredLabelsOption = None,
+    frames: Annotated[int | None, options.number("Resize the time embedding to N frames.")] = None,
+    size: Annotated[int | None, options.number("Resize the positions to frames of N x N.")] = None,
+    labels: options.LabelsOption = None,
     dtype: Annotated[
         options.Dtype | None, typer.Option(help="Convert the weights to this type.")
     ] = None,
@@ -107,7 +102,6 @@ def convert(
     from dataclasses import asdict, replace
 
     from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
-    from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.checkpoints.variants import matching_variant
     from timesformer_ref.checkpoints.writing import ENDINGS
 
@@ -116,8 +110,7 @@ def convert(
             f"{target}: use NAME.pyth, NAME.safetensors, or for a folder a name without a dot"
         )
     loaded = load_checkpoint(source, num_frames=frames, image_size=size, num_attention_heads=heads)
-    if labels:
-        loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
+    loaded = options.with_labels(loaded, labels)
     match = None if frames or size else matching_variant(loaded.config)
     if match:
         known = asdict(match.preprocessing) | loaded.preprocessing

@@ -88,7 +88,7 @@ def classify(
         bool, typer.Option("--json", help="Print JSON: one object per line and video.")
     ] = False,
     *,
-    given: options.VideoInput,
+    given: options.Input,
 ) -> None:
     """Predict the most probable classes of videos.
 
@@ -107,16 +107,13 @@ def classify(
         raise typer.BadParameter("--retry, and several processes, need --out: a file of results")
     import torch
 
-    from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.use.classify import Classifier
     from timesformer_ref.use.prefetch import prefetch
     from timesformer_ref.use.results import fingerprint
     from timesformer_ref.use.timeline import Timeline, classify_windows
 
-    given.asked(crops)  # before anything is read
-    loaded = options.read_checkpoint(checkpoint, given.heads)
-    preprocessing = given.choose(loaded, crops)
-    names = read_labels(labels, loaded.config.num_labels) if labels else loaded.labels
+    loaded, preprocessing = given.read(checkpoint, labels, crops)
+    names = loaded.labels
     classifier = Classifier(
         loaded,
         preprocessing,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from timesformer_ref.cli import options
 from timesformer_ref.cli.console import require
 
 
@@ -30,18 +31,12 @@ def conform(
     ] = None,
     report: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Write the report to FILE.json or FILE.html; give it twice for both.",
-            metavar="FILE",
-        ),
+        options.file("Write the report to FILE.json or FILE.html; give it twice for both."),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Also compare logits on this checkpoint.", metavar="FILE")
+        Path | None, options.file("Also compare logits on this checkpoint.")
     ] = None,
-    video: Annotated[
-        Path | None,
-        typer.Option(help="With --checkpoint: on this video's clip.", metavar="FILE"),
-    ] = None,
+    video: Annotated[Path | None, options.file("With --checkpoint: on this video's clip.")] = None,
     port_timeout: Annotated[
         float,
         typer.Option(help="Seconds per call of a program; --checkpoint: 60 times.", metavar="S"),
@@ -66,14 +61,14 @@ def conform(
     import pytest
 
     # with =, since pytest at first takes the word after an option of the suite for a file of tests
-    options = [f"--port={port}", f"--port-timeout={port_timeout}"]
-    options += [f"--report={path}" for path in report or ()]
-    options += [f"--checkpoint={checkpoint}"] if checkpoint else []
-    options += [f"--video={video}"] if video else []
-    options += ["--hypothesis-profile=thorough"] if thorough else []
+    words = [f"--port={port}", f"--port-timeout={port_timeout}"]
+    words += [f"--report={path}" for path in report or ()]
+    words += [f"--checkpoint={checkpoint}"] if checkpoint else []
+    words += [f"--video={video}"] if video else []
+    words += ["--hypothesis-profile=thorough"] if thorough else []
     with tempfile.TemporaryDirectory(prefix="timesformer-conform-") as room:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = room
-        code = pytest.main([*_apart(suite, room), *options, *(pytest_args or ())])
+        code = pytest.main([*_apart(suite, room), *words, *(pytest_args or ())])
     raise typer.Exit(int(code))
 
 

@@ -9,14 +9,8 @@ from typing import Annotated
 import typer
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import out, printable, progress_bar, wrong_use
-from timesformer_ref.cli.train import (
-    VIDEOS,
-    WorkersOption,
-    count_workers,
-    plain_errors,
-    require_training,
-)
+from timesformer_ref.cli.console import out, printable, progress_bar, require, wrong_use
+from timesformer_ref.cli.train import NEEDED, VIDEOS, WORKERS, WorkersOption, plain_errors
 
 
 @options.takes_input
@@ -28,26 +22,25 @@ def evaluate(
     labels: options.LabelsOption = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
+        options.file(
+            "Write the confusion matrix, precision and recall of each class, and the prediction of "
+            "each video to this folder.",
             "--out",
-            help="Write the confusion matrix, precision and recall of each class, and the "
-            "prediction of each video to this folder.",
             metavar="FOLDER",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    workers: WorkersOption = None,
+    workers: WorkersOption = WORKERS,
     *,
-    given: options.VideoInput,
+    given: options.Input,
 ) -> None:
     """Measure a checkpoint's accuracy on videos whose classes are known.
 
     For example: timesformer-ref evaluate videos/ --checkpoint run/best.safetensors --out results
     """
-    require_training()
+    require("train", *NEEDED)
     from accelerate import PartialState
 
-    from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.checkpoints.pretrained import TimeSformer
     from timesformer_ref.training import evaluate as evaluation
     from timesformer_ref.training.clips import EvaluationViews
@@ -55,19 +48,15 @@ def evaluate(
     from timesformer_ref.training.pictures import draw_confusion
     from timesformer_ref.training.tables import write_tables
 
-    given.asked(crops)  # before anything is read
-    loaded = options.read_checkpoint(checkpoint, given.heads)
-    preprocessing = given.choose(loaded, crops)
-    count = loaded.config.num_labels
-    names = read_labels(labels, count) if labels else loaded.labels
-    classes = names or tuple(map(str, range(count)))
+    loaded, preprocessing = given.read(checkpoint, labels, crops)
+    classes = loaded.labels or tuple(map(str, range(loaded.config.num_labels)))
     with progress_bar() as progress, wrong_use(), plain_errors():
         source = EvaluationViews(find_videos(videos, classes), preprocessing, clips)
         task = progress.add_task("videos", total=len(source))
         result = evaluation.evaluate(
             TimeSformer.from_checkpoint(loaded),
             source,
-            workers=count_workers(workers),
+            workers=workers,
             progress=lambda done: progress.advance(task, done),
         )
     if not PartialState().is_main_process:

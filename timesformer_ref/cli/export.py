@@ -22,10 +22,7 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 @options.takes_input
 def export(
     out_file: Annotated[
-        Path,
-        typer.Option(
-            "--out", help="What to write: .onnx, or .pt2 for torch.export.", metavar="FILE"
-        ),
+        Path, options.file("What to write: .onnx, or .pt2 for torch.export.", "--out")
     ],
     checkpoint: options.CheckpointOption = None,
     fold: Annotated[
@@ -41,11 +38,10 @@ def export(
         ),
     ] = False,
     batch: Annotated[
-        int | None,
-        typer.Option(help="Fix the number of clips at once; by default any.", min=1, metavar="N"),
+        int | None, options.number("Fix the number of clips at once; by default any.")
     ] = None,
     dtype: Annotated[options.Dtype, typer.Option(help="Arithmetic of the file.")] = "float32",
-    labels: options.StoredLabelsOption = None,
+    labels: options.LabelsOption = None,
     *,
     given: options.Input,
 ) -> None:
@@ -63,17 +59,12 @@ def export(
     require("export", *NEEDED[out_file.suffix])
     import torch
 
-    from timesformer_ref.checkpoints.labels import read_labels
     from timesformer_ref.checkpoints.pretrained import TimeSformer
     from timesformer_ref.inference.fast import for_inference
     from timesformer_ref.inference.fold import fold as folded
     from timesformer_ref.use.export import example, write_model
 
-    given.asked()  # before anything is read
-    loaded = options.read_checkpoint(checkpoint, given.heads)
-    preprocessing = given.choose(loaded)
-    if labels:
-        loaded = replace(loaded, labels=read_labels(labels, loaded.config.num_labels))
+    loaded, preprocessing = given.read(checkpoint, labels)
     model = TimeSformer.from_checkpoint(loaded)
     if uint8:
         ready = folded(model, preprocessing.mean, preprocessing.std)

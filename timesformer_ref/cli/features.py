@@ -63,7 +63,7 @@ def features(
     ] = "1",
     device: options.DeviceOption = "cpu",
     *,
-    given: options.VideoInput,
+    given: options.Input,
 ) -> None:
     """Write the features of videos to files: the tokens after a block.
 
@@ -73,12 +73,8 @@ def features(
     takes.
     """
     from timesformer_ref.input.video import read_clip
-    from timesformer_ref.use.features import (
-        ENDINGS,
-        extract_features,
-        save_features,
-    )
-    from timesformer_ref.use.implementations import numpy_implementation, torch_implementation
+    from timesformer_ref.use.features import ENDINGS, extract_features, save_features
+    from timesformer_ref.use.implementations import implementation
     from timesformer_ref.use.results import fingerprint
     from timesformer_ref.use.target import check_target
 
@@ -93,18 +89,12 @@ def features(
         path.resolve() for path in (*files, Path(checkpoint or default_model.FILE))
     ):
         raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
-    options.count_crops(crops)
-    loaded = options.read_checkpoint(checkpoint, given.heads)
+    loaded, preprocessing = given.read(checkpoint, crops=crops)
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
     block = depth if block is None else block
-    preprocessing = given.choose(loaded, crops)
-    run = (
-        torch_implementation(loaded, own_device(device), output_hidden_states=True)
-        if backend == "torch"
-        else numpy_implementation(loaded, output_hidden_states=True)
-    )
+    run = implementation(backend, loaded, own_device(device), output_hidden_states=True)
 
     def extract(file: Path, target: Path) -> dict[str, Any]:
         clip = read_clip(file, preprocessing, num_clips=clips)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from math import isfinite, nan
@@ -18,6 +18,16 @@ from timesformer_ref.cli.console import err, wrong_use
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.checkpoints import Checkpoint
     from timesformer_ref.input.preprocessing import Preprocessing
+
+
+def number(text: str, *names: str) -> Any:
+    """An option that takes a whole number above 0."""
+    return typer.Option(*names, help=text, min=1, metavar="N")
+
+
+def file(text: str, *names: str, metavar: str = "FILE") -> Any:
+    """An option that takes the name of a file."""
+    return typer.Option(*names, help=text, metavar=metavar)
 
 
 Implementation = Literal["torch", "numpy"]
@@ -50,27 +60,18 @@ DeviceOption = Annotated[
     str,
     typer.Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),
 ]
-LabelsOption = Annotated[
-    Path | None,
-    typer.Option(help="Names of the classes: one per line, or JSON.", metavar="FILE"),
-]
-StoredLabelsOption = Annotated[
-    Path | None,
-    typer.Option(help="Names of the classes to store: one per line, or JSON.", metavar="FILE"),
-]
+LabelsOption = Annotated[Path | None, file("Names of the classes: one per line, or JSON.")]
 HeadsOption = Annotated[
-    int | None,
-    typer.Option(
-        help="Attention heads, if no config states them; by default 64 wide each.",
-        min=1,
-        metavar="N",
-    ),
+    int | None, number("Attention heads, if no config states them; by default 64 wide each.")
 ]
 
 
 @dataclass(frozen=True)
 class Input:
-    """The options for a checkpoint's input, where the checkpoint does not state it itself."""
+    """The options for a checkpoint's input, where the checkpoint does not state it itself.
+
+    pixels: how a video is read.
+    """
 
     variant: Annotated[
         str | None,
@@ -80,7 +81,7 @@ class Input:
             metavar="NAME",
         ),
     ] = None
-    frames: Annotated[int | None, typer.Option(help="Frames of a clip.", min=1, metavar="N")] = None
+    frames: Annotated[int | None, number("Frames of a clip.")] = None
     rate: Annotated[
         str | None,
         typer.Option(
@@ -89,9 +90,7 @@ class Input:
             metavar="N|segments",
         ),
     ] = None
-    crop: Annotated[
-        int | None, typer.Option(help="Side of a crop, in pixels.", min=1, metavar="N")
-    ] = None
+    crop: Annotated[int | None, number("Side of a crop, in pixels.")] = None
     mean: Annotated[
         str | None,
         typer.Option(
@@ -102,8 +101,7 @@ class Input:
     std: Annotated[
         str | None,
         typer.Option(
-            help="Divides pixels after that: a number, or one per channel.",
-            metavar="A|A,B,C",
+            help="Divides pixels after that: a number, or one per channel.", metavar="A|A,B,C"
         ),
     ] = None
     channel_order: Annotated[
@@ -111,13 +109,20 @@ class Input:
         typer.Option(help="Colour order that the checkpoint was trained on."),
     ] = None
     heads: HeadsOption = None
+    pixels: Annotated[
+        Literal["stored", "display"] | None,
+        typer.Option(
+            help="'stored' frames as the original reads them; 'display' honours pixel aspect, "
+            "rotation and timestamps; by default what the checkpoint states, or stored."
+        ),
+    ] = None
 
     def asked(self, crops: str | None = None) -> dict[str, Any]:
         """The fields of `Preprocessing` that the user gave."""
         asked: dict[str, Any] = {"num_frames": self.frames, "crop": self.crop}
         asked["num_crops"] = None if crops is None else count_crops(crops)
         asked |= {"mean": _numbers("--mean", self.mean), "std": _numbers("--std", self.std)}
-        asked["channel_order"] = self.channel_order
+        asked |= {"channel_order": self.channel_order, "pixels": self.pixels}
         given = {name: value for name, value in asked.items() if value is not None}
         if self.rate == "segments":
             return given | {"sampling_rate": None}
@@ -142,34 +147,32 @@ class Input:
             named = None if self.variant is None else find_variant(self.variant)
             return choose_preprocessing(checkpoint, named, asked)
 
+    def read(
+        self, checkpoint: str | None, labels: Path | None = None, crops: str | None = None
+    ) -> tuple[Checkpoint, Preprocessing]:
+        """The named checkpoint, with the names of its classes, and its input.
 
-@dataclass(frozen=True)
-class VideoInput(Input):
-    """The options for the input, and for how a video is read."""
+        Without a name it is the package's own, and a line says so.
+        """
+        from timesformer_ref.checkpoints import load_checkpoint
 
-    pixels: Annotated[
-        Literal["stored", "display"] | None,
-        typer.Option(
-            help="'stored' frames as the original reads them; 'display' honours pixel aspect, "
-            "rotation and timestamps; by default what the checkpoint states, or stored."
-        ),
-    ] = None
-
-    def asked(self, crops: str | None = None) -> dict[str, Any]:
-        """The fields of `Preprocessing` that the user gave."""
-        given = super().asked(crops)
-        return given if self.pixels is None else given | {"pixels": self.pixels}
+        self.asked(crops)  # before anything is read
+        if checkpoint is None:
+            name = default_model.NAME
+            err.print(f"no --checkpoint: using {name}, a small model of how the camera moves")
+        source = default_model.FILE if checkpoint is None else checkpoint
+        loaded = load_checkpoint(source, num_attention_heads=self.heads)
+        return with_labels(loaded, labels), self.choose(loaded, crops)
 
 
 def takes_input(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of its argument `given`, an `Input` or a `VideoInput`."""
+    """Give a command the options of its argument `given`, an `Input`."""
     own = signature(command, eval_str=True)
-    kind = own.parameters["given"].annotation
-    shared = signature(kind, eval_str=True).parameters
+    shared = signature(Input, eval_str=True).parameters
 
     @wraps(command)
     def run(**arguments: Any) -> None:
-        given = kind(**{name: arguments.pop(name) for name in shared})
+        given = Input(**{name: arguments.pop(name) for name in shared})
         command(**arguments, given=given)
 
     kept = [parameter for name, parameter in own.parameters.items() if name != "given"]
@@ -178,14 +181,13 @@ def takes_input(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def read_checkpoint(name: str | None, heads: int | None) -> Checkpoint:
-    """The named checkpoint; without a name the package's own, with a line that says so."""
-    from timesformer_ref.checkpoints import load_checkpoint
+def with_labels(checkpoint: Checkpoint, labels: Path | None) -> Checkpoint:
+    """The checkpoint, with the names of classes in a file if one is given."""
+    from timesformer_ref.checkpoints.labels import read_labels
 
-    if name is not None:
-        return load_checkpoint(name, num_attention_heads=heads)
-    err.print(f"no --checkpoint: using {default_model.NAME}, a small model of how the camera moves")
-    return load_checkpoint(default_model.FILE, num_attention_heads=heads)
+    if labels is None:
+        return checkpoint
+    return replace(checkpoint, labels=read_labels(labels, checkpoint.config.num_labels))
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:

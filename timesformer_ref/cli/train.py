@@ -9,16 +9,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, printable, progress_bar, require, wrong_use
+from timesformer_ref.cli.options import number
+from timesformer_ref.training.recipe import RECIPES, Precision, Recipe, count_steps
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from rich.progress import Progress
@@ -27,7 +29,6 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.input.preprocessing import Preprocessing
     from timesformer_ref.training.folder import Videos
     from timesformer_ref.training.loop import Report
-    from timesformer_ref.training.recipe import Recipe
     from timesformer_ref.training.state import History
     from timesformer_ref.training.unreadable import Unreadable
 
@@ -40,21 +41,21 @@ FEW_STEPS = 100
 """Fewer steps than this hardly teach anything."""
 
 
-MixedPrecision = Literal["no", "bf16", "fp16"]
-"""The arithmetic of most products in training; weights stay float32."""
-
 VIDEOS = typer.Argument(
     help="A folder with one folder of videos per class, or a CSV or JSON list of path and label.",
     metavar="VIDEOS",
 )
 WorkersOption = Annotated[
-    int | None,
+    int,
     typer.Option(
         help="Processes that read videos, per device; by default up to 4, one per processor.",
         min=0,
         metavar="N",
+        show_default=False,
     ),
 ]
+WORKERS = min(4, os.cpu_count() or 1)
+NEEDED = "accelerate", "matplotlib"
 
 
 @options.takes_input
@@ -62,13 +63,13 @@ def train(
     videos: Annotated[Path, VIDEOS],
     run: Annotated[
         Path,
-        typer.Option("--out", help="The folder for everything that the run writes.", metavar="RUN"),
+        options.file("The folder for everything that the run writes.", "--out", metavar="RUN"),
     ],
     checkpoint: options.CheckpointOption = None,
     image_vit: Annotated[
         Path | None,
-        typer.Option(
-            help="Start from an image ViT instead: a file or folder of timm or transformers.",
+        options.file(
+            "Start from an image ViT instead: a file or folder of timm or transformers.",
             metavar="PATH",
         ),
     ] = None,
@@ -77,7 +78,7 @@ def train(
     ] = "divided_space_time",
     validation: Annotated[
         Path | None,
-        typer.Option(help="Videos to evaluate on after each epoch, as VIDEOS.", metavar="VIDEOS"),
+        options.file("Videos to evaluate on after each epoch, as VIDEOS.", metavar="VIDEOS"),
     ] = None,
     recipe: Annotated[
         str,
@@ -86,27 +87,15 @@ def train(
             "hundreds of videos."
         ),
     ] = "paper",
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Length of the run, instead of the recipe's.", min=1, metavar="N"),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(help="Length of the run in steps, instead of epochs.", min=1, metavar="N"),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(help="Clips per step, on all devices together.", min=1, metavar="N"),
-    ] = None,
+    epochs: Annotated[int | None, number("Length of the run, instead of the recipe's.")] = None,
+    steps: Annotated[int | None, number("Length of the run in steps, instead of epochs.")] = None,
+    batch: Annotated[int | None, number("Clips per step, on all devices together.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="The highest learning rate of the run.", metavar="RATE")
     ] = None,
-    accumulate: Annotated[
-        int,
-        typer.Option(help="Compute each step in N parts, to save memory.", min=1, metavar="N"),
-    ] = 1,
+    accumulate: Annotated[int, number("Compute each step in N parts, to save memory.")] = 1,
     mixed_precision: Annotated[
-        MixedPrecision | None,
+        Precision | None,
         typer.Option(help="Arithmetic; by default what Accelerate was launched with, or no."),
     ] = None,
     recompute: Annotated[
@@ -125,9 +114,7 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove what another run has left in RUN.")
     ] = False,
-    save_every: Annotated[
-        int, typer.Option(help="Save the run every N steps.", min=1, metavar="N")
-    ] = 200,
+    save_every: Annotated[int, number("Save the run every N steps.")] = 200,
     most_unreadable: Annotated[
         float,
         typer.Option(
@@ -137,9 +124,9 @@ def train(
             metavar="PART",
         ),
     ] = 0.05,
-    workers: WorkersOption = None,
+    workers: WorkersOption = WORKERS,
     *,
-    given: options.VideoInput,
+    given: options.Input,
 ) -> None:
     """Fine-tune a checkpoint, or an image ViT's weights, on your own videos.
 
@@ -148,12 +135,13 @@ def train(
     On several GPUs: accelerate launch -m timesformer_ref train …, or torchrun. RUN will hold
     last.safetensors and best.safetensors, which the other commands read, the log and pictures.
     """
-    require_training()
-    from timesformer_ref.training import jobs
+    require("train", *NEEDED)
     from timesformer_ref.training.checkpointing import checkpoint_blocks
+    from timesformer_ref.training.clips import EvaluationViews, TrainingClips
     from timesformer_ref.training.folder import as_begun, find_videos
     from timesformer_ref.training.loop import FILES, STATE, UNREADABLE
     from timesformer_ref.training.loop import train as run_training
+    from timesformer_ref.training.starting import model_to_train
     from timesformer_ref.training.state import read_settings
     from timesformer_ref.training.unreadable import Unreadable
 
@@ -171,46 +159,41 @@ def train(
         found, gone = as_begun(found, begun.get("videos", found.listed))
         if gone:
             err.print(f"warning: {len(gone)} videos have gone since, such as {gone[0]}")
-        start = _start(found, checkpoint, image_vit, scheme, given, seed)
+        start, input_ = _start(found, checkpoint, image_vit, scheme, given, seed)
         if is_main(local=True):
             take_stock(progress, found, held_out, most_unreadable)
             print_plan(chosen, len(found.paths), accumulate)
-        job = jobs.fine_tuning(*start, found, held_out, chosen, seed, unreadable)
+        model = model_to_train(start, input_, chosen)
         if recompute:
-            checkpoint_blocks(job.model)
+            checkpoint_blocks(model)
         if overwrite and is_main():
             for name in FILES:
                 (run / name).unlink(missing_ok=True)
         most = most_unreadable * len(found.paths)
         stopped = stack.enter_context(signals_collected())
         history = run_training(
-            job.model,
-            job.source,
+            model,
+            TrainingClips(found, input_, chosen, seed, unreadable),
             chosen,
             seed=seed,
-            validation=job.validation,
+            validation=held_out and EvaluationViews(held_out, input_, unreadable=unreadable),
             evaluate_every=chosen.steps and -(-chosen.steps // EVALUATIONS),
             out=run,
             resume=resume,
             save_every=save_every,
-            settings=job.settings,
-            class_weights=job.class_weights,
+            settings={
+                "classes": list(found.classes),
+                "videos": found.listed,
+                "validation": held_out and held_out.listed,
+                "preprocessing": asdict(input_),
+            },
+            class_weights=found.balance if chosen.balanced else None,
             accumulate=accumulate,
             mixed_precision=mixed_precision,
-            workers=count_workers(workers),
-            report=reporter(progress, run, job.model.labels or (), stopped, unreadable, most),
+            workers=workers,
+            report=reporter(progress, run, found.classes, stopped, unreadable, most),
         )
     finish(run, history)
-
-
-def require_training() -> None:
-    """Exit with a line that names what to install if the extra `train` is missing."""
-    require("train", "accelerate", "matplotlib")
-
-
-def count_workers(asked: int | None) -> int:
-    """The number of processes that read videos."""
-    return min(4, os.cpu_count() or 1) if asked is None else asked
 
 
 def choose_recipe(
@@ -221,8 +204,6 @@ def choose_recipe(
     learning_rate: float | None,
 ) -> Recipe:
     """The named recipe with the user's changes. Raises ValueError for an unknown name."""
-    from timesformer_ref.training.recipe import RECIPES
-
     if name not in RECIPES:
         raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(RECIPES)}")
     given: dict[str, Any] = {"batch_size": batch, "learning_rate": learning_rate}
@@ -307,8 +288,6 @@ def take_stock(
 def print_plan(recipe: Recipe, videos: int, accumulate: int) -> None:
     """Print how long the run is; warn where it is too short to learn much."""
     from accelerate import PartialState
-
-    from timesformer_ref.training.recipe import count_steps
 
     steps, state = count_steps(recipe, videos), PartialState()
     shared = recipe.batch_size // state.num_processes // accumulate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +39,13 @@ class Videos(NamedTuple):
         """Name and class of every video, as JSON."""
         pairs = zip(self.names, self.labels, strict=True)
         return [[name, self.classes[label]] for name, label in pairs]
+
+    @property
+    def balance(self) -> list[float]:
+        """Weights by class with which all that have a video count alike; 1 for a mean clip."""
+        counts = Counter(self.labels)
+        mean = len(self.labels) / len(counts)
+        return [mean / max(counts[label], 1) for label in range(len(self.classes))]
 
 
 def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:

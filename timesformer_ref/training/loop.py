@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
@@ -20,10 +20,8 @@ from torch.utils.data import DataLoader
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.training.chance import seed_sequence
 from timesformer_ref.training.evaluate import Evaluation, Source, check_together, evaluate
-from timesformer_ref.training.recipe import Recipe, count_steps, learning_rate
+from timesformer_ref.training.recipe import Precision, Recipe, count_steps, learning_rate
 from timesformer_ref.training.state import History, RunError, load_state, save_state
-
-Precision = Literal["no", "bf16", "fp16"]
 
 STATE, LAST, BEST, LOG = "state.safetensors", "last.safetensors", "best.safetensors", "log.jsonl"
 UNREADABLE = "unreadable.jsonl"

@@ -11,6 +11,8 @@ from timesformer_ref.config import COUNT, PROBABILITY, Rule, check_fields
 from timesformer_ref.input.preprocessing import COUNT_OR_NONE
 
 Optimizer = Literal["sgd", "adamw"]
+Precision = Literal["no", "bf16", "fp16"]
+"""The arithmetic of most products in training; weights stay float32."""
 
 
 def _is_number(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +15,10 @@ from timesformer_ref.checkpoints.geometry import infer_config
 from timesformer_ref.checkpoints.hugging_face import open_folder
 from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
 from timesformer_ref.checkpoints.names import all_tensors
+from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.checkpoints.tensors import open_tensors
+from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.training.recipe import Recipe
 
 
 def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> Checkpoint:
@@ -28,6 +31,15 @@ def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> C
     return replace(
         checkpoint, config=config, weights={**checkpoint.weights, **head}, labels=tuple(classes)
     )
+
+
+def model_to_train(start: Checkpoint, preprocessing: Preprocessing, recipe: Recipe) -> TimeSformer:
+    """The model of a checkpoint, with a recipe's stochastic depth; it states its preprocessing."""
+    config, rate = start.config, recipe.drop_path_rate
+    if rate is not None:
+        config = replace(config, drop_path_rate=rate)
+    stated = asdict(preprocessing)
+    return TimeSformer.from_checkpoint(replace(start, config=config, preprocessing=stated))
 
 
 NAMES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,15 @@ from timesformer_ref.numpy_blocks.model import Output, forward
 
 Implementation = Callable[[Float[np.ndarray, "t c H W"]], Output]
 """Returns a model's output for one view: a batch of one."""
+
+
+def implementation(
+    name: Literal["torch", "numpy"], checkpoint: Checkpoint, device: str, **outputs: bool
+) -> Implementation:
+    """One of the two, in float32. device, outputs: as for `torch_implementation`."""
+    if name == "torch":
+        return torch_implementation(checkpoint, device, **outputs)
+    return numpy_implementation(checkpoint, **outputs)
 
 
 def torch_implementation(
