@@ -35,8 +35,7 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 @options.takes_input
 def classify(
     videos: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Video files, or folders of them.", metavar="VIDEO"),
+        list[Path] | None, typer.Argument(help="Video files, or folders of them.", metavar="VIDEO")
     ] = None,
     listed: ListOption = None,
     out_file: Annotated[

@@ -42,8 +42,7 @@ def conform(
         typer.Option(help="Seconds per call of a program; --checkpoint: 60 times.", metavar="S"),
     ] = 10.0,
     thorough: Annotated[
-        bool,
-        typer.Option("--thorough", help="Try twenty times as many inputs, and new ones."),
+        bool, typer.Option("--thorough", help="Try twenty times as many inputs, and new ones.")
     ] = False,
 ) -> None:
     """Test a port of TimeSformer against the specification.

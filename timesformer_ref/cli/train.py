@@ -62,8 +62,7 @@ NEEDED = "accelerate", "matplotlib"
 def train(
     videos: Annotated[Path, VIDEOS],
     run: Annotated[
-        Path,
-        options.file("The folder for everything that the run writes.", "--out", metavar="RUN"),
+        Path, options.file("The folder for everything that the run writes.", "--out", metavar="RUN")
     ],
     checkpoint: options.CheckpointOption = None,
     image_vit: Annotated[
@@ -105,8 +104,7 @@ def train(
         ),
     ] = False,
     seed: Annotated[
-        int,
-        typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, metavar="N"),
+        int, typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, metavar="N")
     ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last save in RUN, if there is one.")
@@ -197,11 +195,7 @@ def train(
 
 
 def choose_recipe(
-    name: str,
-    epochs: int | None,
-    steps: int | None,
-    batch: int | None,
-    learning_rate: float | None,
+    name: str, epochs: int | None, steps: int | None, batch: int | None, learning_rate: float | None
 ) -> Recipe:
     """The named recipe with the user's changes. Raises ValueError for an unknown name."""
     if name not in RECIPES:

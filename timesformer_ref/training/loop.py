@@ -198,11 +198,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
     return torch.optim.SGD(
-        model.parameters(),
-        rate,
-        recipe.momentum,
-        weight_decay=decay,
-        nesterov=recipe.momentum > 0,
+        model.parameters(), rate, recipe.momentum, weight_decay=decay, nesterov=recipe.momentum > 0
     )
 
 

@@ -81,11 +81,7 @@ class Classifier:
             self.runs.append(numpy_implementation(checkpoint, array_type))
 
     def __call__(
-        self,
-        video: str | PathLike[str],
-        *,
-        num_clips: int = 1,
-        progress: Progress = lambda _: None,
+        self, video: str | PathLike[str], *, num_clips: int = 1, progress: Progress = lambda _: None
     ) -> Prediction:
         """Classify one video; `progress` is called after every view of every implementation.
 
@@ -98,10 +94,7 @@ class Classifier:
         return read_clip(video, self.preprocessing, num_clips=num_clips)
 
     def predict(
-        self,
-        video: str | PathLike[str],
-        clip: Clip,
-        progress: Progress = lambda _: None,
+        self, video: str | PathLike[str], clip: Clip, progress: Progress = lambda _: None
     ) -> Prediction:
         """The prediction from the mean over a clip's views; `video` and `progress` as above.
 

@@ -33,10 +33,7 @@ class Features(NamedTuple):
 
 
 def extract_features(
-    checkpoint: Checkpoint,
-    views: Float[np.ndarray, "v t c H W"],
-    block: int,
-    run: Implementation,
+    checkpoint: Checkpoint, views: Float[np.ndarray, "v t c H W"], block: int, run: Implementation
 ) -> Features:
     """The features of views after a block, in float32; block 0 is what enters the first one.
 

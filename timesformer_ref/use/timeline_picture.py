@@ -90,10 +90,7 @@ def _draw_band(axes: Axes, timeline: Timeline, colours: dict[int, str]) -> None:
 
 
 def _draw_rows(
-    axes: Axes,
-    timeline: Timeline,
-    colours: dict[int, str],
-    names: tuple[str, ...] | None,
+    axes: Axes, timeline: Timeline, colours: dict[int, str], names: tuple[str, ...] | None
 ) -> None:
     """Draw each class's probability as a height in its row; a full row is probability 1."""
     for foot, (label, colour) in enumerate(colours.items()):
