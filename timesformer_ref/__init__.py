@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
-    from timesformer_ref.checkpoints import (
-        Checkpoint,
-        CheckpointError,
-        load_checkpoint,
-        save_checkpoint,
-    )
-    from timesformer_ref.checkpoints.choosing import choose_preprocessing
-    from timesformer_ref.checkpoints.pretrained import TimeSformer
-    from timesformer_ref.config import TimeSformerConfig
-    from timesformer_ref.input.decoding import VideoError
-    from timesformer_ref.input.preprocessing import Preprocessing
-    from timesformer_ref.input.video import Clip, read_clip
-    from timesformer_ref.numpy_blocks.model import forward
+    from timesformer_ref.checkpoints import Checkpoint as Checkpoint
+    from timesformer_ref.checkpoints import CheckpointError as CheckpointError
+    from timesformer_ref.checkpoints import load_checkpoint as load_checkpoint
+    from timesformer_ref.checkpoints import save_checkpoint as save_checkpoint
+    from timesformer_ref.checkpoints.choosing import choose_preprocessing as choose_preprocessing
+    from timesformer_ref.checkpoints.pretrained import TimeSformer as TimeSformer
+    from timesformer_ref.config import TimeSformerConfig as TimeSformerConfig
+    from timesformer_ref.input.decoding import VideoError as VideoError
+    from timesformer_ref.input.preprocessing import Preprocessing as Preprocessing
+    from timesformer_ref.input.video import Clip as Clip
+    from timesformer_ref.input.video import read_clip as read_clip
+    from timesformer_ref.numpy_blocks.model import forward as forward
 
 _HOME = {
     "Checkpoint": "checkpoints",
@@ -47,20 +46,7 @@ _HOME = {
     "save_checkpoint": "checkpoints",
 }
 
-__all__ = [
-    "Checkpoint",
-    "CheckpointError",
-    "Clip",
-    "Preprocessing",
-    "TimeSformer",
-    "TimeSformerConfig",
-    "VideoError",
-    "choose_preprocessing",
-    "forward",
-    "load_checkpoint",
-    "read_clip",
-    "save_checkpoint",
-]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:  # so that reading the NumPy blocks does not import PyTorch

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,14 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+def check_target(target: Path, endings: Collection[str]) -> None:
+    """Raises ValueError for a folder, and for a name of a file that has none of these endings."""
+    if target.suffix not in endings:
+        raise ValueError(f"{target}: use a name that ends in {' or '.join(endings)}")
+    if target.is_dir():
+        raise ValueError(f"{target}: is a folder, expected the name of a file")
 
 
 @contextmanager

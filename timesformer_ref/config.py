@@ -33,6 +33,7 @@ def is_number(value: object) -> bool:
 
 COUNT: Rule = (_is_count, "a whole number above 0")
 PROBABILITY: Rule = (lambda v: is_number(v) and 0 <= v < 1, "a probability below 1")
+FLAG: Rule = (lambda v: isinstance(v, bool), "True or False")
 RULES: dict[str, Rule] = {
     "image_size": COUNT,
     "patch_size": COUNT,
@@ -43,7 +44,7 @@ RULES: dict[str, Rule] = {
     "num_attention_heads": COUNT,
     "intermediate_size": COUNT,
     "layer_norm_eps": (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1"),
-    "qkv_bias": (lambda v: isinstance(v, bool), "True or False"),
+    "qkv_bias": FLAG,
     "attention_type": (lambda v: v in tuple(SCHEMES), f"one of {', '.join(SCHEMES)}"),
     "num_labels": COUNT,
     "hidden_dropout_prob": PROBABILITY,

@@ -9,9 +9,8 @@ import torch
 from docs.making import scale
 from spec_tests.make_example import write_video
 from spec_tests.project.tiny import CONFIG
-from timesformer_ref.benchmark.cost import group_shape, multiply_adds
+from timesformer_ref.benchmark.cost import group_shape, linear_layers, multiply_adds
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
-from timesformer_ref.benchmark.products import linear_layers
 from timesformer_ref.benchmark.report import report
 from timesformer_ref.benchmark.runners import FLOOR, PEER, Case, runners
 from timesformer_ref.benchmark.timing import Timing, time_runners
@@ -28,7 +27,7 @@ def test_the_products_are_those_of_the_model_without_its_attention(scheme):
     for step in config.steps:
         groups, members = group_shape(step, config.grid)
         attention += depth * 2 * groups * (members + (step == config.steps[-1])) ** 2 * d
-    found = sum(rows * i * o for rows, i, o in linear_layers(config))
+    found = sum(rows * i * o for _, rows, i, o in linear_layers(config))
     assert found + attention == sum(multiply_adds(config).values())
 
 

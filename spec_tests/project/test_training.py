@@ -24,6 +24,7 @@ from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.training.clips import (
     EvaluationViews,
     TrainingClips,
+    Unreadable,
     jittered,
     random_segment_indices,
 )
@@ -34,7 +35,6 @@ from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
 from timesformer_ref.training.starting import from_image_vit, model_to_train, with_classes
 from timesformer_ref.training.state import History, RunError, load_state, save_state
-from timesformer_ref.training.unreadable import Unreadable
 
 
 @pytest.fixture(autouse=True)

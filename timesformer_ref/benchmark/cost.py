@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 
 import numpy as np
@@ -27,6 +28,32 @@ def comparisons(config: TimeSformerConfig, grid: Grid | None = None) -> int:
     return sum(group_shape(step, grid or config.grid)[1] for step in config.steps) + 1
 
 
+def linear_layers(
+    config: TimeSformerConfig, grid: Grid | None = None
+) -> list[tuple[str, int, int, int]]:
+    """Part, rows, inputs and outputs of every product with weights, as the original has them.
+
+    For the arguments and the parts see `multiply_adds`.
+    """
+    grid = grid or config.grid
+    d, hidden, patches = config.hidden_size, config.intermediate_size, prod(grid)
+    block = []
+    for step in config.steps:
+        groups, members = group_shape(step, grid)
+        last = step == config.steps[-1]
+        rows = groups * (members + last)
+        block += [(step, rows, d, 3 * d), (step, rows, d, d)]
+        block += [] if last else [(step, patches, d, d)]
+    tokens = patches + (grid[0] if config.separate_frames else 1)
+    block += [("mlp", tokens, d, hidden), ("mlp", tokens, hidden, d)]
+    pixels = config.num_channels * config.patch_size**2
+    return [
+        ("patchify", patches, pixels, d),
+        *block * config.num_hidden_layers,
+        ("classifier", 1, d, config.num_labels),
+    ]
+
+
 def multiply_adds(config: TimeSformerConfig, grid: Grid | None = None) -> dict[str, int]:
     """Multiply-adds of one clip by part: `patchify`, each step by name, `mlp`, `classifier`.
 
@@ -35,15 +62,11 @@ def multiply_adds(config: TimeSformerConfig, grid: Grid | None = None) -> dict[s
     additions are left out: less than a hundredth.
     """
     grid = grid or config.grid
-    d, patches, depth = config.hidden_size, prod(grid), config.num_hidden_layers
-    class_tokens = grid[0] if config.separate_frames else 1
-    cost = {"patchify": patches * config.num_channels * config.patch_size**2 * d}
+    cost: Counter[str] = Counter()
+    for part, rows, inputs, outputs in linear_layers(config, grid):
+        cost[part] += rows * inputs * outputs
     for step in config.steps:
         groups, members = group_shape(step, grid)
-        last = step == config.steps[-1]
-        tokens = members + last
-        projections = 4 * groups * tokens * d**2 + (0 if last else patches * d**2)
-        cost[step] = depth * (projections + 2 * groups * tokens**2 * d)
-    cost["mlp"] = depth * 2 * (patches + class_tokens) * d * config.intermediate_size
-    cost["classifier"] = d * config.num_labels
-    return cost
+        tokens = members + (step == config.steps[-1])
+        cost[step] += config.num_hidden_layers * 2 * groups * tokens**2 * config.hidden_size
+    return dict(cost)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
 from timesformer_ref.cli.console import bars, out, printable, progress_bar, require, wrong_use
@@ -47,7 +48,6 @@ def attend(
     from timesformer_ref.use.attend import ENDINGS, attend, read_shown_frames
     from timesformer_ref.use.classify import Prediction
     from timesformer_ref.use.implementations import implementation
-    from timesformer_ref.use.target import check_target
 
     with wrong_use():
         check_target(out_file, ENDINGS)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from timesformer_ref import default_model
+from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
 from timesformer_ref.cli.console import err, out, require, wrong_use
@@ -181,7 +182,6 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
     if picture.resolve() == files[0].resolve():
         raise typer.BadParameter(f"--picture {picture} would replace the video: name another file")
     require("pictures", "matplotlib")
-    from timesformer_ref.use.target import check_target
     from timesformer_ref.use.timeline_picture import ENDINGS
 
     with wrong_use():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
 
@@ -52,7 +53,6 @@ def export(
     the model.
     """
     from timesformer_ref.use.export import NEEDED
-    from timesformer_ref.use.target import check_target
 
     with wrong_use():
         check_target(out_file, NEEDED)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timesformer_ref import default_model
+from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, wrong_use
 from timesformer_ref.cli.many import (
@@ -76,7 +77,6 @@ def features(
     from timesformer_ref.use.features import ENDINGS, extract_features, save_features
     from timesformer_ref.use.implementations import implementation
     from timesformer_ref.use.results import fingerprint
-    from timesformer_ref.use.target import check_target
 
     files = find_files(videos or [], listed)
     to_folder = not out_file.suffix

@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.training.folder import Videos
     from timesformer_ref.training.loop import Report
     from timesformer_ref.training.state import History
-    from timesformer_ref.training.unreadable import Unreadable
 
 
 EVALUATIONS = 10
@@ -135,13 +134,12 @@ def train(
     """
     require("train", *NEEDED)
     from timesformer_ref.training.checkpointing import checkpoint_blocks
-    from timesformer_ref.training.clips import EvaluationViews, TrainingClips
+    from timesformer_ref.training.clips import EvaluationViews, TrainingClips, Unreadable
     from timesformer_ref.training.folder import as_begun, find_videos
     from timesformer_ref.training.loop import FILES, STATE, UNREADABLE
     from timesformer_ref.training.loop import train as run_training
     from timesformer_ref.training.starting import model_to_train
     from timesformer_ref.training.state import read_settings
-    from timesformer_ref.training.unreadable import Unreadable
 
     given.asked()  # before anything is read
     unreadable = Unreadable(run / UNREADABLE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from timesformer_ref.config import COUNT, Rule, check_fields, check_size
+from timesformer_ref.config import COUNT, FLAG, Rule, check_fields, check_size
 
 ChannelOrder = Literal["rgb", "bgr"]
 
@@ -29,7 +29,7 @@ RULES: dict[str, Rule] = {
     "std": (lambda v: _are_numbers(v) and min(v) > 0, "numbers above 0, one per channel"),
     "channel_order": (lambda v: v in ("rgb", "bgr"), "rgb or bgr"),
     "num_crops": (lambda v: type(v) is int and v in (1, 3), "3, or 1 for the centre"),
-    "antialias": (lambda v: isinstance(v, bool), "True or False"),
+    "antialias": FLAG,
     "pixels": (lambda v: v in ("stored", "display"), "stored or display"),
 }
 """For each field of `Preprocessing`, what is possible; files are checked by it, too."""

@@ -5,6 +5,7 @@ Clip number k of a run depends on the run's seed and k alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -24,12 +25,31 @@ from timesformer_ref.training.chance import generator
 from timesformer_ref.training.evaluate import NO_CLASS
 from timesformer_ref.training.folder import Videos, VideosError
 from timesformer_ref.training.recipe import Recipe
-from timesformer_ref.training.unreadable import Unreadable
 
 DRAWS = 20
 """Number of videos that are tried for a clip, less one."""
 STARTS = 1 << 16
 """Number of places, evenly over the video, at which a clip may start."""
+
+
+class Unreadable:
+    """A list of videos to which every process of a run adds. path: a file, a JSON line each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, video: Path, error: VideoError) -> None:
+        """Add a video and why it could not be read."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:  # lines this short are written at once
+            file.write(json.dumps({"video": str(video), "error": str(error)}) + "\n")
+
+    def read(self) -> dict[str, str]:
+        """Why each of the listed videos could not be read."""
+        if not self.path.exists():
+            return {}
+        rows = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
+        return {row["video"]: row["error"] for row in rows}
 
 
 class TrainingClips(Dataset[tuple[Tensor, int]]):

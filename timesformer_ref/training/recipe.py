@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import cos, isfinite, pi
 from typing import Literal
 
-from timesformer_ref.config import COUNT, PROBABILITY, Rule, check_fields
+from timesformer_ref.config import COUNT, FLAG, PROBABILITY, Rule, check_fields
 from timesformer_ref.input.preprocessing import COUNT_OR_NONE
 
 Optimizer = Literal["sgd", "adamw"]
@@ -45,11 +45,11 @@ RULES: dict[str, Rule] = {
         lambda v: _are_increasing(v, 1.0, 100.0) and len(v) == 2,
         "the least and the most, in sides of the crop, 1 or more",
     ),
-    "inverse_scale": (lambda v: isinstance(v, bool), "True or False"),
-    "flip": (lambda v: isinstance(v, bool), "True or False"),
+    "inverse_scale": FLAG,
+    "flip": FLAG,
     "colour_jitter": PROBABILITY,
     "last_blocks": (lambda v: v is None or (type(v) is int and v >= 0), "0 or more, or None"),
-    "balanced": (lambda v: isinstance(v, bool), "True or False"),
+    "balanced": FLAG,
     "drop_path_rate": (lambda v: v is None or PROBABILITY[0](v), f"{PROBABILITY[1]}, or None"),
 }
 """For each field of `Recipe`, what is possible."""

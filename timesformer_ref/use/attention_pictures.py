@@ -14,9 +14,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from timesformer_ref.atomic import whole_file
+from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.use.attend import ENDINGS, ClipAttention
-from timesformer_ref.use.target import check_target
 
 Array = np.ndarray
 

@@ -14,11 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from timesformer_ref.atomic import whole_file
+from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.checkpoints.notes import KEY
 from timesformer_ref.inference.fast import FastTimeSformer
 from timesformer_ref.torch_blocks.model import TimeSformer
-from timesformer_ref.use.target import check_target
 
 Shape = tuple[int, int, int, int]
 """Of a clip: t c H W."""

@@ -11,11 +11,10 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from safetensors.numpy import save_file
 
-from timesformer_ref.atomic import whole_file
+from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.numpy_blocks.classifier import final_norm
 from timesformer_ref.use.implementations import Implementation
-from timesformer_ref.use.target import check_target
 
 
 class Features(NamedTuple):

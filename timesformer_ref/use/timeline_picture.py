@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import MultipleLocator
 
-from timesformer_ref.atomic import whole_file
-from timesformer_ref.use.target import check_target
+from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.use.timeline import Timeline, clock
 
 ENDINGS = (".png", ".svg", ".pdf")
