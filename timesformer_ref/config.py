@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from numbers import Integral, Real
 from reprlib import Repr
 from typing import Any
@@ -22,16 +23,12 @@ Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is possible, and what would be right."""
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 < value < 2**31
-
-
 def is_number(value: object) -> bool:
-    """Whether a value is a number, and not True or False."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a finite number, and not True or False."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < inf
 
 
-COUNT: Rule = (_is_count, "a whole number above 0")
+COUNT: Rule = (lambda v: type(v) is int and 0 < v < 2**31, "a whole number above 0")
 PROBABILITY: Rule = (lambda v: is_number(v) and 0 <= v < 1, "a probability below 1")
 FLAG: Rule = (lambda v: isinstance(v, bool), "True or False")
 RULES: dict[str, Rule] = {

@@ -66,17 +66,13 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
     err.print(printable(f"warning: {str(message).splitlines()[0]}"))
 
 
-def _stop(number: int, _: object) -> None:
-    """End on a signal as on an error, so that unfinished files are cleared."""
-    sys.exit(128 + number)
-
-
 def main() -> None:
     """Run the command line; errors are one line, exit code 2 for wrong use and 1 for a failure."""
     arguments, debug = _without_debug(sys.argv[1:])
     warnings.showwarning = _show_warning
     with suppress(ValueError):  # outside the main thread there are no signals
-        signal.signal(signal.SIGTERM, _stop)
+        # which ends as an error does, so that unfinished files are cleared
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
         sys.stdout.reconfigure(errors="replace")
     try:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from torch import Tensor
 
 
+MOST_PROBLEMS = 12
+"""Most problems that are shown."""
+
+
 def inspect(
     checkpoint: Annotated[
         str, typer.Argument(help="A checkpoint file, folder or hub id.", metavar="CHECKPOINT")
@@ -34,6 +38,9 @@ def inspect(
 
     loaded = read_unchecked(checkpoint, heads)
     problems = find_problems(loaded)
+    shown = [problem.replace("\n", " ") for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        shown.append(f"… and {len(problems) - MOST_PROBLEMS} more")
     config = loaded.config
     match = matching_variant(config)
     dtypes = sorted({str(w.dtype).removeprefix("torch.") for w in loaded.weights.values()})
@@ -56,7 +63,7 @@ def inspect(
             for k, v in loaded.preprocessing.items()
         )
         or ("as the published variant" if match else "not stated: give --rate, --mean and --std"),
-        "problems": "\n".join(_first(problems))
+        "problems": "\n".join(shown)
         or "none: every tensor is there, of the right shape, and finite",
     }
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -67,11 +74,6 @@ def inspect(
     out.print(table)
     if problems:
         raise typer.Exit(1)
-
-
-def _first(problems: list[str], most: int = 12) -> list[str]:
-    more = [f"… and {len(problems) - most} more"] if len(problems) > most else []
-    return [problem.replace("\n", " ") for problem in problems[:most]] + more
 
 
 def convert(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,8 +27,7 @@ from timesformer_ref.cli.many import (
 )
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from timesformer_ref.input.video import Clip
-    from timesformer_ref.use.classify import Classifier, Prediction, Progress
+    from timesformer_ref.use.classify import Prediction, Progress
     from timesformer_ref.use.timeline import Timeline
 
 
@@ -123,15 +121,15 @@ def classify(
         average=average,
     )
 
-    def works(files: list[Path]) -> Iterator[Callable[..., Prediction | Timeline]]:
-        if timeline:
-            windows = partial(classify_windows, classifier, every=every)
-            return (partial(windows, file) for file in files)
+    def work_on(files: list[Path]) -> Callable[[Path, Progress], Prediction | Timeline]:
         reads = prefetch(partial(classifier.read, file, clips) for file in files)
-        return (
-            partial(_predict, classifier, file, read)
-            for file, read in zip(files, reads, strict=True)
-        )
+
+        def work(file: Path, progress: Progress) -> Prediction | Timeline:
+            if timeline:
+                return classify_windows(classifier, file, every=every, progress=progress)
+            return classifier.predict(file, next(reads).result(), progress)
+
+        return work
 
     def as_json_object(answer: Prediction | Timeline) -> dict[str, Any]:
         model = checkpoint or default_model.NAME
@@ -157,17 +155,11 @@ def classify(
             "how": [backend, clips, timeline, every, top, average, dtype],
         }  # fmt: skip
         with results_in(out_file, settings, files, retry) as (results, left):
-            work_through(left, works(left), lambda a: results.add(**as_json_object(a)), results)
-    elif failed := work_through(files, works(files), show):
+            work_through(left, work_on(left), lambda a: results.add(**as_json_object(a)), results)
+    elif failed := work_through(files, work_on(files), show):
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
         raise typer.Exit(1)
-
-
-def _predict(
-    classifier: Classifier, file: Path, read: Future[Clip], progress: Progress
-) -> Prediction:
-    return classifier.predict(file, read.result(), progress)
 
 
 def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None:

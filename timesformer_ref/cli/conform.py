@@ -56,8 +56,12 @@ def conform(
         raise typer.BadParameter(
             f"a run tests one port: run {pytest_args[0]} after {port}", param_hint="PORT"
         )
-    suite = _suite()
+    require("test", "pytest", "hypothesis", "spec_tests")
     import pytest
+
+    import spec_tests
+
+    suite = str(Path(str(spec_tests.__file__)).parent)
 
     # with =, since pytest at first takes the word after an option of the suite for a file of tests
     words = [f"--port={port}", f"--port-timeout={port_timeout}"]
@@ -69,14 +73,6 @@ def conform(
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = room
         code = pytest.main([*_apart(suite, room), *words, *(pytest_args or ())])
     raise typer.Exit(int(code))
-
-
-def _suite() -> str:
-    """The folder of the installed suite."""
-    require("test", "pytest", "hypothesis", "spec_tests")
-    import spec_tests
-
-    return str(Path(str(spec_tests.__file__)).parent)
 
 
 def _apart(suite: str, room: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,7 +108,7 @@ def features(
         out.print(f"{out_file}: {', '.join(shown)}")
         return
 
-    def extract_one_of_many(file: Path, *, progress: Progress) -> dict[str, Any]:
+    def extract_one_of_many(file: Path, progress: Progress) -> dict[str, Any]:
         name = f"{file.stem[:40]}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}.npz"
         return {"video": str(file), "file": name, **extract(file, out_file / name)}
 
@@ -118,5 +117,4 @@ def features(
         "how": [backend, clips, block],
     }  # fmt: skip
     with results_in(out_file / "index.jsonl", settings, files, retry) as (results, left):
-        works = (partial(extract_one_of_many, file) for file in left)
-        work_through(left, works, lambda found: results.add(**found), results)
+        work_through(left, extract_one_of_many, lambda found: results.add(**found), results)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
@@ -72,24 +72,24 @@ def read_list(path: Path) -> list[Path]:
 
 def work_through(
     files: Sequence[Path],
-    works: Iterable[Callable[..., Answer]],
+    work: Callable[[Path, Callable[[float], None]], Answer],
     show: Callable[[Answer], None],
     results: Results | None = None,
 ) -> int:
     """Do the work for each video and show its answer; return how many failed.
 
-    works: take `progress`, as `Classifier` does.
+    work: takes the file and `progress`, as `Classifier` does.
     A failure is a line on standard error, and in the results. Without results, an error that was
     not foreseen ends the rest too.
     """
     failed = 0
     with progress_bar() as progress:
         task = progress.add_task("", total=len(files))
-        for number, (file, work) in enumerate(zip(files, works, strict=True)):
+        for number, file in enumerate(files):
             progress.update(task, description=escape(file.name), completed=number)
             try:
                 with wrong_use():
-                    answer = work(progress=partial(progress.advance, task))
+                    answer = work(file, partial(progress.advance, task))
             except typer.BadParameter:
                 raise
             except Exception as error:

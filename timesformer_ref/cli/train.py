@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 
     from timesformer_ref.checkpoints import Checkpoint
     from timesformer_ref.input.preprocessing import Preprocessing
+    from timesformer_ref.training.clips import Unreadable
     from timesformer_ref.training.folder import Videos
     from timesformer_ref.training.loop import Report
     from timesformer_ref.training.state import History

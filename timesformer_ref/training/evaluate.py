@@ -83,9 +83,9 @@ def evaluate(
     """
     accelerator = accelerator or Accelerator()
     check_together(accelerator)
-    loader = accelerator.prepare(
-        DataLoader(source, videos_at_once * _shares(accelerator), num_workers=workers)
-    )
+    # where Accelerate cuts batches, each device takes its part of one
+    parts = accelerator.num_processes if accelerator.split_batches else 1
+    loader = accelerator.prepare(DataLoader(source, videos_at_once * parts, num_workers=workers))
     model.to(accelerator.device).eval()
     answers, labels = [], []
     with torch.inference_mode():
@@ -107,11 +107,6 @@ def check_together(accelerator: Accelerator) -> None:
             f"{started} processes were started, but each would work alone: "
             "where there are no GPUs, set ACCELERATE_USE_CPU=true"
         )
-
-
-def _shares(accelerator: Accelerator) -> int:
-    """The number of parts into which Accelerate cuts a batch."""
-    return accelerator.num_processes if accelerator.split_batches else 1
 
 
 def _evaluation(all_logits: Tensor, labels: Tensor) -> Evaluation:

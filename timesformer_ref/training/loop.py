@@ -119,7 +119,9 @@ def train(
         rate = learning_rate(recipe, step - 1, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        _seed(seed, step, accelerator.process_index)
+        # dropout follows from the step, so that a resumed run repeats it
+        chance = seed_sequence(seed, step, accelerator.process_index)
+        torch.manual_seed(int(chance.generate_state(1)[0]))
         model.train()
         loss = _step(accelerator, spread, stepper, parts, accumulate, recipe, weights)
         if not isfinite(loss):
@@ -222,11 +224,6 @@ def _loader(source: Source, clips: range, size: int, workers: int) -> DataLoader
         generator=torch.Generator(),  # its draws would shift those of dropout
         pin_memory=torch.cuda.is_available(),
     )
-
-
-def _seed(seed: int, step: int, process: int) -> None:
-    """Seed dropout by the step, so that a resumed run repeats it."""
-    torch.manual_seed(int(seed_sequence(seed, step, process).generate_state(1)[0]))
 
 
 def _step(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from scipy.ndimage import uniform_filter1d
@@ -31,7 +30,10 @@ def draw_run(log: Path, target: Path) -> None:
     evaluated = [row for row in rows if "scores" in row]
     figure = Figure(figsize=(8, 6 if evaluated else 4), layout="constrained")
     axes = figure.subplots(2 if evaluated else 1, 1, sharex=True, squeeze=False)[:, 0]
-    _draw_losses(axes[0], [r["step"] for r in rows], [r["loss"] for r in rows])
+    steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
+    axes[0].plot(steps, losses, color=BLUE, alpha=0.3, linewidth=0.8)
+    smooth = uniform_filter1d(losses, max(1, len(losses) // SMOOTH), mode="nearest")
+    axes[0].plot(steps, smooth, color=BLUE, label="training")
     if evaluated:
         steps = [row["step"] for row in evaluated]
         axes[0].plot(
@@ -50,12 +52,6 @@ def draw_run(log: Path, target: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False)
     _save(figure, target)
-
-
-def _draw_losses(axes: Axes, steps: Sequence[int], losses: Sequence[float]) -> None:
-    axes.plot(steps, losses, color=BLUE, alpha=0.3, linewidth=0.8)
-    smooth = uniform_filter1d(losses, max(1, len(losses) // SMOOTH), mode="nearest")
-    axes.plot(steps, smooth, color=BLUE, label="training")
 
 
 def draw_confusion(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, isfinite, pi
+from math import cos, pi
 from typing import Literal
 
-from timesformer_ref.config import COUNT, FLAG, PROBABILITY, Rule, check_fields
+from timesformer_ref.config import COUNT, FLAG, PROBABILITY, Rule, check_fields, is_number
 from timesformer_ref.input.preprocessing import COUNT_OR_NONE
 
 Optimizer = Literal["sgd", "adamw"]
@@ -15,31 +15,26 @@ Precision = Literal["no", "bf16", "fp16"]
 """The arithmetic of most products in training; weights stay float32."""
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and isfinite(value)  # type: ignore[arg-type]
-
-
 def _are_increasing(value: object, least: float, most: float) -> bool:
     return (
         isinstance(value, tuple)
-        and all(_is_number(number) and least <= number <= most for number in value)
+        and all(is_number(number) and least <= number <= most for number in value)
         and list(value) == sorted(value)
     )
 
 
-NOT_NEGATIVE: Rule = (lambda v: _is_number(v) and v >= 0, "a number, 0 or more")
 RULES: dict[str, Rule] = {
     "optimizer": (lambda v: v in ("sgd", "adamw"), "sgd or adamw"),
-    "learning_rate": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "learning_rate": (lambda v: is_number(v) and v > 0, "a number above 0"),
     "momentum": PROBABILITY,
-    "weight_decay": NOT_NEGATIVE,
+    "weight_decay": (lambda v: is_number(v) and v >= 0, "a number, 0 or more"),
     "batch_size": COUNT,
     "epochs": COUNT_OR_NONE,
     "steps": COUNT_OR_NONE,
     "schedule": (lambda v: v in tuple(SCHEDULES), "one of constant, steps, one_cycle"),
     "milestones": (lambda v: _are_increasing(v, 0.0, 1.0), "parts of the run, 0 to 1, in order"),
     "warm_up": PROBABILITY,
-    "clip_norm": (lambda v: v is None or (_is_number(v) and v > 0), "a number above 0, or None"),
+    "clip_norm": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or None"),
     "label_smoothing": PROBABILITY,
     "shorter_side": (
         lambda v: _are_increasing(v, 1.0, 100.0) and len(v) == 2,
@@ -156,9 +151,8 @@ clips there: 8 at a time, gradients added up."""
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of step number `step`, from 0, of a run of `steps`."""
-    middle = (
-        step + 0.5 if recipe.schedule == "one_cycle" else step
-    )  # otherwise the first step has rate 0
+    # in its middle, or the first step of a cycle would have rate 0
+    middle = step + 0.5 if recipe.schedule == "one_cycle" else step
     return recipe.learning_rate * SCHEDULES[recipe.schedule](middle / steps, recipe)
 
 

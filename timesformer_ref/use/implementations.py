@@ -23,8 +23,8 @@ def implementation(
 ) -> Implementation:
     """One of the two, in float32. device, outputs: as for `torch_implementation`."""
     if name == "torch":
-        return torch_implementation(checkpoint, device, **outputs)
-    return numpy_implementation(checkpoint, **outputs)
+        return torch_implementation(checkpoint, device, torch.float32, **outputs)
+    return numpy_implementation(checkpoint, np.float32, **outputs)
 
 
 def torch_implementation(
