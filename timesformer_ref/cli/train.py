@@ -218,24 +218,14 @@ def _start(
     from timesformer_ref.checkpoints import load_checkpoint
     from timesformer_ref.training.starting import from_image_vit, with_classes
 
+    geometry: dict[str, Any] = {"image_size": given.crop, "num_attention_heads": given.heads}
     if image_vit:
-        start = from_image_vit(
-            image_vit,
-            videos.classes,
-            seed,
-            attention_type=scheme,
-            num_frames=given.frames or 8,
-            image_size=given.crop,
-            num_attention_heads=given.heads,
-        )
-        return start, given.choose(start)
-    start = load_checkpoint(
-        checkpoint or "",
-        num_frames=given.frames,
-        image_size=given.crop,
-        num_attention_heads=given.heads,
-    )
-    return with_classes(start, videos.classes, seed), given.choose(start)
+        geometry |= {"attention_type": scheme, "num_frames": given.frames or 8}
+        start = from_image_vit(image_vit, videos.classes, seed, **geometry)
+    else:
+        loaded = load_checkpoint(checkpoint or "", num_frames=given.frames, **geometry)
+        start = with_classes(loaded, videos.classes, seed)
+    return start, given.choose(start)
 
 
 def is_main(local: bool = False) -> bool:

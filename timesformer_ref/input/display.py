@@ -50,11 +50,11 @@ def read_display(stream: av.VideoStream, frame: av.VideoFrame) -> Display:
 
 
 def frame_pixels(
-    frame: av.VideoFrame, shown: Display, pixel_format: str, pixels: Pixels
+    frame: av.VideoFrame, shown: Display, channels: int, pixels: Pixels
 ) -> UInt8[np.ndarray, "H W c"]:
     """A frame's pixels; for `display` made square, by widening or narrowing, and turned upright."""
     width = round(frame.width * shown.aspect) if pixels == "display" else frame.width
-    picture = frame.reformat(width=max(width, 1), format=pixel_format).to_ndarray()
+    picture = frame.reformat(width=max(width, 1), format=PIXEL_FORMATS[channels]).to_ndarray()
     picture = picture.reshape(*picture.shape[:2], -1)
     return _upright(picture, shown) if pixels == "display" else picture
 

@@ -95,12 +95,9 @@ def read_clip(
         sample = partial(frame_indices, total, fps, p.num_frames, p.sampling_rate)
         return np.stack([sample(clip, num_clips) for clip in range(num_clips)])
 
-    def take(frame: av.VideoFrame, shown: Display) -> Float32[np.ndarray, "crops c H W"]:
-        return cut(frame_pixels(frame, shown, PIXEL_FORMATS[len(p.mean)], p.pixels), p)
-
     # Where one clip starts does not rest on the number of frames; several, and segments, do.
     rests_on_total = num_clips > 1 or p.sampling_rate is None
-    found = _read(path, choose, take, p.pixels, rests_on_total)
+    found = _read(path, choose, partial(_views, preprocessing=p), p.pixels, rests_on_total)
     if p.pixels == "stored":
         warn_of_display(path, found.shown)
     _warn_of_concealed(path, found.concealed, len(found.taken))
@@ -110,13 +107,12 @@ def read_clip(
         if survivors < p.num_frames:
             raise VideoError(f"{counts}, too few for {p.num_frames}: get an undamaged copy")
         warnings.warn(f"{counts}; the clip is taken from these", VideoWarning, stacklevel=2)
-    views = np.empty(
-        (num_clips, p.num_frames, p.num_crops, len(p.mean), p.crop, p.crop), np.float32
-    )
+    shape = (num_clips, p.num_crops, p.num_frames, len(p.mean), p.crop, p.crop)
+    video = np.empty(shape, np.float32)
     for number in list(found.taken):
-        views[found.indices == number] = found.taken.pop(number)
-    in_order = rearrange(views, "clips t crops c h w -> (clips crops) t c h w")
-    return Clip(in_order, found.indices.tolist())
+        video.swapaxes(1, 2)[found.indices == number] = found.taken.pop(number)
+    views = rearrange(video, "clips crops t c h w -> (clips crops) t c h w")
+    return Clip(views, found.indices.tolist())
 
 
 def read_windows(
@@ -167,7 +163,7 @@ def read_windows(
             warn_of_display(path, shown)
         places = np.argwhere(indices == decoded).tolist()
         if places:
-            cuts = cut(frame_pixels(frame, shown, PIXEL_FORMATS[len(p.mean)], p.pixels), p)
+            cuts = _views(frame, shown, p)
             concealed += frame.is_corrupt
         for window, position in places:
             if window not in views:
@@ -201,12 +197,16 @@ def read_frames(
     channels: 3 for colour, 1 for grey. pixels: as for `read_clip`.
     Raises VideoError where the file gives no frame.
     """
-
-    def take(frame: av.VideoFrame, shown: Display) -> UInt8[np.ndarray, "H W c"]:
-        return frame_pixels(frame, shown, PIXEL_FORMATS[channels], pixels)
-
-    found = _read(Path(path), choose, take, pixels)
+    whole = partial(frame_pixels, channels=channels, pixels=pixels)
+    found = _read(Path(path), choose, whole, pixels)
     return [found.taken[number] for number in found.indices.tolist()]
+
+
+def _views(
+    frame: av.VideoFrame, shown: Display, preprocessing: Preprocessing
+) -> Float32[np.ndarray, "crops c crop crop"]:
+    pixels = frame_pixels(frame, shown, len(preprocessing.mean), preprocessing.pixels)
+    return cut(pixels, preprocessing)
 
 
 def cut(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,11 +32,11 @@ STARTS = 1 << 16
 """Number of places, evenly over the video, at which a clip may start."""
 
 
+@dataclass
 class Unreadable:
     """A list of videos to which every process of a run adds. path: a file, a JSON line each."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     def add(self, video: Path, error: VideoError) -> None:
         """Add a video and why it could not be read."""
@@ -52,6 +52,7 @@ class Unreadable:
         return {row["video"]: row["error"] for row in rows}
 
 
+@dataclass
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """Random clips, by number: every video once per epoch, in a new order, cropped anew.
 
@@ -60,16 +61,11 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         reading raises VideoError.
     """
 
-    def __init__(
-        self,
-        videos: Videos,
-        preprocessing: Preprocessing,
-        recipe: Recipe,
-        seed: int,
-        unreadable: Unreadable | None = None,
-    ) -> None:
-        self.videos, self.preprocessing, self.recipe = videos, preprocessing, recipe
-        self.seed, self.unreadable = seed, unreadable
+    videos: Videos
+    preprocessing: Preprocessing
+    recipe: Recipe
+    seed: int
+    unreadable: Unreadable | None = None
 
     def __len__(self) -> int:
         return len(self.videos.paths)
@@ -93,6 +89,7 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
         raise VideosError(f"{path}: the last of {DRAWS - 1} videos that cannot be read")
 
 
+@dataclass
 class EvaluationViews(Dataset[tuple[Tensor, int]]):
     """The views of every video, the same that `classify` takes.
 
@@ -100,15 +97,10 @@ class EvaluationViews(Dataset[tuple[Tensor, int]]):
         class (see `evaluate`); without it, reading raises VideoError.
     """
 
-    def __init__(
-        self,
-        videos: Videos,
-        preprocessing: Preprocessing,
-        num_clips: int = 1,
-        unreadable: Unreadable | None = None,
-    ) -> None:
-        self.videos, self.preprocessing, self.num_clips = videos, preprocessing, num_clips
-        self.unreadable = unreadable
+    videos: Videos
+    preprocessing: Preprocessing
+    num_clips: int = 1
+    unreadable: Unreadable | None = None
 
     def __len__(self) -> int:
         return len(self.videos.paths)
