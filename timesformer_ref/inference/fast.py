@@ -102,11 +102,9 @@ class FastAttention(SelfAttention):
 
     def first_tokens(self, x: Float[Tensor, "g s d"]) -> Float[Tensor, "g 1 d"]:
         """The first token of each group after `forward`, without the queries of the others."""
-        biases = (None, None) if self.qkv.bias is None else query_and_rest(self.qkv.bias)
-        weights = query_and_rest(self.qkv.weight)
-        first, rest = (
-            F.linear(y, *w) for y, *w in zip((x[:, :1], x), weights, biases, strict=True)
-        )
+        width, weight, bias = self.qkv.in_features, self.qkv.weight, self.qkv.bias
+        first = F.linear(x[:, :1], weight[:width], None if bias is None else bias[:width])
+        rest = F.linear(x, weight[width:], None if bias is None else bias[width:])
         q = rearrange(first, "g 1 (a k) -> g a 1 k", a=self.heads)
         k, v = rearrange(rest, "g s (two a k) -> two g a s k", two=2, a=self.heads)
         rate = self.attention_dropout if self.training else 0.0
@@ -181,9 +179,3 @@ def faster_in_slices(q: Float[Tensor, "g a s k"]) -> bool:
     """
     slow_kernel = q.device.type == "cpu" and q.dtype == torch.bfloat16
     return slow_kernel and not (torch.is_grad_enabled() or torch.compiler.is_exporting())
-
-
-def query_and_rest(qkv: Float[Tensor, "*shape"]) -> tuple[Tensor, Tensor]:
-    """The queries' part of a qkv layer's weight or bias, and that of keys and values."""
-    width = len(qkv) // 3
-    return qkv[:width], qkv[width:]
