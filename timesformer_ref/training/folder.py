@@ -96,10 +96,8 @@ def as_begun(videos: Videos, listed: Sequence[Sequence[str]]) -> tuple[Videos, l
     listed: name and class of each then (`Videos.listed`). Where there are others now, the videos as
     they are.
     """
-    paths = {(name, label): path for (name, label), path in zip(
-        map(tuple, videos.listed), videos.paths, strict=True
-    )}  # fmt: skip
-    then = [(name, label) for name, label in listed]
+    paths = dict(zip(map(tuple, videos.listed), videos.paths, strict=True))
+    then = list(map(tuple, listed))
     if paths.keys() - set(then) or {label for _, label in then} - set(videos.classes):
         return videos, []
     return (

@@ -186,12 +186,10 @@ def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelera
     return accelerator
 
 
-def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(recipe: Recipe, model: TimeSformer) -> torch.optim.Optimizer:
     """The recipe's optimizer of all weights of a model; those that it leaves need no gradient."""
     if recipe.last_blocks is not None:
-        depth = len(
-            {name.split(".")[1] for name, _ in model.named_parameters() if "blocks." in name}
-        )
+        depth = model.config.num_hidden_layers
         last = range(depth - recipe.last_blocks, depth)
         trained = ("norm.", "head.", *(f"blocks.{block}." for block in last))
         for name, weight in model.named_parameters():
