@@ -277,7 +277,7 @@ def _read(
         indices = _shown(footage, choose(_moments(footage, pixels), footage.fps), pixels)
         taken: dict[int, np.ndarray] = {}
         times: list[float | None] = []
-        concealed, whole, ended = 0, to_the_end, True
+        concealed, whole = 0, to_the_end
         for decoded in decode_frames(path):
             if decoded is None:
                 whole = True  # it is damaged
@@ -288,11 +288,10 @@ def _read(
                 concealed += frame.is_corrupt
             times.append(frame.time)
             if not whole and len(times) > indices.max():
-                whole = not _agree(times, footage, pixels, so_far=True)
-                if not whole:
-                    ended = False
-                    break
-        if last_pass or not ended or _agree(times, footage, pixels):
+                if _agree(times, footage, pixels, so_far=True):
+                    return _Taken(indices, taken, footage, concealed, shown)
+                whole = True
+        if last_pass or _agree(times, footage, pixels):
             break
         footage = footage._replace(times=frame_times(times, footage.fps, path))
     if len(times) <= indices.max():
