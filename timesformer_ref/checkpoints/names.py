@@ -50,7 +50,7 @@ class Model(NamedTuple):
     @property
     def where(self) -> str:
         """Where it stands in the file."""
-        return f"{self.container}.{self.prefix}".strip(".") or "no prefix"
+        return shown(f"{self.container}.{self.prefix}".strip(".") or "no prefix")
 
 
 def find_weights(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
@@ -67,7 +67,7 @@ def find_weights(path: object, content: Mapping[Any, Any]) -> dict[str, Tensor]:
     chosen, *others = models
     if others and others[0].rank == chosen.rank:
         raise CheckpointError(
-            f"{path}: holds two models, under {chosen.where!r} and {others[0].where!r}: save the "
+            f"{path}: holds two models, under {chosen.where} and {others[0].where}: save the "
             "state dict of one"
         )
     weights: dict[str, str] = {}
@@ -157,9 +157,9 @@ def _read(path: object, name: str, tensor: Lazy | Other) -> Tensor:
 
 def _say(path: object, chosen: Model, foreign: list[str], others: list[Model]) -> None:
     """Warn of a prefix that was taken off, and of what was left out."""
-    notes = [f"left out the model under {other.where!r}" for other in others[:3]]
+    notes = [f"left out the model under {other.where}" for other in others[:3]]
     if chosen.prefix or chosen.container not in ("", *CONTAINERS):
-        notes.insert(0, f"read the weights under {chosen.where!r}")
+        notes.insert(0, f"read the weights under {chosen.where}")
     if foreign:
         more = f" and {len(foreign) - 3} more tensors" if len(foreign) > 3 else ""
         notes.append(f"left out {', '.join(map(shown, foreign[:3]))}{more}")
