@@ -191,7 +191,8 @@ def swap_tensor(rng, weights, name):
         lambda: weight.to_sparse(), lambda: torch.empty(9, device="meta"), lambda: weight.half(),
         lambda: torch.complex(weight, weight).conj().imag, lambda: torch.complex(weight, weight),
         lambda: weight.to(torch.float8_e4m3fn), lambda: torch.nn.Parameter(weight),
-        lambda: torch.empty(2**40, 0), lambda: weight.double(), lambda: weight.tolist(),
+        lambda: torch.empty(2**40, 0), lambda: weight.double(),
+        lambda: weight.flatten()[:99].tolist(),
         lambda: torch.ones(1, 1, 8).expand(1, 2_000_001, 8),
     ))()  # fmt: skip
 
