@@ -84,6 +84,7 @@ def set_up(room: Path) -> None:
             write_video(room / "videos" / part / label / "1.mp4", 40, 48, 64)
     for name in ("video.mp4", "new.mp4"):
         write_video(room / name)
+    (room / "videos.csv").write_text("path\nvideo.mp4\nnew.mp4\n")
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.stem)
