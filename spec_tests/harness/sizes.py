@@ -97,6 +97,7 @@ AXES = (
     Axis(
         "frames", (9, 17, 33, 96, 129, 257),
         {"patchify": "PATCH-1", "time_embedding": "TIME-2", **only(*STEP_RULES),
+         "divided_space_time spatial": "DIV-7", "axial height": "AXIAL-4",
          "space_only classifier": "HEAD-3", "forward": "MODEL-2"},
         "attention in time in tiles of keys; frames in chunks, or averaged chunk by chunk; a "
         "frame's number in one byte; a table of time for 96 frames cut off",
@@ -149,7 +150,9 @@ AXES = (
         "heads in chunks; twelve heads, or an even number of them, written into the code",
     ),
     Axis(
-        "head_width", (1, 3, 9, 16, 33, 64, 80, 128, 129, 257),
+        "head_width",
+        {"1": {"head_width": 1, "heads": 5},
+         **{str(k): {"head_width": k} for k in (3, 9, 16, 33, 64, 80, 128, 129, 257)}},
         dict.fromkeys(IN_TIME | IN_SPACE, "ATT-2"),
         "kernels for heads 64 or 128 wide; a head padded to the next such width, and the scale "
         "taken from that; long sums in a smaller type",
