@@ -26,10 +26,10 @@ TINY: Sizes = {
     "rows": 2,
     "columns": 2,
     "channels": 1,
-    "patch": 1,
+    "patch size": 1,
     "heads": 1,
-    "head_width": 4,
-    "mlp": 3,
+    "head width": 4,
+    "MLP width": 3,
     "blocks": 1,
     "labels": 3,
     "rest": 0,
@@ -90,7 +90,7 @@ AXES = (
     Axis(
         "clips", (9, 33, 129, 257),
         {"patchify": "PATCH-1", "time_embedding": "TIME-1", **only(*STEP_RULES), "mlp": "MLP-3",
-         "classifier": "HEAD-2", "forward": "PROP-1", "gradients": "GRAD-1"},
+         "classifier": "HEAD-2", "forward": "MODEL-2", "gradients": "GRAD-1"},
         "clips run in chunks, of which the last, a smaller one, is lost, repeated, or counts as "
         "much as a whole one in a mean; a clip's number in one byte",
     ),
@@ -118,29 +118,29 @@ AXES = (
     ),
     Axis(
         "channels", (2, 4, 8, 9, 17, 257),
-        {"patchify": "PATCH-4", "forward": "PATCH-4"},
+        {"patchify": "PATCH-4", "forward": "MODEL-2"},
         "kernels for one, three or four channels; pixels padded to a vector's width",
     ),
     Axis(
-        "patch", (2, 7, 8, 9, 14, 16, 17, 32),
-        {"patchify": "PATCH-1", "forward": "PATCH-1"},
+        "patch size", (2, 7, 8, 9, 14, 16, 17, 32),
+        {"patchify": "PATCH-1", "forward": "MODEL-2"},
         "a kernel written for 16 × 16 pixels; sums of p × p products in vectors, the rest lost",
     ),
     Axis(
-        "inputs of a patch", {"2 × 16 × 16": {"channels": 2, "patch": 16},
-                              "3 × 16 × 16": {"channels": 3, "patch": 16},
-                              "3 × 23 × 23": {"channels": 3, "patch": 23}},
+        "inputs of a patch", {"2 × 16 × 16": {"channels": 2, "patch size": 16},
+                              "3 × 16 × 16": {"channels": 3, "patch size": 16},
+                              "3 × 23 × 23": {"channels": 3, "patch size": 23}},
         {"patchify": "PATCH-1"},
         "long sums of products in a smaller type (TF32, bfloat16, float16)",
     ),
     Axis(
-        "width", {str(d): {"head_width": d} for d in (9, 17, 33, 65, 129, 257, 513, 768)},
+        "width", {str(d): {"head width": d} for d in (9, 17, 33, 65, 129, 257, 513, 768)},
         {"patchify": "PATCH-1", "time_embedding": "TIME-2", "mlp": "MLP-1", "classifier": "NORM-1"},
         "LayerNorm and products in vectors, the rest lost; long sums in a smaller type; one "
         "path for the published 768, another for the rest",
     ),
     Axis(
-        "width of a model", {"64": {"head_width": 64}, "257": {"head_width": 257}},
+        "width of a model", {"64": {"head width": 64}, "257": {"head width": 257}},
         {"forward": "MODEL-5"},
         "products of matrices in a smaller type where they are large enough to gain by it",
     ),
@@ -150,39 +150,39 @@ AXES = (
         "heads in chunks; twelve heads, or an even number of them, written into the code",
     ),
     Axis(
-        "head_width",
-        {"1": {"head_width": 1, "heads": 5},
-         **{str(k): {"head_width": k} for k in (3, 9, 16, 33, 64, 80, 128, 129, 257)}},
+        "head width",
+        {"1": {"head width": 1, "heads": 5},
+         **{str(k): {"head width": k} for k in (3, 9, 16, 33, 64, 80, 128, 129, 257)}},
         dict.fromkeys(IN_TIME | IN_SPACE, "ATT-2"),
         "kernels for heads 64 or 128 wide; a head padded to the next such width, and the scale "
         "taken from that; long sums in a smaller type",
     ),
     Axis(
-        "the published width of heads", {"12 × 64": {"heads": 12, "head_width": 64}},
+        "the published width of heads", {"12 × 64": {"heads": 12, "head width": 64}},
         {"divided_space_time temporal": "ATT-1", "divided_space_time spatial": "ATT-1"},
         "768 numbers of a token, 2,304 of its queries, keys and values",
     ),
     Axis(
-        "mlp", (1, 2, 9, 17, 33, 65, 129, 257, 513, 1025, 3072),
+        "MLP width", (1, 2, 9, 17, 33, 65, 129, 257, 513, 1025, 3072),
         {"mlp": "MLP-1"},
         "four times the width written into the code; the hidden layer in chunks; GELU in vectors; "
         "long sums in a smaller type",
     ),
     Axis(
         "blocks", (10, 11, 12, 24),
-        {"forward": "MODEL-1", "block": "MODEL-2", "mlp": "MLP-1", "attention_step": "DIV-5"},
+        dict.fromkeys(("forward", "block", "attention_step", "mlp"), "MODEL-1"),
         "blocks in the order of their names as strings (0, 1, 10, 11, 2); block 1's weights found "
         "by a prefix that block 10's have too; a name's number read as one digit; twelve blocks, "
         "always",
     ),
     Axis(
         "a hundred blocks", {"101": {"blocks": 101}},
-        {"mlp": "MLP-1", "attention_step": "DIV-5"},
+        dict.fromkeys(("attention_step", "mlp"), "MODEL-1"),
         "a name's number read as two digits",
     ),
     Axis(
         "labels", (1, 2, 9, 10, 17, 33, 65, 129, 174, 257, 400, 600, 1059),
-        {"classifier": "HEAD-2", "forward": "HEAD-2"},
+        {"classifier": "HEAD-2", "forward": "MODEL-2"},
         "a label in one byte; logits padded to a vector's width",
     ),
     Axis(
@@ -191,10 +191,10 @@ AXES = (
             "33 frames": {"frames": 33},
             "17 rows": {"rows": 17},
             "9 channels": {"channels": 9},
-            "patches of 17 × 17": {"patch": 17},
+            "patches of 17 × 17": {"patch size": 17},
             "9 heads": {"heads": 9},
-            "a width of 257": {"head_width": 257},
-            "an MLP of 513": {"mlp": 513},
+            "a width of 257": {"head width": 257},
+            "an MLP of 513": {"MLP width": 513},
             "12 blocks": {"blocks": 12},
             "257 labels": {"labels": 257, "clips": 3},
             "400 labels": {"labels": 400, "clips": 2},
@@ -250,11 +250,11 @@ AXES = (
     Axis(
         "ragged and resized",
         {
-            "larger": {"side": 2, "rows": 4, "columns": 2, "patch": 3, "rest": 2},
-            "smaller": {"side": 4, "rows": 2, "columns": 4, "patch": 2, "rest": 1},
-            "as many": {"side": 4, "rows": 8, "columns": 2, "patch": 4, "rest": 3},
+            "larger": {"side": 2, "rows": 4, "columns": 2, "patch size": 3, "rest": 2},
+            "smaller": {"side": 4, "rows": 2, "columns": 4, "patch size": 2, "rest": 1},
+            "as many": {"side": 4, "rows": 8, "columns": 2, "patch size": 4, "rest": 3},
             "of another length": {"side": 2, "rows": 2, "columns": 6, "trained": 4, "frames": 6,
-                                  "patch": 3, "rest": 1},
+                                  "patch size": 3, "rest": 1},
         },
         {"patchify": "PATCH-3", **EVERY_MODEL, "gradients": "GRAD-3"},
         "the grid counted from the frame's pixels, rounded up, in one place and down in another",
@@ -305,17 +305,17 @@ def case_of(sizes: Sizes, scheme: str, dtype: str) -> Case:
     t, h, w = (
         -(-sizes[name] // n) * n for name, n in zip(("frames", "rows", "columns"), cut, strict=True)
     )
-    patch, rest = sizes["patch"], sizes["rest"]
+    patch, rest = sizes["patch size"], sizes["rest"]
     side = sizes.get("side", h if h == w else 2)
     config = {
         "image_size": patch * -(-side // cut[1]) * cut[1],
         "patch_size": patch,
         "num_channels": sizes["channels"],
         "num_frames": -(-sizes.get("trained", t) // cut[0]) * cut[0],
-        "hidden_size": sizes["heads"] * sizes["head_width"],
+        "hidden_size": sizes["heads"] * sizes["head width"],
         "num_hidden_layers": sizes["blocks"],
         "num_attention_heads": sizes["heads"],
-        "intermediate_size": sizes["mlp"],
+        "intermediate_size": sizes["MLP width"],
         "attention_type": scheme,
         "num_labels": sizes["labels"],
     }
