@@ -86,8 +86,8 @@ brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of
 Every run tries each axis beyond the sizes at which code changes its way, while the others stay
 tiny, and brings together what has branches of its own. This is besides the geometries that
 Hypothesis draws (up to 4 frames and 12 patches a row, say) and the original's vectors. Ports with
-`STATIC_SHAPES` get the last size of each row. Behind a function or a step stands the requirement that
-fails; where schemes differ in it, it is asked in each.
+`STATIC_SHAPES` get the last size of each row. Behind a function or a step stands the requirement
+that fails; where schemes differ in it, it is asked in each.
 
 {table(["axis", "sizes", "asked", "what becomes wrong there"], list(map(size_row, AXES)))}
 Besides, every function is called again, at once and after calls with other weights, other clips

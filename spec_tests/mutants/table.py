@@ -1081,9 +1081,9 @@ layers.softmax(
     update[:, s // 1024 * 1024 if s > 1024 else s :] = 0
     return tokens + update""")),
     mutant("time-not-resized-with-positions", "TIME MODEL GRAD",
-        "Where positions are resized, the time table is cut, or its last entry repeated",
+        "Where positions are resized, time is not: a clip gets the table's last entries",
         Patch(TIME, "nearest(trained, t)]", """\
-np.minimum(np.arange(t), trained - 1)
+np.maximum(np.arange(t) + trained - t, 0)
         if frames.shape[2] != weights["pos_embed"].shape[1] else nearest(trained, t)]""")),
     mutant("positions-flattened-with-time", "POS MODEL",
         "In a clip of another number of frames, positions are resized over the flattened table",

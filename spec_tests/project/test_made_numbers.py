@@ -1,4 +1,4 @@
-"""Inputs are the generator's numbers, as the specification says, and sizes are those of the table."""
+"""Inputs are the generator's numbers, as the specification says; the table of sizes is whole."""
 
 from __future__ import annotations
 
