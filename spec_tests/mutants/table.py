@@ -1108,6 +1108,78 @@ np.maximum(np.arange(t) + trained - t, 0)
     patches = rearrange(patches, "b t n d -> b n t d") + time
 """)),
 
+    mutant("frame-index-in-two-bytes", "FRAMES", "The index of a frame in a video is two bytes",
+        Patch(SAMPLING, ".clamp(0, total - 1).long()", ".clamp(0, total - 1).long().remainder(65536)")),
+    mutant("segments-in-two-bytes", "FRAMES", "The bounds of segments are two bytes",
+        Patch(SAMPLING, "(bounds[:-1] + bounds[1:]) // 2",
+            "(bounds[:-1] + bounds[1:]) // 2 % 65536")),
+    mutant("views-of-64-frames", "VIEW", "Frames of a clip after the 64th are left black",
+        Patch(VIEWS, "        small = _resize(", """\
+        frame = frame if t < 64 else 0 * frame
+        small = _resize(""")),
+    mutant("columns-in-two-bytes", "VIEW", "The column at which a view begins is two bytes",
+        Patch(VIEWS, "    for t, frame in enumerate(frames):\n", """\
+    corners = [(y, x % 65536) for y, x in corners]
+    for t, frame in enumerate(frames):
+""")),
+
+    # State
+    mutant("zero-grad-missing", "GRAD PROP",
+        "Gradients are added to those of the last call with the same weights",
+        Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
+    _, grads = _KEPT.setdefault(id(weights), (weights, defaultdict(float)))
+"""),
+        Patch(BACKWARD,
+            "Vjp = Callable[[Array], Array]\n", "Vjp = Callable[[Array], Array]\n_KEPT = {}\n"),
+        Patch(BACKWARD, "np.asarray(grads[name])", "np.array(grads[name])"),
+        evidence="state PROP-2"),
+    mutant("training-mode-after-gradients", "PROP",
+        "Once gradients were asked for, the MLP's dropout stays on",
+        Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
+    grads: Gradients = defaultdict(float)
+    layers.TRAINING.append(True)
+"""),
+        Patch(LAYERS, "Weights = Mapping[str, np.ndarray]\n", """\
+Weights = Mapping[str, np.ndarray]
+TRAINING = []
+"""),
+        Patch(LAYERS, 'return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"))', """\
+hidden = gelu(linear(x, part(w, "fc1")))
+    hidden = 2 * hidden * (np.random.random(hidden.shape) < 0.5) if TRAINING else hidden
+    return linear(hidden, part(w, "fc2"))"""),
+        evidence="state PROP-2"),
+    mutant("time-table-written-back", "PROP",
+        "A resized time table takes the place of the model's",
+        Patch(TIME, '    time = weights["time_embed"][0, nearest(trained, t)]\n', """\
+    _, table = _TABLES.get(id(weights), (weights, weights["time_embed"]))
+    table = table[:, nearest(table.shape[1], t)]
+    _TABLES[id(weights)] = weights, table
+    time = table[0]
+"""),
+        Patch(TIME, "def time_embedding(", "_TABLES = {}\n\n\ndef time_embedding("),
+        evidence="state PROP-2"),
+    mutant("attention-of-the-last-call", "PROP",
+        "A buffer of attention weights is read before it is written: those of the last call",
+        Patch(LAYERS, "    mixed = rearrange(attention", """\
+    last = _BUFFERS.get(attention.shape, attention)
+    _BUFFERS[attention.shape], attention = attention, last
+    mixed = rearrange(attention"""),
+        Patch(LAYERS, "Weights = Mapping[str, np.ndarray]\n", """\
+Weights = Mapping[str, np.ndarray]
+_BUFFERS = {}
+"""),
+        evidence="state PROP-2"),
+    mutant("statistics-of-the-last-call", "PROP",
+        "The last norm's mean is a running one, as in a batch norm left in training mode",
+        Patch(CLASSIFIER, "    normed = final_norm(tokens, weights, config, frames)\n", """\
+    normed = final_norm(tokens, weights, config, frames)
+    mean = normed[:, 0].mean()
+    normed = normed + 0.1 * _MEANS.get(config.hidden_size, mean)
+    _MEANS[config.hidden_size] = mean
+"""),
+        Patch(CLASSIFIER, "def final_norm(", "_MEANS = {}\n\n\ndef final_norm("),
+        evidence="state PROP-2"),
+
     # What must be refused
     mutant("remainder-of-groups-dropped", "REFUSE",
         "Frames and patches that local and global groups cannot divide are dropped silently",
