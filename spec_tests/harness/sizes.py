@@ -15,6 +15,7 @@ from typing import Any
 from spec_tests.harness.cases import ANY_GRID, Case
 from spec_tests.harness.interface import FUNCTIONS
 from spec_tests.harness.porting import Port
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES, STEPS
 
 Sizes = Mapping[str, int]
@@ -285,13 +286,14 @@ RATHER = ("divided_space_time", "joint_space_time", *SCHEMES)
 def cases(port: Port, axis: Axis, asked: str) -> Iterator[tuple[str, Case, dict[str, Any]]]:
     """The calls of a row for one of those that it asks: function, case, and further arguments.
 
-    A port with `STATIC_SHAPES` gets the last one. Raises NotOffered for a scheme that it lacks.
+    A port with `STATIC_SHAPES` gets the last one. Raises NotOffered for a scheme that it lacks, and
+    where it declares that it cannot take a size.
     """
     scheme, _, name = asked.rpartition(" ")
     scheme = port.offered((scheme,) if scheme else RATHER)[0]
     function = "attention_step" if name in STEPS else name
     for sizes in axis.sizes()[-1:] if port.static_shapes else axis.sizes():
-        case = case_of({**TINY, **sizes}, scheme, port.dtype)
+        case = case_of({**TINY, **sizes}, scheme, port)
         step = name if name in STEPS else case.config.steps[0]
         last = case.config.num_hidden_layers - 1
         for layer in {min(1, last), last} if "layer" in FUNCTIONS[function] else {0}:
@@ -299,25 +301,25 @@ def cases(port: Port, axis: Axis, asked: str) -> Iterator[tuple[str, Case, dict[
             yield function, case, {n: x for n, x in more.items() if n in FUNCTIONS[function]}
 
 
-def case_of(sizes: Sizes, scheme: str, dtype: str) -> Case:
+def case_of(sizes: Sizes, scheme: str, port: Port) -> Case:
     """The case of these sizes; those that the scheme's steps cut are rounded up to whole pieces."""
     cut = [max(axis) for axis in zip(*(STEPS[s].pieces for s in SCHEMES[scheme]), strict=True)]
     t, h, w = (
         -(-sizes[name] // n) * n for name, n in zip(("frames", "rows", "columns"), cut, strict=True)
     )
-    patch, rest = sizes["patch size"], sizes["rest"]
     side = sizes.get("side", h if h == w else 2)
-    config = {
-        "image_size": patch * -(-side // cut[1]) * cut[1],
-        "patch_size": patch,
-        "num_channels": sizes["channels"],
-        "num_frames": -(-sizes.get("trained", t) // cut[0]) * cut[0],
-        "hidden_size": sizes["heads"] * sizes["head width"],
-        "num_hidden_layers": sizes["blocks"],
-        "num_attention_heads": sizes["heads"],
-        "intermediate_size": sizes["MLP width"],
-        "attention_type": scheme,
-        "num_labels": sizes["labels"],
-    }
-    clip = (sizes["clips"], t, sizes["channels"], h * patch + rest, w * patch + rest)
-    return Case(config, clip, dtype=dtype)
+    config = TimeSformerConfig(
+        image_size=sizes["patch size"] * -(-side // cut[1]) * cut[1],
+        patch_size=sizes["patch size"],
+        num_channels=sizes["channels"],
+        num_frames=-(-sizes.get("trained", t) // cut[0]) * cut[0],
+        hidden_size=sizes["heads"] * sizes["head width"],
+        num_hidden_layers=sizes["blocks"],
+        num_attention_heads=sizes["heads"],
+        intermediate_size=sizes["MLP width"],
+        attention_type=scheme,
+        num_labels=sizes["labels"],
+    )
+    config = port.constraints.adapt(config)
+    height, width = (n * config.patch_size + sizes["rest"] for n in (h, w))
+    return Case(config, (sizes["clips"], t, config.num_channels, height, width), dtype=port.dtype)
