@@ -1124,7 +1124,7 @@ np.maximum(np.arange(t) + trained - t, 0)
 """)),
 
     # State
-    mutant("zero-grad-missing", "GRAD PROP",
+    mutant("zero-grad-missing", "PROP GRAD",
         "Gradients are added to those of the last call with the same weights",
         Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
     _, grads = _KEPT.setdefault(id(weights), (weights, defaultdict(float)))
