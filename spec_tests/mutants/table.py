@@ -1109,7 +1109,8 @@ np.maximum(np.arange(t) + trained - t, 0)
 """)),
 
     mutant("frame-index-in-two-bytes", "FRAMES", "The index of a frame in a video is two bytes",
-        Patch(SAMPLING, ".clamp(0, total - 1).long()", ".clamp(0, total - 1).long().remainder(65536)")),
+        Patch(SAMPLING,
+            ".clamp(0, total - 1).long()", ".clamp(0, total - 1).long().remainder(65536)")),
     mutant("segments-in-two-bytes", "FRAMES", "The bounds of segments are two bytes",
         Patch(SAMPLING, "(bounds[:-1] + bounds[1:]) // 2",
             "(bounds[:-1] + bounds[1:]) // 2 % 65536")),
