@@ -230,7 +230,7 @@ AXES = (
     ),
     Axis(
         "groups", {"66,049": {"frames": 257, "clips": 257, "rows": 1, "columns": 1}},
-        dict.fromkeys(IN_SPACE, "ATT-8"),
+        {"divided_space_time spatial": "ATT-8"},
         "a group's number in two bytes; the class token's copies averaged over the wrong groups",
     ),
     Axis(
