@@ -155,6 +155,29 @@ def pixels(height, width, frames=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (frames, height, width, 3), np.uint8)
 
 
+LONG = [
+    (70_001, 30.0, 8, 32, 2, 3),  # more frames than two bytes count
+    (300_000, 60.0, 96, 4, 9, 10),
+    (5_000, 25.0, 257, 8, 0, 1),
+    (20_000_001, 30.0, 16, 16, 1, 2),  # more than float32 counts one by one
+]
+"""Clips of long videos, and long clips, for which it matters not when a product is rounded."""
+
+
+@requirement("FRAMES-2")
+@pytest.mark.parametrize("clip", LONG)
+def test_long_videos_and_long_clips(port, clip):
+    exactly(port, "frame_indices", dict(zip(ARGUMENTS, clip, strict=True)))
+
+
+@requirement("FRAMES-5")
+@pytest.mark.parametrize(
+    ("total", "num_frames"), [(70_001, 8), (20_000_001, 16), (5_000, 96), (5_000, 257), (100, 257)]
+)
+def test_segments_of_long_videos_and_many_segments(port, total, num_frames):
+    exactly(port, "segment_indices", {"total": total, "num_frames": num_frames})
+
+
 @requirement("VIEW-1")
 def test_pixels_are_normalised(port):
     view(port, {"frames": pixels(8, 12), "scale": 8, "crop": 8})
@@ -197,3 +220,45 @@ def test_portrait_views_of_the_original(port):
 @pytest.mark.parametrize(("height", "width"), [(16, 23), (23, 16), (16, 16)])
 def test_centre_is_rounded_up(port, height, width):
     view(port, {"frames": pixels(height, width), "scale": 16, "crop": 13})
+
+
+@requirement("VIEW-4")
+@pytest.mark.parametrize(
+    ("height", "width", "frames", "scale", "crop"),
+    [
+        (8, 8, 97, 8, 8),  # frames of the longest published clips
+        (9, 1030, 1, 8, 8),
+        (4, 66_000, 1, 4, 4),  # columns beyond two bytes
+        (256, 340, 1, 224, 224),
+    ],
+)
+def test_views_of_large_frames_and_long_clips(port, height, width, frames, scale, crop):
+    view(port, {"frames": pixels(height, width, frames), "scale": scale, "crop": crop})
+
+
+@requirement("VIEW-5")
+@pytest.mark.parametrize(("height", "width", "scale"), [(1030, 9, 8), (340, 256, 224)])
+def test_views_of_high_frames(port, height, width, scale):
+    view(port, {"frames": pixels(height, width, 1), "scale": scale, "crop": scale})
+
+
+AGAIN = {
+    "frame_indices": [dict(zip(ARGUMENTS, row, strict=True)) for row in LONG[:2]],
+    "segment_indices": [{"total": 30, "num_frames": 14}, {"total": 43, "num_frames": 20}],
+    "crops": [
+        {"frames": pixels(16, 23), "scale": 12, "crop": 8},
+        {"frames": pixels(23, 16, seed=1), "scale": 14, "crop": 12},
+    ],
+}
+"""A call of each function, and another one."""
+
+
+@requirement("PROP-2")
+@pytest.mark.parametrize("function", AGAIN)
+def test_the_same_call_again_gives_the_same_answer(port, function):
+    """At once, and after another call."""
+    mine, other = (Question(port, Given(x), function, **x) for x in AGAIN[function])
+    first = mine.answer()
+    for between in ("at once", "after another call"):
+        mine.compare(mine.answer(), first, f"when called again {between}")
+        other.answer()

@@ -10,7 +10,8 @@ import pytest
 import torch
 from einops import rearrange
 
-from spec_tests.harness.cases import ACROSS_FRAMES, ANY_GRID, SEVERAL_STEPS, Case
+from spec_tests.harness.cases import ACROSS_FRAMES, ANY_GRID, DROPPING, SEVERAL_STEPS, Case
+from spec_tests.harness.errors import NotOffered
 from spec_tests.harness.judging import (
     Nonconformance,
     NotJudged,
@@ -20,6 +21,7 @@ from spec_tests.harness.judging import (
     requirement,
 )
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.schemes import STEPS
 from timesformer_ref.weights import part
 
 NO_ORDER_IN_TIME = ("joint_space_time", "divided_space_time", "axial")
@@ -48,20 +50,37 @@ def test_frames_of_a_batch_do_not_influence_each_other(port, case):
     clips_alone_and_together(port, case)
 
 
+def in_between(port, case):
+    """Cases for calls in between: other weights and numbers, then clips of other sizes."""
+    yield replace(case, seed=case.seed + 1)
+    if port.fixed_frames or port.fixed_frame_size:
+        return
+    b, t, c, height, width = case.clip
+    yield replace(case, clip=(b, 2 * t, c, 2 * width, 2 * height))
+    if not port.static_shapes:
+        least = max(max(STEPS[step].pieces) for step in case.config.steps)
+        more = least * case.config.patch_size
+        yield replace(case, clip=(1, least, c, height, width + more))
+
+
 @requirement("PROP-2")
-@for_cases(rather=ACROSS_FRAMES, frames="trained", patches="trained", examples=4)
-def test_the_same_call_again_gives_the_same_answer(port, case):
-    """After calls with other weights, and with clips of other sizes."""
-    question = Question(port, case, "forward")
+@pytest.mark.parametrize("function", [*BLOCKS, "gradients"])
+@for_cases(rather=ACROSS_FRAMES, frames="trained", patches="trained", examples=2, **DROPPING)
+def test_the_same_call_again_gives_the_same_answer(port, case, function):
+    """At once, and after calls with other weights and sizes, of the whole model, and of training.
+
+    The weights are the same object, so that a port has them loaded still.
+    """
+    question = Question(port, case, function, step=case.config.steps[0])
     first = question.answer()
-    other = replace(case, seed=case.seed + 1)
-    if not (port.fixed_frames or port.fixed_frame_size):
-        b, t, c, height, width = case.clip
-        other = replace(other, clip=(b, 2 * t, c, 2 * width, 2 * height))
-    for weights in (other.weights, case.weights):
-        with suppress(Nonconformance):  # other tests judge that result
-            Question(port, other, "forward", weights=weights).answer()
-    question.compare(question.answer(), first, "when called again")
+    question.compare(question.answer(), first, "when called again at once")
+    others = list(in_between(port, case))
+    calls = [(other, name) for other in others for name in (function, "forward")]
+    for other, name in [*calls, (case, "gradients")]:
+        weights = other.weights if other.seed != case.seed else case.weights
+        with suppress(Nonconformance, NotOffered, NotJudged):  # other tests judge that result
+            Question(port, other, name, step=case.config.steps[0], weights=weights).answer()
+    question.compare(question.answer(), first, "when called again after other calls")
 
 
 @requirement("PROP-2")

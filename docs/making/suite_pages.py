@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs.making.tables import table
 from spec_tests.harness.diagnosis import composed
 from spec_tests.harness.requirements import requirements
+from spec_tests.harness.sizes import AXES, Axis
 from spec_tests.mutants.families import FAMILIES, VALUE
 from spec_tests.mutants.table import MUTANTS
 
@@ -79,6 +81,18 @@ passed.
 brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of `timesformer.py` in
 `mmaction2` 1.2.0, whose port declares what that library cannot vary.
 
+## Sizes
+
+Every run tries each axis beyond the sizes at which code changes its way, while the others stay
+tiny, and brings together what has branches of its own. This is besides the geometries that
+Hypothesis draws (up to 4 frames and 12 patches a row, say) and the original's vectors. Ports with
+`STATIC_SHAPES` get the last size of each row. Behind a function or a step stands the requirement
+that fails; where schemes differ in it, it is asked in each.
+
+{table(["axis", "sizes", "asked", "what becomes wrong there"], list(map(size_row, AXES)))}
+Besides, every function is called again, at once and after calls with other weights, other clips
+and other sizes ([PROP-2](specification.md#prop-2)): what is remembered wrongly shows there.
+
 ## Run it
 
 ```sh
@@ -90,6 +104,16 @@ port Node, `mmaction2` itself, without its dependencies, and `mmcv-lite` 2.1, `m
 and the original a checkout of [its repository](https://github.com/facebookresearch/TimeSformer),
 whose folder the variable `TIMESFORMER_ORIGINAL` names.
 """
+
+
+def size_row(axis: Axis) -> list[str]:
+    """A row of the sizes that are tried."""
+    rules: dict[str, list[str]] = {}
+    for asked, rule in axis.asked.items():
+        links = rules.setdefault(asked.rpartition(" ")[2], [])
+        links += [linked(rule)] * (linked(rule) not in links)
+    asked = ", ".join(f"`{name}` {' '.join(links)}" for name, links in rules.items())
+    return [axis.name, "; ".join(map(str, axis.values)), asked, axis.wrong]
 
 
 def failures(report: dict[str, Any]) -> str:

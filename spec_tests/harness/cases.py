@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from spec_tests.harness import numbers as generator
 from spec_tests.harness.arithmetic import ARITHMETICS
 from spec_tests.harness.porting import Port
 from timesformer_ref.config import TimeSformerConfig
@@ -36,8 +37,8 @@ DROPPING = {
 }
 """Dropout rates that would change any result if they were applied outside training."""
 
-TINY = 1e-3
-"""Standard deviation of tiny tokens; their variance is as small as LayerNorm's epsilon."""
+TINY = 2.0**-9
+"""Size of tiny tokens; their variance is as small as LayerNorm's epsilon."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Case:
 
     config: the model's, or a mapping of its fields. clip: the shape of the video, b t c H W.
     seed: determines all arrays. dtype: a name from `ARITHMETICS`; the arrays hold numbers of it.
-    tiny: the tokens between blocks have the standard deviation `TINY` instead of 1.
+    tiny: the tokens between blocks are between -`TINY` and `TINY` instead of -2 and 2.
     """
 
     config: TimeSformerConfig
@@ -79,7 +80,7 @@ class Case:
     def weights(self) -> Weights:
         """Weights by name: none zero, of a scale at which every layer changes the result."""
         return {
-            name: self.numbers(name, weight.shape, *_spread(name, weight.shape))
+            name: self.numbers(name, weight.shape, *_range(name, weight.shape))
             for name, weight in weight_table(self.config).items()
         }
 
@@ -96,23 +97,24 @@ class Case:
         """The input of a block: b (1 + n t) d; in a space-only model (b t) (1 + n) d."""
         b, (t, h, w) = self.clip[0], self.grid
         shape = (b * t, 1 + h * w) if self.config.separate_frames else (b, 1 + h * w * t)
-        spread = TINY if self.tiny else 1.0
-        return self.numbers("tokens", (*shape, self.config.hidden_size), spread)
+        scale = TINY if self.tiny else 2.0
+        return self.numbers("tokens", (*shape, self.config.hidden_size), scale)
 
     @cached_property
     def labels(self) -> np.ndarray:
         """One class per clip."""
-        return self._rng("labels").integers(0, self.config.num_labels, self.clip[0])
+        found = generator.integers(f"{self.seed} labels", self.clip[0])
+        return (found.astype(np.int64) * self.config.num_labels) >> generator.BITS
 
     def numbers(
-        self, name: str, shape: tuple[int, ...], spread: float = 1.0, centre: float = 0.0
+        self, name: str, shape: tuple[int, ...], scale: float = 2.0, centre: float = 0.0
     ) -> np.ndarray:
-        """Normally distributed numbers of this case's arithmetic, as float64, the same per name."""
-        x = centre + spread * self._rng(name).standard_normal(shape)
-        return ARITHMETICS[self.dtype].round(x)
+        """Numbers from `centre - scale` to `centre + scale`, of this case's arithmetic, as float64.
 
-    def _rng(self, name: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, *name.encode()])
+        They are the same for the same name (see `generator.numbers`).
+        """
+        made = generator.numbers(f"{self.seed} {name}", shape, scale, centre)
+        return ARITHMETICS[self.dtype].round(made)
 
     def describe(self) -> dict[str, Any]:
         """What a report shows of this case; `from_report` makes the case from it again."""
@@ -141,14 +143,15 @@ def above_epsilon(
     return {"tokens": large * tokens, "weights": weights | ends}
 
 
-def _spread(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Standard deviation and mean of a weight's numbers."""
+def _range(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
+    """How far a weight's numbers may be from their centre, and the centre."""
     if "norm" in name:
-        return 0.2, float(name.endswith("weight"))
+        return 0.25, float(name.endswith("weight"))
     if name.endswith("weight"):
+        inputs = int(np.prod(shape[1:]))
         gain = 2.0 if "qkv" in name else 1.0  # so that attention is not close to a plain mean
-        return gain / np.sqrt(np.prod(shape[1:])), 0.0
-    return 0.5, 0.0
+        return gain * 2.0 ** (1 - ((inputs - 1).bit_length() + 1) // 2), 0.0  # about 1 / sqrt
+    return 1.0, 0.0
 
 
 def _trained_frames(pick: Pick) -> tuple[int, int]:

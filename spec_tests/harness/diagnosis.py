@@ -40,7 +40,7 @@ SECONDS = 50.0
 """How long a diagnosis may take on a processor of its own: six tenths of it to find mistakes,
 the rest to verify them. Further calls of the port have their own time."""
 
-LARGEST = 1 << 26
+LARGEST = 1 << 23
 """How many bytes of arguments a call may have that is kept."""
 
 KEPT = 20

@@ -813,6 +813,374 @@ shape = t, weights["time_embed"].shape
         Patch(PORT, "model.forward(video, weights, config).logits",
             "model.forward(video[:1], weights, config).logits.repeat(len(video), axis=0)")),
 
+    # Beyond the sizes of tests
+    mutant("batch-index-in-one-byte", "PROP MODEL", "A clip's number is one byte",
+        Patch(PORT, "model.forward(video, weights, config).logits",
+            "model.forward(video[np.arange(len(video)) % 256], weights, config).logits"),
+        Patch(PORT, "from spec_tests.harness.backward",
+            "import numpy as np\n\nfrom spec_tests.harness.backward")),
+    mutant("batch-in-chunks-of-32", "PROP MODEL",
+        "A batch runs in chunks of 32 clips, of which the last is filled with the clips before it",
+        Patch(PORT, "    return model.forward(video, weights, config).logits\n", """\
+    starts = [min(i, max(len(video) - 32, 0)) for i in range(0, len(video), 32)]
+    chunks = [model.forward(video[i : i + 32], weights, config).logits for i in starts]
+    return np.concatenate(chunks)[: len(video)]
+"""),
+        Patch(PORT, "from spec_tests.harness.backward",
+            "import numpy as np\n\nfrom spec_tests.harness.backward")),
+    mutant("micro-batches-averaged", "GRAD",
+        "The gradients of micro-batches of 8 clips are averaged, though the last may be smaller",
+        Patch(PORT, "from spec_tests.harness.backward import gradients\n", """\
+import numpy as np
+
+from spec_tests.harness import backward
+"""),
+        Patch(PORT, 'NAME = "timesformer_ref (NumPy)"\n', '''\
+NAME = "timesformer_ref (NumPy)"
+
+
+def gradients(video, labels, weights, config):
+    starts = range(0, len(video), 8)
+    of = [backward.gradients(video[i : i + 8], labels[i : i + 8], weights, config) for i in starts]
+    return np.mean([x for x, _ in of]), {n: sum(g[n] for _, g in of) / len(of) for n in weights}
+
+
+''')),
+    mutant("time-of-96-frames", "TIME", "Frames beyond the 96th get the time of the 96th",
+        Patch(TIME, "nearest(trained, t)]", "nearest(trained, t).clip(0, 95)]")),
+    mutant("time-index-in-one-byte", "TIME", "The index of a frame's time is one byte",
+        Patch(TIME, "nearest(trained, t)]", "nearest(trained, t).astype(np.uint8)]")),
+    mutant("time-attention-over-128-frames", "DIV AXIAL",
+        "The first 128 frames attend to each other only in the temporal step",
+        Patch(ATTENTION, '    update = linear(update, part(w, f"{step}_fc"))\n', """\
+    if step == "temporal" and normed.shape[1] > 128:
+        update[:, :128], _ = self_attention(normed[:, :128], attn, heads)
+    update = linear(update, part(w, f"{step}_fc"))
+""")),
+    mutant("class-copies-averaged-in-chunks", "DIV LG AXIAL",
+        "The class token's copies are averaged in chunks of 32, then the chunks' averages",
+        Patch(ATTENTION, 'reduce(copies, "(b g) 1 d -> b 1 d", "mean", g=per_clip)', """\
+np.mean([
+        reduce(rearrange(copies, "(b g) 1 d -> b g d", g=per_clip)[:, i : i + 32],
+               "b g d -> b 1 d", "mean")
+        for i in range(0, per_clip, 32)
+    ], axis=0, dtype=copies.dtype)""")),
+    mutant("space-only-averaged-in-chunks", "HEAD",
+        "The frames of a space-only model are averaged in chunks of 8, then the chunks' averages",
+        Patch(CLASSIFIER, 'reduce(tokens, "(b t) s d -> b s d", "mean", t=frames)', """\
+np.mean([
+            rearrange(tokens, "(b t) s d -> b t s d", t=frames)[:, i : i + 8].mean(axis=1)
+            for i in range(0, frames, 8)
+        ], axis=0, dtype=tokens.dtype)""")),
+    mutant("position-index-in-one-byte", "POS", "The index of a patch's position is one byte",
+        Patch(PATCHIFY, "        return np.arange(places)\n", """\
+        return np.concatenate([[0], 1 + np.arange(patches) % 256])
+""")),
+    mutant("position-index-in-two-bytes", "POS",
+        "Patches are counted in two bytes: the 65,537th gets the first one's position",
+        Patch(PATCHIFY, "np.concatenate([[0], rearrange(grid, \"h w -> (h w)\")])",
+            "np.concatenate([[0], rearrange(grid, \"h w -> (h w)\")[np.arange(h * w) % 65536]])")),
+    mutant("rows-of-at-most-128", "PATCH POS",
+        "Rows of patches after the 128th are read from the first rows again",
+        Patch(PATCHIFY, "    return rearrange(whole, pattern, p=p, q=p)\n", """\
+    rows = np.arange(h * p) % (128 * p)
+    return rearrange(whole[..., rows, :], pattern, p=p, q=p)
+""")),
+    mutant("columns-in-tiles-of-64", "AXIAL",
+        "In the width step a patch attends to its own tile of 64 columns only",
+        Patch(ATTENTION, '    update = linear(update, part(w, f"{step}_fc"))\n', """\
+    tile = 64 if step == "width" else normed.shape[1]
+    tiles = [normed[:, i : i + tile] for i in range(0, normed.shape[1], tile)]
+    update = np.concatenate([self_attention(x, attn, heads)[0] for x in tiles], axis=1)
+    update = linear(update, part(w, f"{step}_fc"))
+""")),
+    mutant("channels-in-fours", "PATCH", "Channels are read in fours, those left over not at all",
+        Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
+    whole = video[..., : h * p, : w * p].copy()
+    c = whole.shape[2]
+    whole[:, :, c // 4 * 4 if c > 4 else c :] = 0
+""")),
+    mutant("channels-at-most-16", "PATCH", "Channels after the sixteenth are ignored",
+        Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
+    whole = video[..., : h * p, : w * p].copy()
+    whole[:, :, 16:] = 0
+""")),
+    mutant("pixels-in-vectors", "PATCH",
+        "More than 64 pixels of a patch are summed in vectors of 16, the rest is lost",
+        Patch(PATCHIFY, "    return linear(patch_pixels(video, config), layer)\n", """\
+    pixels = patch_pixels(video, config)
+    n = pixels.shape[-1]
+    end = n // 16 * 16 if n > 64 else n
+    layer["weight"] = layer["weight"][:, :end]
+    return linear(pixels[..., :end], layer)
+""")),
+    mutant("patch-16-by-columns", "PATCH",
+        "Patches of 16 pixels, which have a kernel of their own, are read column by column",
+        Patch(PATCHIFY, 'pattern = "b t c (h p) (w q) -> b t (h w) (c p q)"', """\
+order = "c q p" if p == 16 else "c p q"
+    pattern = f"b t c (h p) (w q) -> b t (h w) ({order})\"""")),
+    mutant("norm-in-vectors", "NORM",
+        "LayerNorm's mean leaves out what is beyond the last whole vector of 32 numbers",
+        Patch(LAYERS, "    centred = x - x.mean(axis=-1, keepdims=True)\n", """\
+    d = x.shape[-1]
+    whole = x[..., : d // 32 * 32] if d > 32 else x
+    centred = x - whole.mean(axis=-1, keepdims=True)
+""")),
+    mutant("norm-of-768-unbiased", "NORM",
+        "The kernel for tokens 768 wide divides the squares by 767",
+        Patch(LAYERS, "np.sqrt(variance + eps)",
+            "np.sqrt(variance * (768 / 767 if x.shape[-1] == 768 else 1) + eps)")),
+    mutant("large-products-in-bfloat16", "PATCH NORM ATT MLP HEAD MODEL",
+        "Products of 256 inputs and more round their factors to bfloat16 in a float32 port",
+        Patch(LAYERS, '    y = np.tensordot(x, w["weight"], axes=(-1, -1))\n', """\
+    factors = [x, w["weight"]]
+    if x.shape[-1] >= 256:
+        cut = [np.ascontiguousarray(n, np.float32).view(np.uint32) & 0xFFFF0000 for n in factors]
+        factors = [n.view(np.float32) for n in cut]
+    y = np.tensordot(*factors, axes=(-1, -1))
+""")),
+    mutant("heads-at-most-twelve", "ATT", "Heads after the twelfth read what the first ones do",
+        Patch(LAYERS, "    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))\n", """\
+    q, k, v = (x[:, np.arange(heads) % 12] for x in (q, k, v))
+    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))
+""")),
+    mutant("heads-in-chunks-of-four", "ATT",
+        "Heads are computed four at a time, and those left over are the last four again",
+        Patch(LAYERS, "    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))\n", """\
+    starts = [min(i, max(heads - 4, 0)) for i in range(0, heads, 4)]
+    order = [i + j for i in starts for j in range(min(heads, 4))][:heads]
+    q, k, v = (x[:, order] for x in (q, k, v))
+    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))
+""")),
+    mutant("scale-of-padded-head", "ATT",
+        "Heads wider than 64 are padded to the next power of two, from which the scale is taken",
+        Patch(LAYERS, "sqrt(q.shape[-1]))", "sqrt(q.shape[-1] if q.shape[-1] <= 64 else "
+            "1 << (q.shape[-1] - 1).bit_length()))")),
+    mutant("head-of-one-number-normalised", "ATT",
+        "Heads of a single number are squeezed to their sign",
+        Patch(LAYERS, "    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))\n", """\
+    q = np.sign(q) if q.shape[-1] == 1 else q
+    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))
+""")),
+    mutant("wide-scores-in-half-precision", "ATT",
+        "Scores of heads 128 wide and wider are rounded to float16 in a float32 port",
+        Patch(LAYERS, "softmax(q @ k.mT / sqrt(q.shape[-1]))",
+            "softmax(np.float16(q @ k.mT / sqrt(q.shape[-1])).astype(q.dtype) "
+            "if q.shape[-1] >= 128 else q @ k.mT / sqrt(q.shape[-1]))")),
+    mutant("hidden-in-chunks-of-1024", "MLP",
+        "Hidden numbers beyond the last whole 1,024 are lost, where there are more",
+        Patch(LAYERS, 'return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"))', """\
+hidden = gelu(linear(x, part(w, "fc1")))
+    if hidden.shape[-1] > 1024:
+        hidden[..., hidden.shape[-1] // 1024 * 1024 :] = 0
+    return linear(hidden, part(w, "fc2"))""")),
+    mutant("gelu-in-vectors", "MLP",
+        "GELU leaves out the numbers beyond the last whole vector of 16, where there is one",
+        Patch(LAYERS, "    return x * (1 + erf(x / sqrt(2))) / 2\n", """\
+    y, end = x * (1 + erf(x / sqrt(2))) / 2, x.shape[-1] // 16 * 16
+    return np.concatenate([y[..., :end], x[..., end:]], axis=-1) if end else y
+""")),
+    mutant("blocks-in-order-of-strings", "MODEL",
+        "Blocks run in the order of their names as strings: 0, 1, 10, 11, 2",
+        Patch(MODEL, "range(config.num_hidden_layers)",
+            "sorted(range(config.num_hidden_layers), key=str)")),
+    mutant("blocks-by-first-digit", "MODEL", "Block 10 and the next have the weights of block 1",
+        Patch(MODEL, 'part(weights, f"blocks.{i}")', 'part(weights, f"blocks.{str(i)[0]}")')),
+    mutant("blocks-at-most-twelve", "MODEL", "Blocks after the twelfth are not run",
+        Patch(MODEL, "range(config.num_hidden_layers)",
+            "range(min(config.num_hidden_layers, 12))")),
+    mutant("layer-by-prefix", "MODEL DIV MLP",
+        "A block's weights are all whose names begin so: the last of blocks 1, 10, 11 is block 1",
+        Patch(PORT, "from timesformer_ref.weights import part\n", """\
+import re
+
+
+def part(weights, name):
+    mine = [n for n in weights if n.startswith(name)]
+    return {re.sub(r"^blocks\\.\\d+\\.", "", n): weights[n] for n in mine}
+""")),
+    mutant("layer-of-two-digits", "MODEL DIV MLP",
+        "A block's number is read from two digits of its name: block 100 is block 10",
+        Patch(PORT, "def mlp(tokens, weights, config, layer):\n", """\
+def mlp(tokens, weights, config, layer):
+    layer = int(str(layer)[:2])
+""")),
+    mutant("label-in-one-byte", "GRAD", "A label is one byte: 256 is 0",
+        Patch(BACKWARD, "    config.check_labels(labels, len(video))\n", """\
+    config.check_labels(labels, len(video))
+    labels = labels % 256
+""")),
+    mutant("head-bias-of-1000", "HEAD", "The classifier's bias ends with the 1,000th label",
+        Patch(CLASSIFIER, "    return linear(normed[:, 0], part(weights, \"head\"))\n", """\
+    head = part(weights, "head")
+    bias = np.where(np.arange(config.num_labels) < 1000, head["bias"], 0)
+    return linear(normed[:, 0], {"weight": head["weight"], "bias": bias})
+""")),
+    mutant("labels-padded-in-softmax", "GRAD",
+        "More than 16 labels are padded with zeros to a multiple of 16, which the softmax counts",
+        Patch(BACKWARD, "layers.softmax(logits) - truth", """\
+layers.softmax(
+        np.pad(logits, [(0, 0), (0, -logits.shape[1] % 16 if logits.shape[1] > 16 else 0)])
+    )[:, : logits.shape[1]] - truth""")),
+    mutant("flash-sum-not-rescaled", "ATT",
+        "Attention in tiles of 128 keys: where the maximum grows, the sum so far is not rescaled",
+        Patch(LAYERS, "    mixed = rearrange(attention @ v, \"g a s k -> g s (a k)\")\n", """\
+    scores, top, total, mixed = q @ k.mT / sqrt(q.shape[-1]), -np.inf, 0, 0
+    for i in range(0, scores.shape[-1], 128):
+        tile = scores[..., i : i + 128]
+        before, top = top, np.maximum(top, tile.max(axis=-1, keepdims=True))
+        e = np.exp(tile - top)
+        total = total + e.sum(axis=-1, keepdims=True)
+        mixed = mixed * np.exp(before - top) + e @ v[..., i : i + 128, :]
+    mixed = rearrange(mixed / total, "g a s k -> g s (a k)")
+""")),
+    mutant("last-tile-not-masked", "ATT",
+        "More than 64 keys are padded with zeros to a multiple of 64, which the softmax counts",
+        Patch(LAYERS, "    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))\n", """\
+    s = q.shape[2]
+    padded = np.pad(k, [(0, 0), (0, 0), (0, -s % 64 if s > 64 else 0), (0, 0)])
+    attention = softmax(q @ padded.mT / sqrt(q.shape[-1]))[..., :s]
+""")),
+    mutant("keys-after-512-ignored", "ATT JOINT SPACE DIV",
+        "A token attends to at most the first 512 of its group",
+        Patch(LAYERS, "    attention = softmax(q @ k.mT / sqrt(q.shape[-1]))\n", """\
+    attention = softmax(q @ k[:, :, :512].mT / sqrt(q.shape[-1]))
+    attention = np.pad(attention, [(0, 0)] * 3 + [(0, q.shape[2] - attention.shape[3])])
+""")),
+    mutant("scores-beyond-1024-tokens-in-half-precision", "ATT JOINT",
+        "Groups of more than 1,024 tokens have their attention weights in float16",
+        Patch(LAYERS, "    mixed = rearrange(attention", """\
+    if attention.shape[-1] > 1024:
+        attention = np.float16(attention).astype(x.dtype)
+    mixed = rearrange(attention""")),
+    mutant("gradient-of-first-128-keys", "GRAD",
+        "The backward pass of the softmax sums over the first 128 keys only",
+        Patch(BACKWARD, "rest = (d_attention * attention).sum(",
+            "rest = (d_attention * attention)[..., :128].sum(")),
+    mutant("gradient-names-as-strings", "GRAD",
+        "Gradients of blocks are named in the order of their names as strings: 0, 1, 10, 11, 2",
+        Patch(BACKWARD, "{name: np.asarray(grads[name]) for name in weights}", """\
+{
+        re.sub(r"(?<=blocks\\.)\\d+", lambda i: order[int(i[0])], name): np.asarray(grads[name])
+        for name in weights
+    }"""),
+        Patch(BACKWARD, "    truth = np.eye(", """\
+    order = sorted(map(str, range(config.num_hidden_layers)))
+    truth = np.eye("""),
+        Patch(BACKWARD, "from math import pi, sqrt\n", "import re\nfrom math import pi, sqrt\n")),
+    mutant("group-index-in-two-bytes", "ATT",
+        "Groups are counted in two bytes: the 65,537th gets the first one's result",
+        Patch(LAYERS, '    return linear(mixed, part(w, "proj")), attention\n', """\
+    mixed = mixed[np.arange(len(mixed)) % 65536]
+    return linear(mixed, part(w, "proj")), attention
+""")),
+    mutant("tokens-in-chunks-of-1024", "MLP",
+        "The MLP takes 1,024 tokens at a time, and leaves the last ones out that are fewer",
+        Patch(ATTENTION, '    return tokens + mlp(normed, part(w, "mlp"))', """\
+    update, s = mlp(normed, part(w, "mlp")), tokens.shape[1]
+    update[:, s // 1024 * 1024 if s > 1024 else s :] = 0
+    return tokens + update""")),
+    mutant("time-not-resized-with-positions", "TIME MODEL GRAD",
+        "Where positions are resized, time is not: a clip gets the table's last entries",
+        Patch(TIME, "nearest(trained, t)]", """\
+np.maximum(np.arange(t) + trained - t, 0)
+        if frames.shape[2] != weights["pos_embed"].shape[1] else nearest(trained, t)]""")),
+    mutant("positions-flattened-with-time", "POS MODEL",
+        "In a clip of another number of frames, positions are resized over the flattened table",
+        Patch(PATCHIFY,
+            "    return tokens + pos_embed[0, positions(pos_embed.shape[1], h, w)]", """\
+    n = pos_embed.shape[1]
+    if t == config.num_frames:
+        return tokens + pos_embed[0, positions(n, h, w)]
+    return tokens + pos_embed[0, np.concatenate([[0], 1 + nearest(n - 1, h * w)])]""")),
+    mutant("remainder-cut-at-the-start", "PATCH MODEL",
+        "Where positions are resized, the pixels that make no whole patch are cut on top and left",
+        Patch(PATCHIFY, "    whole = video[..., : h * p, : w * p]\n", """\
+    whole = video[..., : h * p, : w * p]
+    if (h, w) != config.grid[1:]:
+        whole = video[..., -h * p :, -w * p :]
+""")),
+    mutant("time-of-one-frame", "TIME MODEL",
+        "A single frame whose positions are resized gets the mean of the time table",
+        Patch(TIME, "    patches = rearrange(patches, \"b t n d -> b n t d\") + time\n", """\
+    if t == 1 and frames.shape[2] != weights["pos_embed"].shape[1]:
+        time = weights["time_embed"][0].mean(axis=0, keepdims=True)
+    patches = rearrange(patches, "b t n d -> b n t d") + time
+""")),
+
+    mutant("frame-index-in-two-bytes", "FRAMES", "The index of a frame in a video is two bytes",
+        Patch(SAMPLING,
+            ".clamp(0, total - 1).long()", ".clamp(0, total - 1).long().remainder(65536)")),
+    mutant("segments-in-two-bytes", "FRAMES", "The bounds of segments are two bytes",
+        Patch(SAMPLING, "(bounds[:-1] + bounds[1:]) // 2",
+            "(bounds[:-1] + bounds[1:]) // 2 % 65536")),
+    mutant("views-of-64-frames", "VIEW", "Frames of a clip after the 64th are left black",
+        Patch(VIEWS, "        small = _resize(", """\
+        frame = frame if t < 64 else 0 * frame
+        small = _resize(""")),
+    mutant("columns-in-two-bytes", "VIEW", "The column at which a view begins is two bytes",
+        Patch(VIEWS, "    for t, frame in enumerate(frames):\n", """\
+    corners = [(y, x % 65536) for y, x in corners]
+    for t, frame in enumerate(frames):
+""")),
+
+    # State
+    mutant("zero-grad-missing", "PROP GRAD",
+        "Gradients are added to those of the last call with the same weights",
+        Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
+    _, grads = _KEPT.setdefault(id(weights), (weights, defaultdict(float)))
+"""),
+        Patch(BACKWARD,
+            "Vjp = Callable[[Array], Array]\n", "Vjp = Callable[[Array], Array]\n_KEPT = {}\n"),
+        Patch(BACKWARD, "np.asarray(grads[name])", "np.array(grads[name])"),
+        evidence="state PROP-2"),
+    mutant("training-mode-after-gradients", "PROP",
+        "Once gradients were asked for, the MLP's dropout stays on",
+        Patch(BACKWARD, "    grads: Gradients = defaultdict(float)\n", """\
+    grads: Gradients = defaultdict(float)
+    layers.TRAINING.append(True)
+"""),
+        Patch(LAYERS, "Weights = Mapping[str, np.ndarray]\n", """\
+Weights = Mapping[str, np.ndarray]
+TRAINING = []
+"""),
+        Patch(LAYERS, 'return linear(gelu(linear(x, part(w, "fc1"))), part(w, "fc2"))', """\
+hidden = gelu(linear(x, part(w, "fc1")))
+    hidden = 2 * hidden * (np.random.random(hidden.shape) < 0.5) if TRAINING else hidden
+    return linear(hidden, part(w, "fc2"))"""),
+        evidence="state PROP-2"),
+    mutant("time-table-written-back", "PROP",
+        "A resized time table takes the place of the model's",
+        Patch(TIME, '    time = weights["time_embed"][0, nearest(trained, t)]\n', """\
+    _, table = _TABLES.get(id(weights), (weights, weights["time_embed"]))
+    table = table[:, nearest(table.shape[1], t)]
+    _TABLES[id(weights)] = weights, table
+    time = table[0]
+"""),
+        Patch(TIME, "def time_embedding(", "_TABLES = {}\n\n\ndef time_embedding("),
+        evidence="state PROP-2"),
+    mutant("attention-of-the-last-call", "PROP",
+        "A buffer of attention weights is read before it is written: those of the last call",
+        Patch(LAYERS, "    mixed = rearrange(attention", """\
+    last = _BUFFERS.get(attention.shape, attention)
+    _BUFFERS[attention.shape], attention = attention, last
+    mixed = rearrange(attention"""),
+        Patch(LAYERS, "Weights = Mapping[str, np.ndarray]\n", """\
+Weights = Mapping[str, np.ndarray]
+_BUFFERS = {}
+"""),
+        evidence="state PROP-2"),
+    mutant("statistics-of-the-last-call", "PROP",
+        "The last norm's mean is a running one, as in a batch norm left in training mode",
+        Patch(CLASSIFIER, "    normed = final_norm(tokens, weights, config, frames)\n", """\
+    normed = final_norm(tokens, weights, config, frames)
+    mean = normed[:, 0].mean()
+    normed = normed + 0.1 * _MEANS.get(config.hidden_size, mean)
+    _MEANS[config.hidden_size] = mean
+"""),
+        Patch(CLASSIFIER, "def final_norm(", "_MEANS = {}\n\n\ndef final_norm("),
+        evidence="state PROP-2"),
+
     # What must be refused
     mutant("remainder-of-groups-dropped", "REFUSE",
         "Frames and patches that local and global groups cannot divide are dropped silently",

@@ -12,6 +12,7 @@ from spec_tests import (
     test_model,
     test_patchify,
     test_self_attention,
+    test_sizes,
 )
 from spec_tests.harness.errors import BadPort, NotOffered
 from spec_tests.harness.porting import Port
@@ -61,6 +62,7 @@ def rigid():
         (test_model.test_clips_of_another_number_of_frames, {"frames": "longer"}),
         (test_model.test_frames_of_another_size, {"patches": "other"}),
         (test_patchify.test_pixels_beyond_the_last_patch_are_dropped, {}),
+        (test_sizes.test_sizes_of_an_axis, {"axis": "MLP width", "asked": "mlp"}),
         (test_self_attention.test_queries_keys_and_values_have_a_bias, {}),
         (test_initialisation.test_biases_norms_and_time_table, {"attention_type": "space_only"}),
     ],
@@ -76,6 +78,7 @@ def test_cases_keep_to_what_a_port_cannot_vary(rigid, test, given):
         (test_patchify.test_five_channels, {}),
         (test_patchify.test_positions_are_used_as_they_are_where_the_count_matches, {}),
         (test_model.test_logits_of_the_original, {"name": "divided"}),
+        (test_sizes.test_sizes_of_an_axis, {"axis": "rows", "asked": "divided_space_time spatial"}),
         (test_initialisation.test_names_and_shapes_of_fresh_weights,
          {"attention_type": "space_only", "qkv_bias": False}),
     ],

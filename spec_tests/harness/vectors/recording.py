@@ -77,9 +77,14 @@ class Test:
     inputs: list[list[Call]] = field(default_factory=list)
 
     def end(self) -> None:
-        """Leave out inputs without calls; without drawn inputs each call stands alone."""
+        """Leave out inputs without calls; without drawn inputs each call stands alone.
+
+        Unless one is compared with another.
+        """
         own, *drawn = self.inputs
-        self.inputs = [calls for calls in drawn if calls] if drawn else [[call] for call in own]
+        together = any(check.same_as for call in own for check in call.checks)
+        alone = [own] if together else [[call] for call in own]
+        self.inputs = [calls for calls in drawn if calls] if drawn else alone
 
 
 class Recorder(Port):
