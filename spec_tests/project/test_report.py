@@ -277,7 +277,7 @@ def test_the_snippet_that_repeats_a_failure_does(tmp_path, monkeypatch):
     [
         (["--report=report.txt"], "report.txt: use a name that ends in .json, .html"),
         (["--report=no/report.html"], "no/report.html: there is no folder no"),
-        (["--port=no_port.py"], "--port no_port.py: there is no such file"),
+        (["--port=no_port.py"], "--port: is given twice: one run tests one port"),
         (["--port-timeout=0"], "argument --port-timeout: invalid"),
     ],
 )
