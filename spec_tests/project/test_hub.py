@@ -237,7 +237,10 @@ def test_a_download_can_be_interrupted_at_any_time(tmp_path, model, fault):
     with served(model, asked) as endpoint:
         place = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "HF_HUB_ETAG_TIMEOUT": "50"}
         command = [sys.executable, "-m", "timesformer_ref", "inspect", f"faulty/{fault}"]
-        process = subprocess.Popen(command, env=os.environ | place, stderr=subprocess.PIPE)
+        listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever this one does
+        process = subprocess.Popen(
+            command, env=os.environ | place, stderr=subprocess.PIPE, preexec_fn=listening
+        )
         while fault not in asked:
             time.sleep(0.1)
         assert process.poll() is None
