@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
+import resource
+import signal
 from multiprocessing import get_context
 
 FRESH = get_context("forkserver")
@@ -26,6 +29,16 @@ def afresh(function, *args, env=None, seconds=60):
     finally:
         process.kill()
         process.join()
+
+
+def fill_disk(bytes):
+    """No file may grow beyond these bytes from now on in this process, which prints nothing."""
+    importlib.import_module("torch._dynamo")  # PyTorch 2.7's writes a module of its own
+    nowhere = os.open(os.devnull, os.O_WRONLY)  # pytest captures what is printed in a file
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
 
 
 def _run(sender, env, task):

@@ -8,7 +8,6 @@ import json
 import os
 import pickle
 import resource
-import signal
 import stat
 import time
 import warnings
@@ -24,7 +23,7 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from spec_tests.project.processes import FRESH, afresh
+from spec_tests.project.processes import FRESH, afresh, fill_disk
 from spec_tests.project.tiny import (
     CONFIG,
     INPUT,
@@ -551,8 +550,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path, name):
 
 def write_to_a_full_disk(targets):
     """The errors of writing checkpoints where no file may grow beyond 50 kB."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+    fill_disk(50_000)
     errors = []
     for target in targets:
         with pytest.raises(CheckpointError) as caught:

@@ -1,14 +1,12 @@
 """Exported files compute what the NumPy implementation does; errors say what cannot be exported."""
 
 import json
-import resource
-import signal
 
 import numpy as np
 import pytest
 import torch
 
-from spec_tests.project.processes import afresh
+from spec_tests.project.processes import afresh, fill_disk
 from spec_tests.project.tiny import INPUT, LABELS, checkpoint, command, one_line
 from timesformer_ref import TimeSformer, default_model, forward
 from timesformer_ref.checkpoints import save_checkpoint
@@ -174,8 +172,7 @@ def test_a_missing_package_is_named(run, tmp_path, monkeypatch):
 def write_to_a_full_disk(target):
     """The error of writing a program where no file may grow beyond 50 kB."""
     model = TimeSformer.from_checkpoint(checkpoint())
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+    fill_disk(50_000)
     with pytest.raises(OSError) as caught:  # noqa: PT011
         write_model(model, SHAPE, target)
     return str(caught.value)

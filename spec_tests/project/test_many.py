@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
-import signal
 import socket
 import sys
 import time
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_tests.project.processes import FRESH, afresh
+from spec_tests.project.processes import FRESH, afresh, fill_disk
 from spec_tests.project.tiny import INPUT, LABELS, checkpoint, one_line, write_video
 from timesformer_ref.atomic import hold
 from timesformer_ref.checkpoints import save_checkpoint
@@ -198,8 +196,7 @@ def go(place, out, how="classify", listed="list.txt", limit=None, place_of=None,
     os.environ.update(place_of or {})
     os.chdir(place)
     if limit:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        fill_disk(limit)
     if slow:
         read = video.read_clip
         video.read_clip = lambda *a, **k: (time.sleep(slow), read(*a, **k))[1]
