@@ -181,20 +181,40 @@ def test_one_picture_is_named_as_one(tmp_path):
         assert read_clip(path, SHORT).frames == [[0, 0, 0, 0]]
 
 
-def test_what_cannot_be_decoded_is_named_for_what_it_is(tmp_path):
+@pytest.fixture
+def locked(tmp_path):
+    """An encrypted video."""
     key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": 32 * "7"}
     muxer = key | {"encryption_kid": 32 * "a"}
-    locked = write(tmp_path / "a.mp4", numbered(20), codec="libx264", muxer=muxer)
-    pictures = [Image.fromarray(picture) for picture in numbered(5)]
-    moving = tmp_path / "a.webp"
-    pictures[0].save(moving, save_all=True, append_images=pictures[1:])
-    for path, words in ((locked, "is encrypted; get a copy"), (moving, "no animated WebP")):
-        for read in (read_clip, lambda *given: [*read_windows(*given)]):
-            with (
-                warnings.catch_warnings(action="ignore", category=VideoWarning),
-                pytest.raises(VideoError, match=words),
-            ):
-                read(path, SHORT)
+    return write(tmp_path / "a.mp4", numbered(20), codec="libx264", muxer=muxer)
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """An animated WebP, at 10 frames a second."""
+    first, *others = [Image.fromarray(picture) for picture in numbered(5)]
+    first.save(tmp_path / "a.webp", save_all=True, append_images=others, lossless=True)
+    return tmp_path / "a.webp"
+
+
+def refused(path, words):
+    for read in (read_clip, lambda *given: [*read_windows(*given)]):
+        with (
+            warnings.catch_warnings(action="ignore", category=VideoWarning),
+            pytest.raises(VideoError, match=words),
+        ):
+            read(path, SHORT)
+
+
+def test_an_encrypted_video_is_named_as_such(locked):
+    refused(locked, "is encrypted; get a copy")
+
+
+def test_animated_webp_is_read_or_named_as_such(moving):
+    if "webp_anim" in av.formats_available:  # since FFmpeg 9
+        assert both_ways(moving)[0] == [[0, 1, 2, 4]]  # at 10 a second a clip spans 5 1/3 frames
+    else:
+        refused(moving, "no animated WebP")
 
 
 def test_pixels_that_are_all_but_square_are_square(tmp_path):

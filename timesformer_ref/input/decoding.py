@@ -82,7 +82,7 @@ def no_frame(path: Path) -> VideoError:
     if b"tenc" in ends and b"sinf" in ends:
         return VideoError(f"{path}: is encrypted; get a copy without copy protection")
     if start[8:12] == b"WEBP":
-        return VideoError(f"{path}: FFmpeg decodes no animated WebP; convert it, say to mp4")
+        return VideoError(f"{path}: this FFmpeg decodes no animated WebP; convert it, say to mp4")
     return VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
 
 
