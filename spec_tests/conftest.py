@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
+LARGE = ("test_published_sizes.py", "test_real_checkpoint.py")
 OURS = ("spec_tests.ports.numpy_port", "spec_tests.ports.torch_port")
 
 
@@ -22,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="time limit of a call of a cmd: port (default: 10)")  # fmt: skip
     group.addoption("--report", metavar="FILE", action="append", default=[],
                     help="write the report to FILE.json or FILE.html")  # fmt: skip
+    group.addoption(
+        "--full-size",
+        action="store_true",
+        help="run ViT-Base on a whole clip, however long this port takes for it",
+    )
     group.addoption("--checkpoint", metavar="FILE", help="also compare logits on this checkpoint")
     group.addoption("--video", metavar="FILE", help="with --checkpoint: on this video's clip")
 
@@ -96,8 +102,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("port", ports, ids=[port.name for port in ports], scope="session")
 
 
+@pytest.fixture(scope="session")
+def unhurried(request: pytest.FixtureRequest) -> bool:
+    """Whether models of full size are to run, however long they take."""
+    return request.config.option.full_size
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests in the order of the specification, real checkpoints and the project's own last.
+    """Run tests in the order of the specification, full sizes and the project's own last.
 
     Raises UsageError where a test names no requirement, or one that does not exist.
     """
@@ -113,7 +125,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def place(item: pytest.Item) -> tuple[bool, int]:
         first = min((order[name] for name in requirements_of(item)), default=len(order))
-        return item.path.name == "test_real_checkpoint.py", first
+        return item.path.name in LARGE, first
 
     items.sort(key=place)
 

@@ -108,10 +108,15 @@ class Arithmetic(NamedTuple):
 
     def round(self, x: np.ndarray) -> np.ndarray:
         """The nearest numbers of this arithmetic, ties to even, as float64."""
-        x = np.asarray(x, np.float64)
-        step = self.spacing(x)
+        x = np.asarray(x)
+        if self.digits in NATIVE:
+            return x.astype(NATIVE[self.digits]).astype(np.float64)
+        step = self.spacing(x.astype(np.float64))
         return np.rint(x / step) * step
 
+
+NATIVE = {53: np.float64, 24: np.float32, 11: np.float16}
+"""NumPy's types, by their digits."""
 
 ARITHMETICS = {
     "float64": Arithmetic(53, -1022, float(np.finfo(np.float64).max)),

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1] / "golden"
 MODELS = tuple(
     path.stem
     for path in sorted(FOLDER.glob("*.safetensors"))
-    if not path.stem.startswith(("views", "image_vit"))
+    if not path.stem.startswith(("views", "image_vit", "full_size"))
 )
 EXACT_SIZE = ("divided", "joint", "space_only", "divided_no_qkv_bias", "divided_tiny_tokens")
 WITH_GRADIENTS = ("divided", "joint", "space_only")

@@ -44,6 +44,9 @@ def conform(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Try twenty times as many inputs, and new ones.")
     ] = False,
+    full_size: Annotated[
+        bool, typer.Option("--full-size", help="Run ViT-Base, however long the port takes for it.")
+    ] = False,
 ) -> None:
     """Test a port of TimeSformer against the specification.
 
@@ -69,6 +72,7 @@ def conform(
     words += [f"--checkpoint={checkpoint}"] if checkpoint else []
     words += [f"--video={video}"] if video else []
     words += ["--hypothesis-profile=thorough"] if thorough else []
+    words += ["--full-size"] if full_size else []
     with tempfile.TemporaryDirectory(prefix="timesformer-conform-") as room:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = room
         code = pytest.main([*_apart(suite, room), *words, *(pytest_args or ())])
