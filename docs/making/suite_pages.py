@@ -8,6 +8,7 @@ from typing import Any
 
 from docs.making.tables import table
 from spec_tests.harness.diagnosis import composed
+from spec_tests.harness.full_size import PUBLISHED
 from spec_tests.harness.requirements import requirements
 from spec_tests.harness.sizes import AXES, Axis
 from spec_tests.mutants.families import FAMILIES, VALUE
@@ -90,8 +91,10 @@ Hypothesis draws (up to 4 frames and 12 patches a row, say) and the original's v
 that fails; where schemes differ in it, it is asked in each.
 
 {table(["axis", "sizes", "asked", "what becomes wrong there"], list(map(size_row, AXES)))}
-Besides, every function is called again, at once and after calls with other weights, other clips
-and other sizes ([PROP-2](specification.md#prop-2)): what is remembered wrongly shows there.
+The published geometry is asked too, where the port is fast enough ([how long](ports.md#more)):
+{"; ".join(PUBLISHED)}. Besides, every function is called again, at once and after calls with other
+weights, other clips and other sizes ([PROP-2](specification.md#prop-2)): what is remembered wrongly
+shows there.
 
 ## Run it
 

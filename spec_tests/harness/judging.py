@@ -252,7 +252,8 @@ class Question:
     def _converted(self, x: np.ndarray) -> np.ndarray:
         if x.dtype.kind == "f":
             kind = np.float64 if self.port.dtype == "float64" else np.float32
-            x = self.port.arithmetic.round(x).astype(kind)
+            if x.dtype != kind or self.port.dtype != x.dtype.name:
+                x = self.port.arithmetic.round(x).astype(kind)
         return np.array(x, order="C")
 
     def _check_arguments(self, before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -1,0 +1,91 @@
+"""The published geometry: what is stored of it, and which ports are asked."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from spec_tests.harness import full_size, reference
+from spec_tests.harness.arithmetic import each_array
+from spec_tests.harness.errors import NotRun
+from spec_tests.harness.full_size import PUBLISHED, SMALL, Published, question
+from spec_tests.harness.porting import find_port
+from spec_tests.project.closeness import assert_close
+from spec_tests.test_published_sizes import RULES
+from timesformer_ref.benchmark.cost import multiply_adds
+
+NUMPY = "spec_tests.ports.variants:numpy_float64"
+
+
+@pytest.fixture
+def port():
+    return find_port(NUMPY)
+
+
+def test_every_call_has_a_requirement():
+    assert RULES.keys() == PUBLISHED.keys()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1.2, "would take about 2 minutes; --full-size runs it"),
+        (0.7, "would take about 1 minute; --full-size runs it"),
+        (100, "would take about 160 minutes; --full-size runs it"),
+    ],
+)
+def test_a_slow_port_is_asked_only_if_that_is_wanted(port, monkeypatch, seconds, words):
+    monkeypatch.setattr(full_size, "pace", lambda port: seconds)
+    with pytest.raises(NotRun) as reason:
+        question(port, "ViT-Base, 8 × 224", unhurried=False)
+    assert str(reason.value) == words
+    asked, patience = question(port, "ViT-Base, 8 × 224", unhurried=True)
+    assert asked.expected[""].shape == (1, 400)
+    assert patience == pytest.approx(96 * seconds * 5 / 10)
+
+
+def test_a_fast_one_is_asked_with_patience(port, monkeypatch):
+    monkeypatch.setattr(full_size, "pace", lambda port: 0.01)
+    asked, patience = question(port, "HR, spatial step", unhurried=False)
+    assert asked.arguments["grid"] == (16, 28, 28)
+    assert patience == 5
+    judged = asked.expected[""][asked.look]
+    assert judged.shape == (1, 26, 768)
+    assert np.isfinite(judged).all()
+
+
+def test_the_tokens_that_are_compared_come_from_everywhere():
+    for name in ("HR, spatial step", "96 frames, temporal step"):
+        t, h, w = PUBLISHED[name].case.grid
+        token = np.arange(1 + t * h * w)[PUBLISHED[name].look[1]][1:] - 1
+        assert len(set(token % t)) > 10
+        assert len(set(token // t % w)) > 10
+        assert len(set(token // t // w)) > 10
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_time_is_predicted_by_multiply_adds(name):
+    small = sum(multiply_adds(Published(SMALL, None, 1, ...).case.config).values())
+    config, step = PUBLISHED[name].case.config, PUBLISHED[name].step
+    parts = multiply_adds(config)
+    taken = parts[step] if step else sum(parts.values())
+    assert taken / small == pytest.approx(PUBLISHED[name].times, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_numpy_implementation_gives_the_originals_numbers(port, name):
+    asked, _ = question(port, name, unhurried=True)
+    arguments = each_array(np.float64, asked.arguments)
+    found = getattr(reference, asked.function)(*arguments.values())
+    assert_close(found[asked.look], asked.expected[""][asked.look], name)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TIMESFORMER_ORIGINAL" not in os.environ, reason="needs the original")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_original_in_float32_is_within_the_bounds(name):
+    asked, _ = question(find_port("spec_tests.ports.original_port"), name, unhurried=True)
+    asked.compare(asked.answer(), asked.expected)
