@@ -31,7 +31,8 @@ What rounds
     the terms' squares, p_j^2 is about j/n S^2 where the terms have either sign, and (j/n r)^2 where
     they have one. Both together, summed over the n - 2 partial sums between the first term and the
     result, give (n - 2) (S^2/2 + r^2/3); the root of that, in spacings, is how far the sum is
-    moved at random, besides. (A spacing at p is at most 2 u p, with the unit roundoff u.)
+    moved at random, besides. (A spacing at p is at most 2 u p, with the unit roundoff u.) Nor is a
+    sum out of range that float32 can hold.
 
 Why a right port stays below it
     A right port computes the same function with a rounding error d_i in each intermediate result
@@ -157,10 +158,12 @@ class Noisy(np.ndarray):
             result = getattr(ufunc, method)(*plain, **options)
         if result is None:  # np.add.at has changed its first argument
             return None
+        largest = self.arithmetic.largest
         if ufunc is np.add and method == "reduce":
             squares = np.add.reduce(np.square(plain[0]), **options)
             result = self._summed(result, squares, plain[0].size // max(np.size(result), 1))
-        result = self._like(result) if ufunc in EXACT else self._rounded(result)
+            largest = self._accumulator.largest
+        result = self._like(result) if ufunc in EXACT else self._rounded(result, largest)
         if target is None:
             return result
         target[...] = result
@@ -170,7 +173,7 @@ class Noisy(np.ndarray):
         options = each_array(np.asarray, options)
         args = each_array(np.asarray, args)
         if function in PRODUCTS:
-            return self._rounded(self._product(function, args, options))
+            return self._rounded(self._product(function, args, options), self.arithmetic.largest)
         return self._like(function(*args, **options))
 
     def _product(self, function: Any, factors: Any, options: Any) -> np.ndarray:
@@ -192,12 +195,12 @@ class Noisy(np.ndarray):
         """In which sums are made: 16-bit types add in float32."""
         return max(self.arithmetic, SINGLE)
 
-    def _rounded(self, result: Any) -> Any:
+    def _rounded(self, result: Any, largest: float) -> Any:
         x = np.asarray(result)
         if x.dtype != np.float64:
             return result
         moved = self._moved(x, self.arithmetic)
-        too_large = np.abs(moved) > self.arithmetic.largest
+        too_large = np.abs(moved) > largest
         if too_large.any():
             moved[too_large] = np.inf
         return self._like(moved)
