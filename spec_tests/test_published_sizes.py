@@ -22,7 +22,7 @@ RULES = {
 )
 def test_numbers_of_the_original_at_full_size(port, name, unhurried):
     """On the numbers of the generator in docs/specification.md, with the seed 0."""
-    asked, patience = full_size.question(port, name, unhurried)
-    with port.patience(patience):
+    asked = full_size.question(port, name)
+    with port.patience(full_size.patience(full_size.predicted(port, name, unhurried))):
         answer = asked.answer()
     asked.compare(answer, asked.expected)

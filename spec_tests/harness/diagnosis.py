@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spec_tests.harness import full_size
 from spec_tests.harness.arithmetic import each_array
 from spec_tests.harness.judging import Answer, Question
 from spec_tests.harness.porting import Port
@@ -77,9 +78,12 @@ def recorded(questions: Iterable[Question]) -> bytes:
     What the test knows of the right answer and the bound goes along, so that it is not computed
     twice.
     """
-    kept = []
+    kept: list[tuple[Any, ...]] = []
     for question in list(questions)[-KEPT:]:
-        if question.function != "initial_weights" and size_of(question.arguments) <= LARGEST:
+        if question.published and question.found:
+            judged = {name: x[question.look] for name, x in question.found.items()}
+            kept.append((question.published, None, judged))
+        elif question.function != "initial_weights" and size_of(question.arguments) <= LARGEST:
             given = each_array(question.arithmetic.round, question.arguments)
             asked = pickle.dumps((question.function, given, question.look))
             known = {n: vars(question)[n] for n in ("expected", "allowed") if n in vars(question)}
@@ -260,12 +264,43 @@ class Call:
         return apart(self.found, q.guess(names).answer, q.allowed, q.look)
 
 
+@dataclass
+class FullCall:
+    """A call at full size, with what is judged of the port's answer.
+
+    No mistake is looked for there, since mutants take seconds for it: those that other calls have
+    shown are verified.
+    """
+
+    port: Port
+    name: str
+    found: Answer
+
+    def given_by(self, names: Names) -> bool:
+        """Whether the port gave these mutants' answer."""
+        asked = full_size.question(self.port, self.name)
+        asked.right = getattr(_port(names), asked.function)
+        try:
+            with np.errstate(all="ignore"):
+                answer = asked._reference(each_array(np.float64, asked.arguments))
+            judged = {n: x[asked.look] for n, x in answer.items()}
+        except Exception:  # a mutant may fail in any way
+            return False
+        return apart(self.found, judged, asked.allowed, ...) <= 1
+
+
 class Test(NamedTuple):
     """The calls of one test, of drawn cases those of the last one, and what it checks."""
 
     requirements: tuple[str, ...]
     failed: bool
     calls: list[Call]
+    full: tuple[FullCall, ...] = ()
+
+    @property
+    def clear(self) -> list[Call | FullCall]:
+        """The calls whose wrong answers have to be explained."""
+        return [*(call for call in self.calls if call.clear), *self.full]
 
 
 def read_records(port: Port, records: Iterable[tuple[tuple[str, ...], bool, bytes]]) -> list[Test]:
@@ -273,13 +308,16 @@ def read_records(port: Port, records: Iterable[tuple[tuple[str, ...], bool, byte
     inputs: dict[bytes, Input] = {}
     found = []
     for ids, failed, record in records:
-        calls = []
+        calls, full = [], []
         for asked, known, answer in pickle.loads(record):
+            if known is None:
+                full.append(FullCall(port, asked, answer))
+                continue
             if asked not in inputs:
                 inputs[asked] = Input(port, asked, known)
             with suppress(ValueError):  # what the reference refuses has no right answer
                 calls += [Call(inputs[asked], answer)] if inputs[asked].expected else []
-        found.append(Test(ids, failed, calls))
+        found.append(Test(ids, failed, calls, tuple(full)))
     return found
 
 
@@ -441,21 +479,26 @@ def diagnose(
     """
     failed = [test for test in tests if test.failed]
     search = Search(tests, **limits)
-    reasons: dict[int, set[str]] = {id(c): set() for test in tests for c in test.calls}
+    full = [call for test in failed for call in test.full]
+    reasons = {id(c): set[str]() for c in [*full, *(c for test in tests for c in test.calls)]}
     groups: dict[str, Names] = {}
     for names in search.cover():
         for call, because in search.explanations(names, failed):
             reasons[id(call)] |= because
+        for large in full:
+            if not reasons[id(large)] and not search.late(1) and large.given_by(names):
+                reasons[id(large)] |= set(names)
         groups |= {name: tell_apart(names, search.stand_ins(names, name)) for name in names}
     explains: dict[str, set[str]] = {name: set() for name in groups}
     for test in failed:
-        because = [reasons[id(call)] for call in test.calls if call.clear or call.found is None]
+        silent = [call for call in test.calls if call.found is None]
+        because = [reasons[id(call)] for call in test.clear + silent]
         if because and all(because):
             for name in set().union(*because):
                 explains[name] |= set(test.requirements)
     explained = set().union(*explains.values())
     partly = {i for test in failed for i in test.requirements
-              if any(call.clear and not reasons[id(call)] for call in test.calls)}  # fmt: skip
+              if not all(reasons[id(call)] for call in test.clear)}  # fmt: skip
     rows = [
         {
             "mistakes": list(groups[name]),

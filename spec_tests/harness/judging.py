@@ -97,10 +97,12 @@ class Question:
 
     look: the index of the part of the result that counts. changes: arguments by name in place of
     the case's own; `layer` is 0 by default. found: the port's answer as it came, None where there
-    is none. Raises NotOffered for a scheme that the port lacks.
+    is none. published: the name of a call at full size. Raises NotOffered for a scheme that the
+    port lacks.
     """
 
     found: Answer | None = None
+    published: str = ""
 
     def __init__(
         self, port: Port, case: Any, function: str, look: Any = ..., **changes: Any

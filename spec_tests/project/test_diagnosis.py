@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from spec_tests.diagnosis import Asked, Judge, across, within
-from spec_tests.harness import probing
+from spec_tests.harness import full_size, probing
 from spec_tests.harness.cases import Case
 from spec_tests.harness.diagnosis import (
     CANDIDATES,
@@ -79,8 +81,8 @@ def judged(functions, cases):
             yield (requirement,), failed, recorded([question])
 
 
-def diagnosis(functions, cases=None, **options):
-    records = list(judged(functions, cases or CASES.values()))
+def diagnosis(functions, cases=None, more=(), **options):
+    records = [*judged(functions, cases or CASES.values()), *more]
     failed = sorted({ids[0] for ids, failed, _ in records if failed})
     return diagnose(read_records(Port(functions, "port"), records), failed, **options), failed
 
@@ -176,6 +178,45 @@ def test_a_port_gets_no_more_further_calls_than_allowed(monkeypatch):
     probes = Probes(find_port("mutant:time-prefix"))
     assert probes.left(group[:1], group) == group
     assert not probes.calls
+
+
+@pytest.fixture
+def full_call(tmp_path, monkeypatch):
+    """What is kept of a call at full size, here as small as the others, which failed."""
+    small = full_size.Published(asdict(CONFIG), None, 1, np.s_[:, ::2])
+    right = Question(find_port("spec_tests.ports.numpy_port"), small.case, "forward")
+    expected = right.expected[""]
+    judged = {"small.expected": expected[small.look], "small.bounds": np.full(4, 1e-5)}
+    monkeypatch.setattr(full_size, "PUBLISHED", {"small": small})
+    monkeypatch.setattr(full_size, "FILE", tmp_path / "small.safetensors")
+    save_file(judged, full_size.FILE, {"small": json.dumps(expected.shape)})
+
+    def asked(functions):
+        question = full_size.question(Port(functions, "port"), "small")
+        question.answer()
+        return ("MODEL-2",), True, recorded([question])
+
+    return asked
+
+
+def test_a_call_at_full_size_verifies_what_others_have_shown(full_call):
+    functions = find_port("mutant:patches-by-column").functions
+    found, _ = diagnosis(functions, more=[full_call(functions)], candidates=("patches-by-column",))
+    assert names(found) == {"patches-by-column"}
+    assert "MODEL-2" in found["diagnosis"][0]["explains"]
+    assert found["unexplained"] == []
+
+
+def test_a_mistake_at_full_size_only_is_not_explained(full_call):
+    wrong = find_port("mutant:patches-by-column").functions
+
+    def forward(video, weights, config):
+        return wrong.forward(video, weights, config) + (video.shape[0] == 1)
+
+    functions = Changed(patchify=wrong.patchify, forward=forward)
+    found, _ = diagnosis(functions, more=[full_call(functions)], candidates=("patches-by-column",))
+    assert names(found) == {"patches-by-column"}
+    assert found["unexplained"] == ["MODEL-2"]
 
 
 @pytest.fixture(scope="module")

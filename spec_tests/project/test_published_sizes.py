@@ -6,11 +6,19 @@ import os
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from spec_tests.harness import full_size, reference
 from spec_tests.harness.arithmetic import each_array
 from spec_tests.harness.errors import NotRun
-from spec_tests.harness.full_size import PUBLISHED, SMALL, Published, question
+from spec_tests.harness.full_size import (
+    PUBLISHED,
+    SMALL,
+    Published,
+    patience,
+    predicted,
+    question,
+)
 from spec_tests.harness.porting import find_port
 from spec_tests.project.closeness import assert_close
 from spec_tests.test_published_sizes import RULES
@@ -20,7 +28,7 @@ NUMPY = "spec_tests.ports.variants:numpy_float64"
 
 
 @pytest.fixture
-def port():
+def numpy_port():
     return find_port(NUMPY)
 
 
@@ -29,31 +37,34 @@ def test_every_call_has_a_requirement():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("pace", "words"),
     [
         (1.2, "would take about 2 minutes; --full-size runs it"),
         (0.7, "would take about 1 minute; --full-size runs it"),
         (100, "would take about 160 minutes; --full-size runs it"),
     ],
 )
-def test_a_slow_port_is_asked_only_if_that_is_wanted(port, monkeypatch, seconds, words):
-    monkeypatch.setattr(full_size, "pace", lambda port: seconds)
+def test_a_slow_port_is_asked_only_if_that_is_wanted(numpy_port, monkeypatch, pace, words):
+    monkeypatch.setattr(full_size, "pace", lambda port: pace)
     with pytest.raises(NotRun) as reason:
-        question(port, "ViT-Base, 8 × 224", unhurried=False)
+        predicted(numpy_port, "ViT-Base, 8 × 224", unhurried=False)
     assert str(reason.value) == words
-    asked, patience = question(port, "ViT-Base, 8 × 224", unhurried=True)
-    assert asked.expected[""].shape == (1, 400)
-    assert patience == pytest.approx(96 * seconds * 5 / 10)
+    seconds = predicted(numpy_port, "ViT-Base, 8 × 224", unhurried=True)
+    assert seconds == pytest.approx(96 * pace)
+    assert patience(seconds) == pytest.approx(96 * pace * 5 / 10)
 
 
-def test_a_fast_one_is_asked_with_patience(port, monkeypatch):
+def test_a_fast_one_is_asked_with_patience(numpy_port, monkeypatch):
     monkeypatch.setattr(full_size, "pace", lambda port: 0.01)
-    asked, patience = question(port, "HR, spatial step", unhurried=False)
-    assert asked.arguments["grid"] == (16, 28, 28)
-    assert patience == 5
-    judged = asked.expected[""][asked.look]
-    assert judged.shape == (1, 26, 768)
-    assert np.isfinite(judged).all()
+    assert patience(predicted(numpy_port, "HR, spatial step", unhurried=False)) == 5
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_is_judged_is_stored(name):
+    judged = load_file(full_size.FILE)
+    assert np.isfinite(judged[f"{name}.expected"]).all()
+    float64, float32, bfloat16, float16 = judged[f"{name}.bounds"]
+    assert 0 < float64 < float32 < float16 < bfloat16
 
 
 def test_the_tokens_that_are_compared_come_from_everywhere():
@@ -76,8 +87,8 @@ def test_the_time_is_predicted_by_multiply_adds(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_numpy_implementation_gives_the_originals_numbers(port, name):
-    asked, _ = question(port, name, unhurried=True)
+def test_the_numpy_implementation_gives_the_originals_numbers(numpy_port, name):
+    asked = question(numpy_port, name)
     arguments = each_array(np.float64, asked.arguments)
     found = getattr(reference, asked.function)(*arguments.values())
     assert_close(found[asked.look], asked.expected[""][asked.look], name)
@@ -87,5 +98,5 @@ def test_the_numpy_implementation_gives_the_originals_numbers(port, name):
 @pytest.mark.skipif("TIMESFORMER_ORIGINAL" not in os.environ, reason="needs the original")
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_original_in_float32_is_within_the_bounds(name):
-    asked, _ = question(find_port("spec_tests.ports.original_port"), name, unhurried=True)
+    asked = question(find_port("spec_tests.ports.original_port"), name)
     asked.compare(asked.answer(), asked.expected)
