@@ -15,7 +15,7 @@ from pathlib import Path
 
 from spec_tests.fuzz.limits import fuzz
 
-KINDS = ("checkpoints", "misbehaviour")
+KINDS = ("checkpoints", "videos", "misbehaviour")
 
 
 def main():

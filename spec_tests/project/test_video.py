@@ -403,7 +403,7 @@ NO_VIDEOS = {
     "nothing.mp4": (lambda path: None, "no such file"),
     "directory.mp4": (Path.mkdir, "is a directory"),
     "empty.mp4": (Path.touch, "is empty"),
-    "notes.txt": (lambda path: path.write_text("words\n" * 99), "holds no video stream"),
+    "notes.txt": (lambda path: path.write_text("words\n" * 99), "is no video"),
     "notes.mp4": (lambda path: path.write_text("words\n" * 99), "is no video"),
     "zeros.mp4": (lambda path: path.write_bytes(bytes(9999)), "is no video"),
     "sound.wav": (silence, "holds no video stream"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import warnings
 from collections.abc import Iterator
@@ -17,6 +19,9 @@ ANY_METADATA: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 """Options to accept titles that are not UTF-8, which PyAV 19 does by itself."""
+
+ALONE = {"format_whitelist": ",".join(av.formats_available - {"concat", "dash", "hls", "tty"})}
+"""FFmpeg's option to read no list of other files, and no text as a picture of a terminal."""
 
 SQUARE_ENOUGH = 0.01
 """How far the aspect of pixels may be from 1 without a warning."""
@@ -45,7 +50,7 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
         raise VideoError(f"{path}: is empty; get a whole copy of the video")
     try:
         # The prefix keeps FFmpeg from taking a name with a colon for a network address.
-        container = av.open(f"file:{path}", **ANY_METADATA)
+        container = av.open(f"file:{path}", options=ALONE, **ANY_METADATA)
     except av.FFmpegError as error:
         raise VideoError(
             f"{path}: is no video that FFmpeg can read ({error.strerror}); "
@@ -65,8 +70,6 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
 
 def moving_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
     """The video streams without covers and previews, that which a player shows first."""
-    if container.format.name == "tty":  # FFmpeg draws text files as pictures of a terminal
-        return []
     kinds = av.stream.Disposition
     covers = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image
     moving = [s for s in container.streams.video if not s.disposition & covers]
@@ -96,8 +99,18 @@ def packets(
         return
 
 
+DECODED = itertools.count(1)
+"""Numbers the files that are decoded."""
+
+
 def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
-    """The frames in display order, and how a viewer shows them; None for damaged packets."""
+    """The frames in display order, and how a viewer shows them; None for damaged packets.
+
+    PyAV's containers and streams refer to each other, so that each keeps its decoder's threads
+    until garbage is collected; by itself Python hardly ever does.
+    """
+    if next(DECODED) % 32 == 0:
+        gc.collect()
     with opened(path) as (container, stream):
         shown = None
         for packet in packets(container, stream):

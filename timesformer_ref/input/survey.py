@@ -24,6 +24,9 @@ from timesformer_ref.input.decoding import (
 FIELD_CODECS = ("h264", "hevc", "mpeg2video", "vc1")
 """Those that may code a frame as two fields, each in a packet of its own."""
 
+SPARSE = 1000
+"""How many times fewer frames than their rate asks for a video may have, by their times."""
+
 NO_TIMESTAMPS = 1 << 7
 """FFmpeg's flag of formats that hold nothing but the stream itself."""
 
@@ -77,12 +80,19 @@ def survey(path: Path, timed: bool = True) -> Footage:
 
 
 def _read(container: av.container.InputContainer, stream: av.VideoStream) -> list[Picture]:
-    """The pictures by the packets, in the order of the file; an empty packet is its end."""
-    return [
-        Picture(None if p.pts is None else float(p.pts * p.time_base), p.is_discard)
-        for p in packets(container, stream)
-        if p.size and is_shown(stream.codec_context.name, bytes(p))
-    ]
+    """The pictures by the packets, in the order of the file; an empty packet is its end.
+
+    Raw streams have no times, but how long each picture lasts, by their own headers.
+    """
+    raw, pictures, moment = container.format.flags & NO_TIMESTAMPS, [], 0.0
+    for p in packets(container, stream):
+        if p.size and is_shown(stream.codec_context.name, bytes(p)):
+            lasts = float((p.duration or 0) * p.time_base)
+            unsaid = moment if raw and lasts else None
+            seconds = unsaid if p.pts is None else float(p.pts * p.time_base)
+            pictures.append(Picture(seconds, p.is_discard))
+            moment += lasts
+    return pictures
 
 
 def _index(stream: av.VideoStream) -> list[IndexEntry]:
@@ -156,11 +166,15 @@ def is_shown(codec: str, packet: bytes) -> bool:
 def frame_times(
     stamps: Sequence[float | None], fps: float, path: Path
 ) -> Float64[np.ndarray, " n"]:
-    """Seconds at which frames are shown, in order: evenly spaced unless all stamps rise."""
+    """Seconds at which frames are shown, in order: evenly spaced unless all stamps rise.
+
+    Nor are stamps believed by which nearly nothing is shown nearly all the time (`SPARSE`).
+    """
     if not stamps:
         raise no_frame(path)
     known = np.array([stamp for stamp in stamps if stamp is not None], np.float64)
-    if len(known) < len(stamps) or (np.diff(known) < 0).any():
+    rise = len(known) == len(stamps) and bool((np.diff(known) >= 0).all())
+    if not rise or (known[-1] - known[0]) * fps > SPARSE * len(known):
         return np.arange(len(stamps)) / fps
     return known
 
