@@ -1,7 +1,5 @@
 """The geometry of one model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf

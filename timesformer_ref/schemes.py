@@ -4,8 +4,6 @@ A scheme is a list of steps; a step is a grouping, an einops pattern. NumPy, PyT
 checkpoints, the figures and the tests read these two tables, and nothing else decides a scheme.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from math import prod

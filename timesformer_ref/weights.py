@@ -1,7 +1,5 @@
 """Every weight of a TimeSformer in one table: its name, shape, start value and meaning."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The cost of a model: multiply-adds by part, predicted from the step table (paper, figure 3)."""
 
-from __future__ import annotations
-
 from collections import Counter
 from math import prod
 

@@ -1,7 +1,5 @@
 """Measure the memory that a run takes beyond what the process, or the GPU, holds already."""
 
-from __future__ import annotations
-
 import ctypes
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The report of a benchmark: all measurements, and the machine."""
 
-from __future__ import annotations
-
 import platform
 import re
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The runners of a benchmark, all on the same weights and the same clips."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Time runners in turn, round by round, so that a slow moment of the machine affects all alike."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median

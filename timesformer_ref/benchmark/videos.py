@@ -1,7 +1,5 @@
 """Time from video files to logits: this project and the usual loop of the peer's users."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command `timesformer-ref`: one file per subcommand."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """`timesformer-ref attend`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

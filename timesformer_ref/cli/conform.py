@@ -1,7 +1,5 @@
 """`timesformer-ref conform`."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

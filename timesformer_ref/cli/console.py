@@ -1,7 +1,5 @@
 """The output of the command line: text, errors and progress."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

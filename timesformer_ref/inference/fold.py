@@ -1,7 +1,5 @@
 """A trained model with fewer operations and the same answers, by exact algebra."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -4,8 +4,6 @@ PyTorch gives a float32 product on a CPU to MKL, which took a quarter longer tha
 processor of the performance page. oneDNN also applies the GELU as results leave the registers.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Frames of a video as a viewer shows them, and as they are stored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple, cast

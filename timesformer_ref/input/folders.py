@@ -1,7 +1,5 @@
 """Which files of a folder are videos: by their endings, the same on every system."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from pathlib import Path

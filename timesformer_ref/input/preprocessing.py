@@ -1,7 +1,5 @@
 """The parameters of sampling, cropping and normalisation that turn a video into a clip."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

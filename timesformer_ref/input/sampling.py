@@ -1,7 +1,5 @@
 """Choose the frames of a video that make a clip."""
 
-from __future__ import annotations
-
 from math import isfinite
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Read clips and windows from video files."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Normalise, resize and crop frames to views."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import ceil, floor
 

@@ -1,7 +1,5 @@
 """Random numbers that follow from a seed and from what they are for."""
 
-from __future__ import annotations
-
 import numpy as np
 
 FRESH = (1,)

@@ -1,7 +1,5 @@
 """Activation checkpointing: less memory in training, for more time."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from torch.utils.checkpoint import checkpoint

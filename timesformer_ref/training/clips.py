@@ -3,8 +3,6 @@
 Clip number k of a run depends on the run's seed and k alone.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Evaluate a model: accuracy, loss and confusion matrix."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Find videos and their classes: one folder per class, or a list."""
 
-from __future__ import annotations
-
 import csv
 import json
 import warnings

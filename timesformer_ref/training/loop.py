@@ -1,7 +1,5 @@
 """The training loop, on as many devices as Accelerate was launched on."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Draw the loss of a run, and a confusion matrix."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

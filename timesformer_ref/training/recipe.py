@@ -1,7 +1,5 @@
 """The hyperparameters of training as one table, and the learning rate of each step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi

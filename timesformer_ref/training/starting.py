@@ -1,7 +1,5 @@
 """The model to fine-tune: a TimeSformer's or an image ViT's weights, with other classes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace

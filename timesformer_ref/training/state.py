@@ -1,7 +1,5 @@
 """The saved state of a run, from which it can be resumed: one file, written atomically."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Which patches of a clip the class token attends to, and the clip's frames for people to see."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 from os import PathLike

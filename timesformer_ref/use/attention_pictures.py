@@ -1,7 +1,5 @@
 """Attention as pictures: heat maps over the frames, shares per frame, and from frame to frame."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path

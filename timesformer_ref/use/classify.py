@@ -1,7 +1,5 @@
 """Classify a video file with one implementation or both."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike

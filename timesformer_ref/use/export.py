@@ -1,7 +1,5 @@
 """Export a model as one file for other runtimes: ONNX, or PyTorch's own export format."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Features of a video: the class token, and the patch tokens by frame and place."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The two implementations on a checkpoint's weights, ready to compute views."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Literal
 

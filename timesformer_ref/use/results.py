@@ -1,7 +1,5 @@
 """Results of many videos: a line of JSON each, written as they come, so that a run can go on."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Sequence

@@ -11,8 +11,6 @@ Rollout leaves out how large the values are, what the projections, `STEP_fc`, no
 them, and whether a patch speaks for a class or against it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

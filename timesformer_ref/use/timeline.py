@@ -1,7 +1,5 @@
 """A prediction for every window of a video, made as its frames are decoded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise, repeat

@@ -1,7 +1,5 @@
 """A timeline as a picture: the classes along time, and how probable each is."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 
