@@ -1,7 +1,5 @@
 """The contents of a checkpoint, whatever the form of its file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal

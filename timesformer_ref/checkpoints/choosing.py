@@ -1,7 +1,5 @@
 """Choose the preprocessing of a checkpoint: given, stated, looked up, or assumed with a warning."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A model's geometry, inferred from its tensors, whatever a file's name or config states."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from itertools import count

@@ -1,7 +1,5 @@
 """Download models from the Hugging Face Hub by its own library: cache, progress, offline mode."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

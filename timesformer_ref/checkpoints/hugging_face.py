@@ -1,7 +1,5 @@
 """The Hugging Face form: a folder with `config.json`, and other names for the same weights."""
 
-from __future__ import annotations
-
 from collections import ChainMap, Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Initial weights: random, from an image ViT, or resized from another geometry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod

@@ -1,7 +1,5 @@
 """Names of classes, from a file that a user gives."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

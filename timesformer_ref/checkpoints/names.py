@@ -1,7 +1,5 @@
 """Find the weights of one TimeSformer among a file's tensors, whatever wraps their names."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The metadata of a model beside its tensors, and the note that holds it in files we write."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Mapping

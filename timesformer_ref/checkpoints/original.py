@@ -1,7 +1,5 @@
 """The original form: `torch.save` of a dict with `model_state`, `cfg` and more."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import yaml

@@ -1,7 +1,5 @@
 """Read a pickle as data: plain values, and tensors to be read later. Nothing is ever called."""
 
-from __future__ import annotations
-
 import pickletools
 import re
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """The preprocessing in the processor config of a Hugging Face folder."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Read any form of checkpoint to weights under their original names."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Open files of tensors, known by their content, without running any code in them."""
 
-from __future__ import annotations
-
 import io
 import mmap
 import struct

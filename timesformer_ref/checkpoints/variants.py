@@ -1,7 +1,5 @@
 """The thirteen published checkpoints (original repository's model zoo), and how to name one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from timesformer_ref.config import TimeSformerConfig

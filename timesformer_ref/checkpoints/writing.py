@@ -1,7 +1,5 @@
 """Write a checkpoint in any form, atomically."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Count and time the frames of a video by its container, without decoding them."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The class token to one number per class."""
 
-from __future__ import annotations
-
 import numpy as np
 from einops import reduce
 from jaxtyping import Float, Integer

@@ -3,8 +3,6 @@
 The published scheme, divided attention, names the file.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from einops import rearrange, reduce, repeat
 from jaxtyping import Float

@@ -1,7 +1,5 @@
 """The few layers that every block is made of."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """The whole model: patchify, time embedding, blocks, classifier."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frames to tokens: patches, the class token, and positions."""
 
-from __future__ import annotations
-
 from math import isqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frames to clips: each frame's place in time, and one sequence."""
 
-from __future__ import annotations
-
 import numpy as np
 from einops import rearrange
 from jaxtyping import Float

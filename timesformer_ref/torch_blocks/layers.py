@@ -3,8 +3,6 @@
 PyTorch itself has `linear`, `layer_norm`, `gelu` and `softmax`.
 """
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int

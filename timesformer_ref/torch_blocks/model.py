@@ -1,7 +1,5 @@
 """The whole model: patchify, time embedding, blocks, classifier."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
