@@ -30,14 +30,10 @@ COUNT: Rule = (lambda v: type(v) is int and 0 < v < 2**31, "a whole number above
 PROBABILITY: Rule = (lambda v: is_number(v) and 0 <= v < 1, "a probability below 1")
 FLAG: Rule = (lambda v: isinstance(v, bool), "True or False")
 RULES: dict[str, Rule] = {
-    "image_size": COUNT,
-    "patch_size": COUNT,
-    "num_channels": COUNT,
-    "num_frames": COUNT,
-    "hidden_size": COUNT,
-    "num_hidden_layers": COUNT,
-    "num_attention_heads": COUNT,
-    "intermediate_size": COUNT,
+    **dict.fromkeys(
+        ("image_size", "patch_size", "num_channels", "num_frames", "hidden_size"), COUNT
+    ),
+    **dict.fromkeys(("num_hidden_layers", "num_attention_heads", "intermediate_size"), COUNT),
     "layer_norm_eps": (lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1"),
     "qkv_bias": FLAG,
     "attention_type": (lambda v: v in tuple(SCHEMES), f"one of {', '.join(SCHEMES)}"),

@@ -1,10 +1,6 @@
 """Read and write checkpoints: files, Hugging Face folders and hub models."""
 
-from timesformer_ref.checkpoints.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    CheckpointWarning,
-)
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
 from timesformer_ref.checkpoints.reading import load_checkpoint
 from timesformer_ref.checkpoints.writing import save_checkpoint
 

@@ -17,11 +17,7 @@ from huggingface_hub import (
     hf_hub_url,
     try_to_load_from_cache,
 )
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    FileMetadataError,
-    LocalEntryNotFoundError,
-)
+from huggingface_hub.errors import EntryNotFoundError, FileMetadataError, LocalEntryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
 from timesformer_ref.checkpoints.checkpoint import CheckpointError

@@ -13,12 +13,7 @@ from timesformer_ref.checkpoints.notes import (
     write_note,
 )
 
-_DATA = {
-    "mean": "MEAN",
-    "std": "STD",
-    "crop": "TEST_CROP_SIZE",
-    "sampling_rate": "SAMPLING_RATE",
-}
+_DATA = {"mean": "MEAN", "std": "STD", "crop": "TEST_CROP_SIZE", "sampling_rate": "SAMPLING_RATE"}
 """Where the original's config has the fields of `Preprocessing`."""
 
 

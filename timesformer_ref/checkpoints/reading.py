@@ -15,11 +15,7 @@ from torch import Tensor
 from timesformer_ref import default_model
 from timesformer_ref.atomic import recover
 from timesformer_ref.checkpoints import hub, hugging_face, original
-from timesformer_ref.checkpoints.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    CheckpointWarning,
-)
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
 from timesformer_ref.checkpoints.geometry import check, infer_config
 from timesformer_ref.checkpoints.initialise import resize_weights
 from timesformer_ref.checkpoints.names import find_weights

@@ -13,18 +13,9 @@ import typer
 
 from timesformer_ref import default_model
 from timesformer_ref.atomic import check_target
-from timesformer_ref.cli import options
+from timesformer_ref.cli import many, options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
 from timesformer_ref.cli.console import err, out, require, wrong_use
-from timesformer_ref.cli.many import (
-    ListOption,
-    RetryOption,
-    find_files,
-    launched,
-    own_device,
-    results_in,
-    work_through,
-)
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.use.classify import Prediction, Progress
@@ -36,7 +27,7 @@ def classify(
     videos: Annotated[
         list[Path] | None, typer.Argument(help="Video files, or folders of them.", metavar="VIDEO")
     ] = None,
-    listed: ListOption = None,
+    listed: many.ListOption = None,
     out_file: Annotated[
         Path | None,
         typer.Option(
@@ -46,7 +37,7 @@ def classify(
             metavar="FILE",
         ),
     ] = None,
-    retry: RetryOption = False,
+    retry: many.RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
         options.Backend, typer.Option(help="Which implementation computes; 'both' compares them.")
@@ -94,14 +85,14 @@ def classify(
 
     Without --checkpoint the small model that comes with the package predicts how the camera moves.
     """
-    files = find_files(videos or [], listed)
+    files = many.find_files(videos or [], listed)
     if timeline:
         _check_timeline(clips, picture, files)
     elif every is not None or picture:
         raise typer.BadParameter("--every and --picture belong to --timeline: give that too")
     if out_file and (as_json or picture):
         raise typer.BadParameter("--json and --picture do not go with --out, which writes JSON")
-    if not out_file and (retry or launched()):
+    if not out_file and (retry or many.launched()):
         raise typer.BadParameter("--retry, and several processes, need --out: a file of results")
     import torch
 
@@ -116,7 +107,7 @@ def classify(
         loaded,
         preprocessing,
         backend=backend,
-        device=own_device(device),
+        device=many.own_device(device),
         dtype=getattr(torch, dtype),
         average=average,
     )
@@ -154,9 +145,11 @@ def classify(
             "checkpoint": fingerprint(loaded), "input": asdict(preprocessing), "names": names,
             "how": [backend, clips, timeline, every, top, average, dtype],
         }  # fmt: skip
-        with results_in(out_file, settings, files, retry) as (results, left):
-            work_through(left, work_on(left), lambda a: results.add(**as_json_object(a)), results)
-    elif failed := work_through(files, work_on(files), show):
+        with many.results_in(out_file, settings, files, retry) as (results, left):
+            many.work_through(
+                left, work_on(left), lambda a: results.add(**as_json_object(a)), results
+            )
+    elif failed := many.work_through(files, work_on(files), show):
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
         raise typer.Exit(1)

@@ -12,17 +12,8 @@ import typer
 
 from timesformer_ref import default_model
 from timesformer_ref.atomic import check_target
-from timesformer_ref.cli import options
+from timesformer_ref.cli import many, options
 from timesformer_ref.cli.console import out, wrong_use
-from timesformer_ref.cli.many import (
-    ListOption,
-    RetryOption,
-    find_files,
-    launched,
-    own_device,
-    results_in,
-    work_through,
-)
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
     from timesformer_ref.use.classify import Progress
@@ -43,8 +34,8 @@ def features(
         list[Path] | None,
         typer.Argument(help="A video file, or several, or folders of them.", metavar="VIDEO"),
     ] = None,
-    listed: ListOption = None,
-    retry: RetryOption = False,
+    listed: many.ListOption = None,
+    retry: many.RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
@@ -77,12 +68,12 @@ def features(
     from timesformer_ref.use.implementations import implementation
     from timesformer_ref.use.results import fingerprint
 
-    files = find_files(videos or [], listed)
+    files = many.find_files(videos or [], listed)
     to_folder = not out_file.suffix
     if not to_folder:
         with wrong_use():
             check_target(out_file, ENDINGS)
-        if len(files) > 1 or retry or launched():
+        if len(files) > 1 or retry or many.launched():
             raise typer.BadParameter(f"--out {out_file}: name a folder, for results of many videos")
     if out_file.resolve() in (
         path.resolve() for path in (*files, Path(checkpoint or default_model.FILE))
@@ -93,7 +84,7 @@ def features(
     if block is not None and block > depth:
         raise typer.BadParameter(f"--block {block}: the checkpoint has {depth} blocks")
     block = depth if block is None else block
-    run = implementation(backend, loaded, own_device(device), output_hidden_states=True)
+    run = implementation(backend, loaded, many.own_device(device), output_hidden_states=True)
 
     def extract(file: Path, target: Path) -> dict[str, Any]:
         clip = read_clip(file, preprocessing, num_clips=clips)
@@ -116,5 +107,5 @@ def features(
         "checkpoint": fingerprint(loaded), "input": asdict(preprocessing),
         "how": [backend, clips, block],
     }  # fmt: skip
-    with results_in(out_file / "index.jsonl", settings, files, retry) as (results, left):
-        work_through(left, extract_one_of_many, lambda found: results.add(**found), results)
+    with many.results_in(out_file / "index.jsonl", settings, files, retry) as (results, left):
+        many.work_through(left, extract_one_of_many, lambda found: results.add(**found), results)
