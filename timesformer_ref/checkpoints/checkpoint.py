@@ -1,5 +1,6 @@
 """The contents of a checkpoint, whatever the form of its file."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +20,11 @@ class CheckpointError(Exception):
 
 class CheckpointWarning(UserWarning):
     """A change or an assumption made in reading or writing a checkpoint."""
+
+
+def warn(message: str) -> None:
+    """Warn with CheckpointWarning."""
+    warnings.warn(message, CheckpointWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Find the weights of one TimeSformer among a file's tensors, whatever wraps their names."""
 
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from timesformer_ref.checkpoints.checkpoint import CheckpointError, CheckpointWarning
+from timesformer_ref.checkpoints.checkpoint import CheckpointError, warn
 from timesformer_ref.checkpoints.pickled import Lazy, Other, Refused
 from timesformer_ref.config import TimeSformerConfig, shown
 from timesformer_ref.schemes import SCHEMES
@@ -162,7 +161,7 @@ def _say(path: object, chosen: Model, foreign: list[str], others: list[Model]) -
         more = f" and {len(foreign) - 3} more tensors" if len(foreign) > 3 else ""
         notes.append(f"left out {', '.join(map(shown, foreign[:3]))}{more}")
     if notes:
-        warnings.warn(f"{path}: {', '.join(notes)}", CheckpointWarning, stacklevel=4)
+        warn(f"{path}: {', '.join(notes)}")
 
 
 def _what_is_there(content: Mapping[Any, Any]) -> str:

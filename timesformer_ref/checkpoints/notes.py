@@ -1,13 +1,12 @@
 """The metadata of a model beside its tensors, and the note that holds it in files we write."""
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, warn
 from timesformer_ref.config import shown
 from timesformer_ref.input.preprocessing import RULES
 
@@ -84,9 +83,5 @@ def known_preprocessing(path: object, stated: Mapping[str, Any]) -> dict[str, An
         if possible(value):
             known[name] = value
         else:
-            warnings.warn(
-                f"{path}: states {name} {shown(value)}, expected {expected}: not used",
-                CheckpointWarning,
-                stacklevel=2,
-            )
+            warn(f"{path}: states {name} {shown(value)}, expected {expected}: not used")
     return known

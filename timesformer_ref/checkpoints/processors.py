@@ -1,11 +1,10 @@
 """The preprocessing in the processor config of a Hugging Face folder."""
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from timesformer_ref.checkpoints.checkpoint import CheckpointWarning
+from timesformer_ref.checkpoints.checkpoint import warn
 from timesformer_ref.checkpoints.notes import KEY, known_preprocessing, read_json
 from timesformer_ref.config import is_number, shown
 
@@ -58,11 +57,7 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
         else:
             ignored += stated.keys() & {"do_rescale", "rescale_factor"}
     for key in ignored:
-        warnings.warn(
-            f"{path}: states {key} {shown(stated[key])}, which is not followed",
-            CheckpointWarning,
-            stacklevel=2,
-        )
+        warn(f"{path}: states {key} {shown(stated[key])}, which is not followed")
     return known
 
 

@@ -1,7 +1,6 @@
 """Read any form of checkpoint to weights under their original names."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
@@ -15,7 +14,7 @@ from torch import Tensor
 from timesformer_ref import default_model
 from timesformer_ref.atomic import recover
 from timesformer_ref.checkpoints import hub, hugging_face, original
-from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, CheckpointWarning
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, warn
 from timesformer_ref.checkpoints.geometry import check, infer_config
 from timesformer_ref.checkpoints.initialise import resize_weights
 from timesformer_ref.checkpoints.names import find_weights
@@ -49,11 +48,9 @@ def load_checkpoint(
     if (frames, size) == (config.num_frames, config.image_size):
         return checkpoint
     resized = _resize(source, checkpoint, frames, size)
-    warnings.warn(
+    warn(
         f"{source}: trained for {config.num_frames} frames of {config.image_size} pixels, its "
-        f"embeddings were resized for {frames} frames of {size} pixels",
-        CheckpointWarning,
-        stacklevel=2,
+        f"embeddings were resized for {frames} frames of {size} pixels"
     )
     return resized
 
@@ -96,11 +93,9 @@ def _no_classifier(
     path: Path, weights: Mapping[str, Tensor], labels: tuple[str, ...] | None
 ) -> dict[str, Tensor]:
     """A classifier of zeros, for a backbone alone, which has features and can be trained."""
-    warnings.warn(
+    warn(
         f"{path}: has no classifier, so every class is given the same score: train one, or take "
-        "features",
-        CheckpointWarning,
-        stacklevel=4,
+        "features"
     )
     cls_token = weights.get("cls_token", torch.zeros(1))
     classes = len(labels or ("",))

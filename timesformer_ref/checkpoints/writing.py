@@ -1,7 +1,6 @@
 """Write a checkpoint in any form, atomically."""
 
 import json
-import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -12,12 +11,7 @@ from torch import Tensor
 
 from timesformer_ref.atomic import whole_file, whole_folder
 from timesformer_ref.checkpoints import hugging_face, original
-from timesformer_ref.checkpoints.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    CheckpointWarning,
-    Form,
-)
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, Form, warn
 from timesformer_ref.checkpoints.geometry import check, type_names
 from timesformer_ref.checkpoints.notes import KEY, write_note
 from timesformer_ref.checkpoints.processors import preprocessor_json
@@ -76,19 +70,14 @@ def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
             f"{', '.join(hugging_face.SCHEMES)}: write .pyth or .safetensors"
         )
     if config.drop_path_rate % 1:
-        warnings.warn(
+        warn(
             f"{path}: the Hugging Face form takes whole numbers for drop_path_rate, so "
-            f"{config.drop_path_rate} is written as 0 (it matters in training only)",
-            CheckpointWarning,
-            stacklevel=4,
+            f"{config.drop_path_rate} is written as 0 (it matters in training only)"
         )
-    half = {w.dtype for w in checkpoint.weights.values()} & {torch.float16, torch.bfloat16}
-    if half:
-        warnings.warn(
+    if half := {w.dtype for w in checkpoint.weights.values()} & {torch.float16, torch.bfloat16}:
+        warn(
             f"{path}: holds {type_names(*half)}, in which transformers will compute, and fail for "
-            "clips of float32: load it there with from_pretrained(…, dtype=torch.float32)",
-            CheckpointWarning,
-            stacklevel=4,
+            "clips of float32: load it there with from_pretrained(…, dtype=torch.float32)"
         )
     weights = hugging_face.rename_to_hugging_face(checkpoint.weights, config)
     _check_folder(path)

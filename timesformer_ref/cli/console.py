@@ -87,14 +87,5 @@ def is_ours(error: Exception) -> bool:
     """Whether an error's message is meant for the user, so that no traceback is needed."""
     from torch import OutOfMemoryError
 
-    from timesformer_ref.checkpoints import CheckpointError
-    from timesformer_ref.checkpoints.labels import LabelError
-    from timesformer_ref.input.decoding import VideoError
-    from timesformer_ref.training.folder import VideosError
-    from timesformer_ref.training.state import RunError
-    from timesformer_ref.use.classify import LogitsError
-    from timesformer_ref.use.results import ResultsError
-
-    ours = CheckpointError | LabelError | LogitsError | ResultsError | RunError
-    ours |= VideoError | VideosError | OSError | MemoryError | OutOfMemoryError
-    return isinstance(error, ours)
+    own = type(error).__module__.startswith("timesformer_ref.")
+    return own or isinstance(error, OSError | MemoryError | OutOfMemoryError)
