@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
         for name, content in files.items():
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (unfinished / name).write_text(text + "\n", encoding="utf-8")
+
+
+def rounded(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:
+    """A checkpoint with its weights in another type. Raises CheckpointError where they overflow."""
+    weights = {name: weight.to(dtype) for name, weight in checkpoint.weights.items()}
+    for name, weight in checkpoint.weights.items():
+        if weight.isfinite().all() and not weights[name].isfinite().all():
+            raise CheckpointError(
+                f"{name}: has values beyond {type_names(dtype)}: use a wider type"
+            )
+    return replace(checkpoint, weights=weights)
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,8 @@
 """`timesformer-ref bench`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -12,9 +10,6 @@ from rich.table import Table
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
 from timesformer_ref.cli.options import number
-
-if TYPE_CHECKING:
-    from timesformer_ref.benchmark.timing import Timing
 
 
 def bench(
@@ -87,13 +82,6 @@ def bench(
         task = progress.add_task("runs", total=(2 + repeats) * len(runs))
         timings = time_runners(runs, repeats, lambda: progress.advance(task), case.device)
     found = report(case, timings, len(videos or ()))
-    out.print(timings_table(timings))
-    if json_file:
-        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-def timings_table(timings: list[Timing]) -> Table:
-    """A table with one row per runner."""
     table = Table("", "median time", "to transformers", "to products", "memory", "off by", box=None)
     for timing in timings:
         memory, floor = timing.peak_memory, timing.floor_ratio
@@ -105,4 +93,6 @@ def timings_table(timings: list[Timing]) -> Table:
             "" if memory is None else f"{memory / 1e6:.0f} MB",
             "" if timing.difference is None else f"{timing.difference:.1e}",
         )
-    return table
+    out.print(table)
+    if json_file:
+        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -1,20 +1,14 @@
 """`timesformer-ref inspect` and `timesformer-ref convert`."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable
-
-if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from torch import Tensor
-
 
 MOST_PROBLEMS = 12
 """Most problems that are shown."""
@@ -101,11 +95,11 @@ def convert(
     Every weight stays the same, bit for bit, unless --frames or --size resizes the embeddings, or
     --dtype is given.
     """
-    from dataclasses import asdict, replace
+    import torch
 
     from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
     from timesformer_ref.checkpoints.variants import matching_variant
-    from timesformer_ref.checkpoints.writing import ENDINGS
+    from timesformer_ref.checkpoints.writing import ENDINGS, rounded
 
     if target.suffix not in ENDINGS:
         raise typer.BadParameter(
@@ -118,19 +112,6 @@ def convert(
         known = asdict(match.preprocessing) | loaded.preprocessing
         loaded = replace(loaded, preprocessing=known)
     if dtype:
-        loaded = replace(loaded, weights=_rounded(loaded.weights, dtype))
+        loaded = rounded(loaded, getattr(torch, dtype))
     save_checkpoint(loaded, target)
     out.print(f"{target}: written, {len(loaded.weights)} tensors")
-
-
-def _rounded(weights: Mapping[str, Tensor], dtype: options.Dtype) -> dict[str, Tensor]:
-    """The weights in another type. Raises CheckpointError for values that it cannot hold."""
-    import torch
-
-    from timesformer_ref.checkpoints import CheckpointError
-
-    rounded = {name: weight.to(getattr(torch, dtype)) for name, weight in weights.items()}
-    for name, weight in rounded.items():
-        if weights[name].isfinite().all() and not weight.isfinite().all():
-            raise CheckpointError(f"{name}: has values beyond {dtype}: use a wider type")
-    return rounded

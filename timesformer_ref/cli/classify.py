@@ -1,13 +1,11 @@
 """`timesformer-ref classify`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,10 +14,6 @@ from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
 from timesformer_ref.cli.console import err, out, require, wrong_use
-
-if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from timesformer_ref.use.classify import Prediction, Progress
-    from timesformer_ref.use.timeline import Timeline
 
 
 @options.takes_input
@@ -96,7 +90,7 @@ def classify(
         raise typer.BadParameter("--retry, and several processes, need --out: a file of results")
     import torch
 
-    from timesformer_ref.use.classify import Classifier
+    from timesformer_ref.use.classify import Classifier, Prediction, Progress
     from timesformer_ref.use.prefetch import prefetch
     from timesformer_ref.use.results import fingerprint
     from timesformer_ref.use.timeline import Timeline, classify_windows

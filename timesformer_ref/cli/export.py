@@ -1,23 +1,13 @@
 """`timesformer-ref export`."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
-
-if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from torch import Tensor
-
-    from timesformer_ref.checkpoints import Checkpoint
-    from timesformer_ref.checkpoints.pretrained import TimeSformer
-    from timesformer_ref.input.preprocessing import Preprocessing
 
 
 @options.takes_input
@@ -62,7 +52,7 @@ def export(
     from timesformer_ref.checkpoints.pretrained import TimeSformer
     from timesformer_ref.inference.fast import for_inference
     from timesformer_ref.inference.fold import fold as folded
-    from timesformer_ref.use.export import example, write_model
+    from timesformer_ref.use.export import compare, example, metadata, write_model
 
     loaded, preprocessing = given.read(checkpoint, labels)
     model = TimeSformer.from_checkpoint(loaded)
@@ -74,45 +64,16 @@ def export(
     size = preprocessing.crop
     shape = preprocessing.num_frames, loaded.config.num_channels, size, size
     with wrong_use():
-        note = _note(loaded, preprocessing, uint8)
+        note = metadata(loaded, preprocessing, uint8)
         write_model(ready, shape, out_file, clips=batch, note=note)
     video = example(ready, shape, batch or 1)
     kind = str(video.dtype).removeprefix("torch.")
     out.print(f"{out_file}: written, for clips of {' x '.join(map(str, shape))}, {kind}")
-    _compare(out_file, model, video, preprocessing)
-
-
-def _note(loaded: Checkpoint, preprocessing: Preprocessing, uint8: bool) -> str:
-    """The file's metadata, without a normalisation that is part of the model."""
-    from timesformer_ref.checkpoints.notes import write_note
-
-    kept = asdict(preprocessing)
-    if uint8:
-        del kept["mean"], kept["std"]
-    return write_note(replace(loaded, preprocessing=kept))
-
-
-def _compare(target: Path, model: TimeSformer, video: Tensor, preprocessing: Preprocessing) -> None:
-    """Run the file on a clip, and report how far its logits are from the model's."""
-    import torch
-
-    from timesformer_ref.use.export import run_file
-
     try:
-        found, runner = run_file(target, video)
+        off, runner = compare(out_file, model, video, preprocessing)
     except ModuleNotFoundError:
         err.print("not checked: onnxruntime is missing: pip install 'timesformer-ref[export]'")
         return
-    clip = video.float()
-    if not video.is_floating_point():
-        mean, std = (
-            torch.tensor(x)[:, None, None] for x in (preprocessing.mean, preprocessing.std)
-        )
-        clip = (clip / 255 - mean) / std
-    with torch.inference_mode():
-        expected = model(clip).logits
-    difference = (found - expected).abs().max() / expected.abs().max()
     out.print(
-        f"run by {runner} on a random clip: off from the model by {difference:.1e} of the largest "
-        "logit"
+        f"run by {runner} on a random clip: off from the model by {off:.1e} of the largest logit"
     )

@@ -1,12 +1,10 @@
 """`timesformer-ref features`."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +12,6 @@ from timesformer_ref import default_model
 from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.console import out, wrong_use
-
-if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from timesformer_ref.use.classify import Progress
 
 
 @options.takes_input
@@ -64,6 +59,7 @@ def features(
     takes.
     """
     from timesformer_ref.input.video import read_clip
+    from timesformer_ref.use.classify import Progress
     from timesformer_ref.use.features import ENDINGS, extract_features, save_features
     from timesformer_ref.use.implementations import implementation
     from timesformer_ref.use.results import fingerprint

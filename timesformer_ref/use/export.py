@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from timesformer_ref.atomic import check_target, whole_file
-from timesformer_ref.checkpoints.notes import KEY
+from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.checkpoints.notes import KEY, write_note
 from timesformer_ref.inference.fast import FastTimeSformer
+from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 Shape = tuple[int, int, int, int]
@@ -38,6 +41,14 @@ class Logits(nn.Module):
     def forward(self, video: Tensor) -> Float[Tensor, "b labels"]:
         """video: what the model takes."""
         return self.model(video).logits
+
+
+def metadata(checkpoint: Checkpoint, preprocessing: Preprocessing, pixels: bool) -> str:
+    """A file's metadata. pixels: whether normalisation is part of the model, and so left out."""
+    kept = asdict(preprocessing)
+    if pixels:
+        del kept["mean"], kept["std"]
+    return write_note(replace(checkpoint, preprocessing=kept))
 
 
 def export_program(model: TimeSformer, shape: Shape, clips: int | None = None) -> ExportedProgram:
@@ -129,6 +140,25 @@ def run_file(target: Path, video: Tensor) -> tuple[Float[Tensor, "b labels"], st
         return torch.from_numpy(logits), f"onnxruntime {onnxruntime.__version__}"
     with torch.no_grad():
         return torch.export.load(target).module()(video), f"PyTorch {torch.__version__}"
+
+
+def compare(
+    target: Path, model: TimeSformer, video: Tensor, preprocessing: Preprocessing
+) -> tuple[float, str]:
+    """How far a file's logits of clips are from the model's, as a part of the largest logit.
+
+    video: what the file takes, pixels or normalised clips. Also returns what ran it (`run_file`).
+    """
+    found, runner = run_file(target, video)
+    clip = video.float()
+    if not video.is_floating_point():
+        mean, std = (
+            torch.tensor(x)[:, None, None] for x in (preprocessing.mean, preprocessing.std)
+        )
+        clip = (clip / 255 - mean) / std
+    with torch.inference_mode():
+        expected = model(clip).logits
+    return float((found - expected).abs().max() / expected.abs().max()), runner
 
 
 @contextmanager
