@@ -31,22 +31,6 @@ class Row(NamedTuple):
     meaning: str
 
 
-def _linear(name: str, hugging_face: str, shape: str, start: Start, meaning: str) -> list[Row]:
-    """The rows of a linear layer, whose bias starts at zero."""
-    return [
-        Row(f"{name}.weight", f"{hugging_face}.weight", shape, start, meaning),
-        Row(f"{name}.bias", f"{hugging_face}.bias", shape.split()[0], "zeros", f"{meaning}, bias"),
-    ]
-
-
-def _norm(name: str, hugging_face: str, meaning: str) -> list[Row]:
-    """The rows of a LayerNorm."""
-    return [
-        Row(f"{name}.weight", f"{hugging_face}.weight", "d", "ones", f"{meaning}, scale"),
-        Row(f"{name}.bias", f"{hugging_face}.bias", "d", "zeros", f"{meaning}, shift"),
-    ]
-
-
 EMBEDDINGS = (
     Row("cls_token", "timesformer.embeddings.cls_token", "1 1 d", "normal", "class token"),
     Row("pos_embed", "timesformer.embeddings.position_embeddings", "1 1+n d", "normal",
@@ -69,33 +53,53 @@ ATTENTION = (
         "3*d d", "normal", "queries, then keys, then values, each head by head"),
     Row(_BLOCK + "{step}attn.qkv.bias", _LAYER + "{step}attention.attention.qkv.bias",
         "3*d", "zeros", "queries, keys and values, bias (absent where qkv_bias is false)"),
-    *_linear(_BLOCK + "{step}attn.proj", _LAYER + "{step}attention.output.dense",
+    Row(_BLOCK + "{step}attn.proj.weight", _LAYER + "{step}attention.output.dense.weight",
         "d d", "normal", "projection of all heads' results"),
+    Row(_BLOCK + "{step}attn.proj.bias", _LAYER + "{step}attention.output.dense.bias",
+        "d", "zeros", "projection of all heads' results, bias"),
 )  # fmt: skip
 
 EARLIER_STEP = (
-    *_norm(_BLOCK + "{step}norm1", _LAYER + "{step}layernorm", "LayerNorm before the step"),
+    Row(_BLOCK + "{step}norm1.weight", _LAYER + "{step}layernorm.weight",
+        "d", "ones", "LayerNorm before the step, scale"),
+    Row(_BLOCK + "{step}norm1.bias", _LAYER + "{step}layernorm.bias",
+        "d", "zeros", "LayerNorm before the step, shift"),
     *ATTENTION,
-    *_linear(_BLOCK + "{step}fc", _LAYER + "{step}dense",
+    Row(_BLOCK + "{step}fc.weight", _LAYER + "{step}dense.weight",
         "d d", "zeros", "one more linear layer after the step"),
+    Row(_BLOCK + "{step}fc.bias", _LAYER + "{step}dense.bias",
+        "d", "zeros", "one more linear layer after the step, bias"),
 )  # fmt: skip
 
 LAST_STEP = (
-    *_norm(_BLOCK + "norm1", _LAYER + "layernorm_before", "LayerNorm before the last step"),
+    Row(_BLOCK + "norm1.weight", _LAYER + "layernorm_before.weight",
+        "d", "ones", "LayerNorm before the last step, scale"),
+    Row(_BLOCK + "norm1.bias", _LAYER + "layernorm_before.bias",
+        "d", "zeros", "LayerNorm before the last step, shift"),
     *ATTENTION,
-)
+)  # fmt: skip
 
 MLP = (
-    *_norm(_BLOCK + "norm2", _LAYER + "layernorm_after", "LayerNorm before the MLP"),
-    *_linear(_BLOCK + "mlp.fc1", _LAYER + "intermediate.dense",
+    Row(_BLOCK + "norm2.weight", _LAYER + "layernorm_after.weight",
+        "d", "ones", "LayerNorm before the MLP, scale"),
+    Row(_BLOCK + "norm2.bias", _LAYER + "layernorm_after.bias",
+        "d", "zeros", "LayerNorm before the MLP, shift"),
+    Row(_BLOCK + "mlp.fc1.weight", _LAYER + "intermediate.dense.weight",
         "m d", "normal", "MLP, first layer"),
-    *_linear(_BLOCK + "mlp.fc2", _LAYER + "output.dense", "d m", "normal", "MLP, second layer"),
+    Row(_BLOCK + "mlp.fc1.bias", _LAYER + "intermediate.dense.bias",
+        "m", "zeros", "MLP, first layer, bias"),
+    Row(_BLOCK + "mlp.fc2.weight", _LAYER + "output.dense.weight",
+        "d m", "normal", "MLP, second layer"),
+    Row(_BLOCK + "mlp.fc2.bias", _LAYER + "output.dense.bias",
+        "d", "zeros", "MLP, second layer, bias"),
 )  # fmt: skip
 
 CLASSIFIER = (
-    *_norm("norm", "timesformer.layernorm", "last LayerNorm"),
-    *_linear("head", "classifier", "l d", "normal", "classifier"),
-)
+    Row("norm.weight", "timesformer.layernorm.weight", "d", "ones", "last LayerNorm, scale"),
+    Row("norm.bias", "timesformer.layernorm.bias", "d", "zeros", "last LayerNorm, shift"),
+    Row("head.weight", "classifier.weight", "l d", "normal", "classifier"),
+    Row("head.bias", "classifier.bias", "l", "zeros", "classifier, bias"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from spec_tests.harness.report.resting import PARTS, RESTS_ON
 from timesformer_ref.config import TimeSformerConfig
 
 SKELETON = Path(__file__).parents[1] / "examples" / "port" / "skeleton.py"
-JSON_TYPES = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
+JSON_TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 
 
 def write_interface(folder: Path) -> None:
@@ -48,7 +48,7 @@ def config_fields() -> str:
     for field in fields(TimeSformerConfig):
         default = json.dumps(field.default)
         meaning = meanings()[field.name]
-        rows.append([f"`{field.name}`", JSON_TYPES[str(field.type)], f"`{default}`", meaning])
+        rows.append([f"`{field.name}`", JSON_TYPES[field.type], f"`{default}`", meaning])
     return table(["field", "type", "default", "meaning"], rows)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
 from timesformer_ref.cli.console import bars, out, printable, progress_bar, require, wrong_use
@@ -47,10 +46,8 @@ def attend(
     from timesformer_ref.use.classify import Prediction
     from timesformer_ref.use.implementations import implementation
 
-    with wrong_use():
-        check_target(out_file, ENDINGS)
-    if out_file.resolve() == video.resolve():
-        raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
+    options.check_replaced(out_file, [video])
+    options.check_target(out_file, ENDINGS)
     require("pictures", "matplotlib")
     from timesformer_ref.use.attention_pictures import draw_attention
 

@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from timesformer_ref import default_model
-from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
-from timesformer_ref.cli.console import err, out, require, wrong_use
+from timesformer_ref.cli.console import err, out, require
 
 
 @options.takes_input
@@ -158,10 +157,8 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
         return
     if len(files) > 1:
         raise typer.BadParameter(f"--picture shows one video, not {len(files)}: name one")
-    if picture.resolve() == files[0].resolve():
-        raise typer.BadParameter(f"--picture {picture} would replace the video: name another file")
+    options.check_replaced(picture, files)
     require("pictures", "matplotlib")
     from timesformer_ref.use.timeline_picture import ENDINGS
 
-    with wrong_use():
-        check_target(picture, ENDINGS)
+    options.check_target(picture, ENDINGS)

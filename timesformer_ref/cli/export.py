@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
 
@@ -44,8 +43,7 @@ def export(
     """
     from timesformer_ref.use.export import NEEDED
 
-    with wrong_use():
-        check_target(out_file, NEEDED)
+    options.check_target(out_file, NEEDED)
     require("export", *NEEDED[out_file.suffix])
     import torch
 

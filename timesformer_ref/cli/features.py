@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from timesformer_ref import default_model
-from timesformer_ref.atomic import check_target
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.console import out, wrong_use
 
@@ -67,14 +66,10 @@ def features(
     files = many.find_files(videos or [], listed)
     to_folder = not out_file.suffix
     if not to_folder:
-        with wrong_use():
-            check_target(out_file, ENDINGS)
+        options.check_target(out_file, ENDINGS)
         if len(files) > 1 or retry or many.launched():
             raise typer.BadParameter(f"--out {out_file}: name a folder, for results of many videos")
-    if out_file.resolve() in (
-        path.resolve() for path in (*files, Path(checkpoint or default_model.FILE))
-    ):
-        raise typer.BadParameter(f"--out {out_file} would replace what is read: name another file")
+    options.check_replaced(out_file, [*files, Path(checkpoint or default_model.FILE)])
     loaded, preprocessing = given.read(checkpoint, crops=crops)
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:

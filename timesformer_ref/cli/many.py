@@ -114,8 +114,7 @@ def results_in(
     """
     from timesformer_ref.use.results import Results
 
-    if path.resolve() in (file.resolve() for file in files):
-        raise typer.BadParameter(f"--out {path} would replace a video: name another file")
+    options.check_replaced(path, files)
     files = list(dict.fromkeys(files))
     every = launched()
     wait = every.wait_for_everyone if every else lambda: None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from timesformer_ref import default_model
+from timesformer_ref import atomic, default_model
 from timesformer_ref.cli.console import err, wrong_use
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
@@ -179,6 +179,18 @@ def takes_input(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*kept, *shared.values())]
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return run
+
+
+def check_target(target: Path, endings: Collection[str]) -> None:
+    """Refuse to write a folder, and a file of another ending."""
+    with wrong_use():
+        atomic.check_target(target, endings)
+
+
+def check_replaced(target: Path, read: Iterable[Path]) -> None:
+    """Refuse to write in the place of what is read."""
+    if target.resolve() in (path.resolve() for path in read):
+        raise typer.BadParameter(f"{target} would replace what is read: name another file")
 
 
 def with_labels(checkpoint: Checkpoint, labels: Path | None) -> Checkpoint:

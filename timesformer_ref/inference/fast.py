@@ -147,16 +147,13 @@ def class_token_after(
     return block.feed_forward(class_token + reduce(update, "(b g) 1 d -> b 1 d", "mean", b=b))
 
 
+Heads = Float[Tensor, "g a s k"]
+
 SLICE = 2**21
 """Attention weights at a time; in bfloat16 they stay in a processor's cache."""
 
 
-def attend_in_slices(
-    q: Float[Tensor, "g a s k"],
-    k: Float[Tensor, "g a s k"],
-    v: Float[Tensor, "g a s k"],
-    scale: float,
-) -> Float[Tensor, "g a s k"]:
+def attend_in_slices(q: Heads, k: Heads, v: Heads, scale: float) -> Heads:
     """Attention as plain products, of so many groups and queries at a time as a slice holds."""
     heads, members = q.shape[1:3]
     groups = max(1, SLICE // (heads * members**2))
@@ -171,7 +168,7 @@ def attend_in_slices(
     return mixed
 
 
-def faster_in_slices(q: Float[Tensor, "g a s k"]) -> bool:
+def faster_in_slices(q: Heads) -> bool:
     """Whether slices beat PyTorch's fused attention: in bfloat16 on a CPU, without gradients.
 
     They took a third to nine tenths of its time. Not in an exported program, which may have to take

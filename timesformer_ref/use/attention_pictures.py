@@ -16,6 +16,7 @@ from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.use.attend import ENDINGS, ClipAttention
 
 Array = np.ndarray
+Frames = Float[Array, "t H W c"]
 
 HEAT = LinearSegmentedColormap.from_list("heat", ["#ffc00000", "#ff9a0080", "#d00000d9"])
 """From transparent to red: patches with no more than an even share have no colour."""
@@ -29,11 +30,7 @@ FRAMES_PER_SECOND = 2
 
 
 def draw_attention(
-    found: ClipAttention,
-    frames: Float[Array, "t H W c"],
-    numbers: Sequence[int],
-    answer: str,
-    target: Path,
+    found: ClipAttention, frames: Frames, numbers: Sequence[int], answer: str, target: Path
 ) -> None:
     """Write the heat maps of a clip as one picture (`.png`) or as an animation (`.gif`).
 
@@ -48,9 +45,7 @@ def draw_attention(
             picture(found, frames, numbers, answer).savefig(unfinished, dpi=100)
 
 
-def picture(
-    found: ClipAttention, frames: Float[Array, "t H W c"], numbers: Sequence[int], answer: str
-) -> Figure:
+def picture(found: ClipAttention, frames: Frames, numbers: Sequence[int], answer: str) -> Figure:
     """Draw all frames with their heat maps; below, each frame's share, and frame to frame."""
     t, steps = len(frames), len(found.frames[0])
     columns = 16 if t > 32 else min(max(t, 4), 8)
@@ -79,11 +74,7 @@ def picture(
 
 
 def write_animation(
-    found: ClipAttention,
-    frames: Float[Array, "t H W c"],
-    numbers: Sequence[int],
-    answer: str,
-    path: Path,
+    found: ClipAttention, frames: Frames, numbers: Sequence[int], answer: str, path: Path
 ) -> None:
     """Draw one frame after another with its heat map."""
     figure = Figure((3.2, 3.6), layout="constrained")
@@ -92,15 +83,13 @@ def write_animation(
     heat, scale = _heat(found)
     writer = PillowWriter(fps=FRAMES_PER_SECOND)
     with writer.saving(figure, str(path), dpi=80):
-        for frame, frame_heat, number, share in zip(
-            frames, heat, numbers, found.frame_shares, strict=True
-        ):
+        shown = zip(frames, heat, numbers, found.frame_shares, strict=True)
+        for frame, frame_heat, number, share in shown:
             axis.clear()
             axis.set_axis_off()
             _draw_overlay(axis, frame, frame_heat, scale)
-            axis.set_title(
-                f"frame {number}, {100 * share:.1f} % of the attention", fontsize="small"
-            )
+            title = f"frame {number}, {100 * share:.1f} % of the attention"
+            axis.set_title(title, fontsize="small")
             writer.grab_frame()
 
 

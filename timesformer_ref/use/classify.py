@@ -108,18 +108,10 @@ class Classifier:
         if not np.isfinite(logits).all():
             raise LogitsError(f"{video}: logits are not finite: use an arithmetic of a wider range")
         views = logits[0]
-        probabilities = (
-            softmax(views.mean(axis=0))
-            if self.average == "logits"
-            else softmax(views, axis=1).mean(axis=0)
-        )
+        mean = views.mean(axis=0)
+        by_view = self.average == "softmax"
+        probabilities = softmax(views, axis=1).mean(axis=0) if by_view else softmax(mean)
         difference = float(np.abs(logits[0] - logits[-1]).max()) if len(logits) > 1 else None
         return Prediction(
-            video=str(video),
-            frames=clip.frames,
-            views=len(views),
-            backend=self.backend,
-            logits=views.mean(axis=0),
-            probabilities=probabilities,
-            max_difference=difference,
+            str(video), clip.frames, len(views), self.backend, mean, probabilities, difference
         )
