@@ -1,8 +1,8 @@
 """Does the diagnosis name the mistakes? python -m spec_tests.diagnosis [--json FILE]
 
 Ports with one, two and three mistakes answer the suite's own calls in float32; those that they fail
-are diagnosed as at the end of a run. The last kind are ports that are right but for noise, or wrong
-in a way that no mutant is: nothing may be named there.
+are diagnosed as at the end of a run. The last kind are ports that are right but for noise, in each
+arithmetic, or wrong in a way that no mutant is: nothing may be named there.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from spec_tests.harness.arithmetic import ARITHMETICS
 from spec_tests.harness.diagnosis import (
     BY_NAME,
     CANDIDATES,
@@ -205,14 +206,20 @@ UNKNOWN: dict[str, tuple[str, Callable[..., Any]]] = {
 """Mistakes that no mutant makes, each as a change of one function's answers."""
 
 
-def noise(tests: list[Asked], bounds: float) -> list[Test]:
+def noise(tests: list[Asked], bounds: float, dtype: str) -> list[Test]:
     """The tests with right answers but for noise of so many bounds in every number."""
+    right = find_port("spec_tests.ports.numpy_port").functions
+    port = Port(SimpleNamespace(**vars(right) | {"DTYPE": dtype}), dtype)
     rng = np.random.default_rng(0)
     found = []
     for test in tests:
-        given = test.inputs[0]
+        asked = test.inputs[0]
+        given = Input(port, pickle.dumps((asked.function, asked.arguments, asked.look)), {})
+        allowed = given.bounds(given.arithmetic)
+        if np.inf in allowed.values():  # out of the range of this arithmetic
+            continue
         answer = {
-            n: x + bounds * given.allowed[n] * rng.choice([-1, 1], x.shape)
+            n: x + bounds * allowed[n] * rng.choice([-1, 1], x.shape)
             for n, x in given.expected.items()
         }
         found.append(Test(test.requirements, bounds > 1, [Call(given, answer)]))
@@ -306,7 +313,8 @@ def main() -> int:
             found["rows"][kind] = [row for row in rows if row["verdict"] != "exact"]
             console.print(f"{kind}: {found[kind]['verdicts']}")
     runs = {name: answered(judge.tests, changed(*how)) for name, how in UNKNOWN.items()}
-    runs["right, with noise of 1.5 bounds"] = noise(judge.tests, 1.5)
+    for dtype in ARITHMETICS:
+        runs[f"right, with noise of 1.5 bounds in {dtype}"] = noise(judge.tests, 1.5, dtype)
     for name, tests in runs.items():
         named = [row["mistakes"] for row in diagnosed(tests)[0]["diagnosis"]]
         found["unknown"][name] = named
