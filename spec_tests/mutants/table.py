@@ -693,6 +693,13 @@ hidden = gelu(linear(x, part(w, "fc1"))).astype(np.float32)
         Patch(SAMPLING, ".clamp(0, total - 1).long().numpy()", ".long().numpy() % total")),
     mutant("sampling-ignores-speed", "FRAMES", "Frames per second are ignored",
         Patch(SAMPLING, " / TARGET_FPS * fps", "")),
+    mutant("sampling-span-in-float32", "FRAMES", "The span of a clip is computed in float32",
+        Patch(SAMPLING, "sampling_rate * num_frames / TARGET_FPS * fps",
+            "float(np.float32(sampling_rate * num_frames) / np.float32(TARGET_FPS)"
+            " * np.float32(fps))")),
+    mutant("sampling-start-in-float32", "FRAMES", "The start of a clip is computed in float32",
+        Patch(SAMPLING, "max(total - span, 0) * clip / num_clips",
+            "float(np.float32(max(total - span, 0)) * np.float32(clip) / np.float32(num_clips))")),
     mutant("segments-first-frame", "FRAMES",
         "Of each segment the first frame is taken, not the middle",
         Patch(SAMPLING, "(bounds[:-1] + bounds[1:]) // 2", "bounds[:-1]")),
