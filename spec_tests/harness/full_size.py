@@ -104,7 +104,7 @@ def predicted(port: Port, name: str, unhurried: bool) -> float:
     if seconds > SECONDS and not unhurried:
         minutes = round(max(seconds / 60, 1))
         plural = "s" if minutes > 1 else ""
-        raise NotRun(f"would take about {minutes} minute{plural}; --full-size runs it")
+        raise NotRun(f"full size: would take about {minutes} minute{plural}; --full-size runs it")
     return seconds
 
 

@@ -39,9 +39,9 @@ def test_every_call_has_a_requirement():
 @pytest.mark.parametrize(
     ("pace", "words"),
     [
-        (1.2, "would take about 2 minutes; --full-size runs it"),
-        (0.7, "would take about 1 minute; --full-size runs it"),
-        (100, "would take about 160 minutes; --full-size runs it"),
+        (1.2, "full size: would take about 2 minutes; --full-size runs it"),
+        (0.7, "full size: would take about 1 minute; --full-size runs it"),
+        (100, "full size: would take about 160 minutes; --full-size runs it"),
     ],
 )
 def test_a_slow_port_is_asked_only_if_that_is_wanted(numpy_port, monkeypatch, pace, words):
