@@ -111,6 +111,7 @@ def unhurried(request: pytest.FixtureRequest) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests in the order of the specification, full sizes and the project's own last.
 
+    Ports take turns in each test, since they share what is expected.
     Raises UsageError where a test names no requirement, or one that does not exist.
     """
     from spec_tests.harness.requirements import requirements
@@ -123,11 +124,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if unknown := set(ids) - order.keys():
             raise pytest.UsageError(f"{item.nodeid} names {unknown}, which do not exist")
 
-    def place(item: pytest.Item) -> tuple[bool, int]:
+    tests: dict[tuple[Path, str], int] = {}
+
+    def place(item: pytest.Item) -> tuple[bool, int, int]:
         first = min((order[name] for name in requirements_of(item)), default=len(order))
-        return item.path.name in LARGE, first
+        test = item.path, _without_port(item)
+        return item.path.name in LARGE, first, tests.setdefault(test, len(tests))
 
     items.sort(key=place)
+
+
+def _without_port(item: pytest.Item) -> str:
+    """A test's name, the same for all ports."""
+    port = item.callspec.params.get("port") if hasattr(item, "callspec") else None
+    return item.name.replace(port.name, "", 1) if port else item.name
 
 
 def requirements_of(item: pytest.Item) -> list[str]:
