@@ -14,9 +14,10 @@ from docs.camera_motion import clips
 from docs.camera_motion.model import EASY, PREPROCESSING, untrained
 from docs.camera_motion.moves import LABELS
 from timesformer_ref.cli.console import progress_bar
-from timesformer_ref.cli.train import EVALUATIONS, finish, reporter
+from timesformer_ref.cli.train import EVALUATIONS
 from timesformer_ref.training.loop import train
 from timesformer_ref.training.recipe import Recipe
+from timesformer_ref.training.reporter import Reporter
 
 RECIPE = Recipe(
     optimizer="adamw",
@@ -52,6 +53,7 @@ def main() -> None:
     model = untrained()
     model.labels, model.preprocessing = LABELS, asdict(PREPROCESSING)
     with progress_bar() as progress:
+        reporter = Reporter(progress, print, args.run, LABELS, batch=args.batch)
         history = train(
             model,
             clips.TrainingClips(PREPROCESSING, 0, easy),
@@ -63,9 +65,9 @@ def main() -> None:
             settings={"easy": easy},
             accumulate=args.accumulate,
             workers=args.workers,
-            report=reporter(progress, args.run, LABELS),
+            report=reporter,
         )
-    finish(args.run, history)
+    reporter.finish(history)
 
 
 if __name__ == "__main__":

@@ -30,11 +30,13 @@ from timesformer_ref.training.clips import (
 )
 from timesformer_ref.training.evaluate import NO_CLASS, evaluate
 from timesformer_ref.training.folder import VideosError, as_begun, find_videos
-from timesformer_ref.training.inventory import describe, look_at_all, warn_of_copies
+from timesformer_ref.training.inventory import look_at_all, take_stock, warn_of_copies
 from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
+from timesformer_ref.training.reporter import Reporter
 from timesformer_ref.training.starting import from_image_vit, model_to_train, with_classes
 from timesformer_ref.training.state import History, RunError, load_state, save_state
+from timesformer_ref.training.tables import make_tables, results
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +130,7 @@ def test_the_scale_of_float16_gradients_is_kept(tmp_path):
 def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
     short = replace(RECIPE, steps=1)
     losses(short, out=tmp_path)
-    with pytest.raises(RunError, match=r"holds state.safetensors of a run: --resume it"):
+    with pytest.raises(RunError, match=r"holds last.safetensors of a run: --resume it"):
         losses(short, out=tmp_path)
     with pytest.raises(RunError, match=r"state.safetensors: this run has seed 0, not 1"):
         losses(short, out=tmp_path, resume=True, seed=1)
@@ -274,17 +276,37 @@ def test_a_bad_list_is_told_with_its_line(videos, text, words):
     assert str(caught.value).startswith(str(videos / "list.csv"))
 
 
-def test_what_is_no_video_is_told_before_training(videos):
+def test_what_is_no_video_is_told_before_training(videos, tmp_path):
     (videos / "run").mkdir()
     with pytest.raises(VideosError, match="run: a folder without any video file"):
         find_videos(videos)
     (videos / "run/e.mp4").write_bytes(b"")
-    looks = look_at_all(find_videos(videos))
+    for label, width in (("swim", 32), ("été", 40)):
+        (tmp_path / "val" / label).mkdir(parents=True)
+        target = tmp_path / "val" / label / "v.mp4"
+        write_video(target, frames=9, size=(width, 24), turned=label == "swim")
+    held_out = find_videos(tmp_path / "val", ("run", "swim", "été"))
+    found = find_videos(videos)
+    looks = look_at_all(found)
     assert [isinstance(seen, VideoError) for seen in looks] == [True, False, False, False, False]
-    assert describe(find_videos(videos), looks) == (
-        "5 videos of 3 classes, 1 to 2 per class; 0.2 to 0.3 s (median 0.2 s), 48 × 32 to 48 × 32 "
-        "pixels; 1 cannot be read"
-    )
+    with pytest.raises(VideoError, match="is empty"):
+        take_stock({"training": found}, 0.1, 50)
+    with pytest.warns(UserWarning, match="e.mp4: is empty|only: run") as caught:
+        rows = take_stock({"training": found, "validation": held_out}, 0.2, 50)
+    assert len(caught) == 2
+    assert "e.mp4" in str(caught[0].message)
+    assert str(caught[1].message) == "in training or validation only: run"
+    assert rows == [
+        ["", "training", "validation", "clips"],
+        ["videos", "5", "2", "50"],
+        ["unreadable", "1", "0", ""],
+        ["turned, or pixels not square", "0", "1", ""],
+        ["seconds", "0.2 to 0.3, median 0.2", "0.3 to 0.3, median 0.3", ""],
+        ["pixels", "48 × 32 to 48 × 32", "32 × 24 to 40 × 24", ""],
+        ["of run", "1", "0", "10"],
+        ["of swim", "2", "1", "20"],
+        ["of été", "2", "1", "20"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -406,8 +428,9 @@ def test_a_clips_scale_is_uniform_in_its_side_or_for_ssv2_in_the_inverse(monkeyp
     clips, parts = import_module("timesformer_ref.training.clips"), []
     frame = np.zeros((8, 8, 3), np.uint8)
     monkeypatch.setattr(clips, "read_frames", lambda *_, **__: [frame])
+    monkeypatch.setattr(clips, "cut", lambda *_: np.zeros((1, 3, 8, 8), np.float32))
     monkeypatch.setattr(clips, "_square", lambda frame, part, *_: parts.append(part) or frame)
-    for k in range(1500):
+    for k in range(500):
         rng = np.random.default_rng(k)
         clips.random_clip(Path(), Preprocessing(num_frames=1, crop=8), RECIPES[recipe], rng)
     assert (min(parts), max(parts)) == pytest.approx((224 / 320, 224 / 256), abs=1e-3)
@@ -552,11 +575,21 @@ def test_evaluation_counts_the_answers_of_the_views_mean():
     assert found.top5 == 1
     labels = torch.arange(7) % 5
     assert found.loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)))
-    surest = found.surest_errors(9)
-    wrong_ones = np.flatnonzero(logits.argmax(1).numpy() != labels.numpy())
-    assert sorted(surest) == wrong_ones.tolist()
-    sure = logits.softmax(1).max(1).values.numpy()[surest]
-    assert (np.diff(sure) <= 0).all()
+    tables = make_tables(found, list("tuvwxyz"), list("abcde"))
+    sure = logits.softmax(1).max(1).values.tolist()
+    wrong = [n for n in range(7) if logits[n].argmax() != labels[n]]
+    assert results(tables, surest=3)[-3:] == [
+        f"{'tuvwxyz'[n]} of {'abcde'[labels[n]]}: {'abcde'[logits[n].argmax()]} "
+        f"{100 * round(sure[n], 4):.1f} %"
+        for n in sorted(wrong, key=lambda n: -sure[n])[:3]
+    ]
+    for (_, count, precision, recall), number in zip(
+        tables["classes.csv"][1:], range(5), strict=True
+    ):
+        right = confusion[number, number]
+        assert int(count) == confusion[number].sum()
+        for score, of in ((precision, confusion[:, number]), (recall, confusion[number])):
+            assert score == (f"{right / of.sum():.4f}" if of.sum() else "")
     wrong = found.confusions(3)
     assert wrong[0][0] == (confusion - np.diag(confusion.diagonal())).max()
 
@@ -565,28 +598,38 @@ def test_evaluation_counts_the_answers_of_the_views_mean():
 
 
 @pytest.fixture
-def trained(run, videos, tmp_path, monkeypatch):
-    """Train on the videos by the command; what it said, and how to say it again."""
+def words(videos, tmp_path, monkeypatch):
+    """A command that trains on the videos."""
     monkeypatch.chdir(tmp_path)
     save_checkpoint(checkpoint(preprocessing={**INPUT, "num_crops": 1}), "start.safetensors")
     words = ("train", videos, "-c", "start.safetensors", "--out", "run", "--validation", videos)
-    words += ("--epochs", 1, "--batch", 2, "--learning-rate", 0.01, "--workers", 0)
-    return run(*words), words
+    return (*words, "--epochs", 1, "--batch", 2, "--learning-rate", 0.01, "--workers", 0)
 
 
-def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
-    said, words = trained
+def test_the_commands_train_evaluate_and_go_on(run, words, tmp_path):
+    said = run(*words)
     assert said.code == 0, said
     assert "2 steps teach little: with so few videos use --recipe small" in said.err
     assert "the same video is in training and in validation" in said.err
-    assert said.out.startswith(
-        "training: 4 videos of 2 classes, 2 per class; 0.2 to 0.3 s (median 0.2 s), "
+    rows = logged(tmp_path)
+    lines = said.out.splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["training", "validation", "clips"], ["videos", "4", "4", "4"]
+    ]  # fmt: skip
+    plan = "1 epochs are 2 steps of 2 clips: 2 at once × 1 parts × 1 processes"
+    assert lines[8] == plan
+    assert lines[9].startswith("on cpu, in float32; memory, computed: ")
+    table = next(n for n, line in enumerate(lines) if line.startswith("class "))
+    assert lines[table].split() == ["class", "videos", "precision", "recall"]
+    assert [line.split()[:2] for line in lines[table + 1 :][:2]] == [["swim", "2"], ["été", "2"]]
+    best = rows[-1]["scores"]
+    assert lines[-3] == f"best: step 2, top-1 {100 * best['top1']:.1f} %, loss {best['loss']:.3f}"
+    assert lines[-2] == (
+        "run: last.safetensors, best.safetensors, state.safetensors, log.jsonl, log.txt, "
+        "losses.png, confusion.png, confusion.csv, classes.csv, predictions.csv"
     )
-    assert "1 epochs are 2 steps of 2 clips (2 at once x 1 x 1 processes), on cpu\n" in said.out
-    assert said.out.splitlines()[-1] == (
-        "run: last.safetensors, best.safetensors, log.jsonl, losses.png"
-    )
-    rows = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert lines[-1] == "next: timesformer-ref classify VIDEO --checkpoint run/best.safetensors"
+    assert (tmp_path / "run/log.txt").read_text(encoding="utf-8") == said.out
     assert [row["step"] for row in rows if "scores" in row] == [2]
     for picture in ("losses.png", "confusion.png"):
         assert (tmp_path / "run" / picture).read_bytes().startswith(b"\x89PNG")
@@ -622,50 +665,112 @@ def test_the_commands_train_evaluate_and_go_on(run, trained, tmp_path):
     assert "validation swim/a.mp4 of class swim, not now" in fewer.err
 
 
-def test_how_pixels_are_read_is_stored_with_what_was_trained_on_them(run, trained, tmp_path):
-    _, words = trained
-    assert run(*words, "--overwrite", "--pixels", "display").code == 0
+def test_how_pixels_are_read_is_stored_with_what_was_trained_on_them(run, words):
+    assert run(*words, "--pixels", "display").code == 0
     stored = load_checkpoint("run/last.safetensors").preprocessing
     assert stored["pixels"] == "display"
     assert Preprocessing(**stored).pixels == "display"
 
 
-def test_a_bad_video_does_not_end_a_run_but_too_many_do(run, trained, tmp_path):
-    _, words = trained
-    broken = tmp_path / "videos/swim/b.mp4"
-    data = broken.read_bytes()
-    start = data.index(b"mdat") + 4
-    broken.write_bytes(
-        data[:start] + bytes(data[start] ^ 255 for _ in data[start:-200]) + data[-200:]
-    )
-    words += ("--overwrite",)
+def test_a_bad_video_does_not_end_a_run_but_too_many_do(run, words, videos, tmp_path):
+    garble(videos / "swim/b.mp4")
     few = run(*words)
     assert few.code == 1
     assert "b.mp4" in few.err.splitlines()[-1]
     enough = run(*words, "--most-unreadable", 0.5)
     assert enough.code == 0
-    assert "1 cannot be read" in enough.out
+    assert ["unreadable", "1", "1"] in [line.split() for line in enough.out.splitlines()]
     rows = (tmp_path / "run/unreadable.jsonl").read_text().splitlines()
     assert {Path(json.loads(row)["video"]).name for row in rows} == {"b.mp4"}
 
 
-def test_a_signal_ends_a_run_saved(run, trained, monkeypatch):
-    said, words = trained
+def garble(video):
+    """Leave a video's index and packets as they are, and turn over every bit within."""
+    data = video.read_bytes()
+    start = data.index(b"mdat") + 4
+    inside = bytes(byte ^ 255 for byte in data[start:-200])
+    video.write_bytes(data[:start] + inside + data[-200:])
+
+
+def logged(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+
+
+def when(monkeypatch, step, act):
+    """Let something happen after a step of a run, once."""
+    show = Reporter.__call__
+
+    def call(self, latest):
+        if latest.step == step:
+            monkeypatch.setattr(Reporter, "__call__", show)
+            act()
+        return show(self, latest)
+
+    monkeypatch.setattr(Reporter, "__call__", call)
+
+
+def test_a_signal_ends_a_run_saved(monkeypatch):
+    """A launcher passes on the signal that its processes have got already; a later one ends all."""
     command = import_module("timesformer_ref.cli.train")
-    made = command.reporter
+    with command.signals_collected() as stopped:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert stopped == ["stopped by SIGTERM"]
+        monkeypatch.setattr(command, "ECHO", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
-    def reporter(*args):
-        report = made(*args)
-        return lambda latest: signal.raise_signal(signal.SIGTERM) or report(latest)
 
-    monkeypatch.setattr(command, "reporter", reporter)
+def test_all_accidents_at_once_end_well(run, words, videos, tmp_path, monkeypatch):
+    """Of files, of folders and of runs; what is refused stands in the tests above."""
+    write_video(videos / "swim/turned.mp4", frames=7, turned=True)
+    write_video(videos / "été/wide.mp4", frames=7, aspect=2)
+    shutil.copy(videos / "swim/a.mp4", videos / "swim/garbled.mp4")
+    garble(videos / "swim/garbled.mp4")
+    (videos / "été/empty.mp4").write_bytes(b"")
+    shutil.copy(videos / "été/c.mp4", videos / "swim/copy.mp4")
+    (videos / "[b]ball").mkdir()
+    write_video(videos / "[b]ball/only.mp4", frames=3)
+    for name in ("._a.mp4", "notes.txt"):
+        (videos / "swim" / name).write_text("no video")
+    val = tmp_path / "val"
+    shutil.copytree(videos / "swim", val / "swim")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/best.safetensors").write_bytes(b"of a run killed before its first save")
+    words += ("--validation", val, "--epochs", 2, "--most-unreadable", 0.5, "--pixels", "display")
+    assert "holds best.safetensors of a run" in run(*words).err.splitlines()[-1]
+
+    when(monkeypatch, 3, lambda: signal.raise_signal(signal.SIGTERM))
+    when(monkeypatch, 2, (videos / "swim/b.mp4").unlink)
     stopped = run(*words, "--overwrite")
     assert stopped.code == 1
     assert stopped.err.splitlines()[-1].endswith(
-        "stopped by SIGTERM; saved after step 1 of 2: go on with --resume"
+        "stopped by SIGTERM; saved after step 3 of 10: go on with --resume"
     )
-    monkeypatch.setattr(command, "reporter", made)
-    assert run(*words, "--resume").out.splitlines()[-3:] == said.out.splitlines()[-3:]
+    for told in (
+        "passed over what is no video file: 1 (notes.txt)", "garbled.mp4", "empty.mp4",
+        "of two classes: 1", "in training and in validation", "steps teach little",
+        "in training or validation only: [b]ball, été",
+    ):  # fmt: skip
+        assert told in stopped.err
+    for row in ("unreadable 2 1", "turned, or pixels not square 2 1", "of [b]ball 1 0 2"):
+        assert row in [" ".join(line.split()) for line in stopped.out.splitlines()]
+
+    gone = run(*words, "--resume")
+    assert gone.code == 0, gone
+    assert "1 videos have gone since, such as swim/b.mp4" in gone.err
+    rows = logged(tmp_path)
+    assert [row["step"] for row in rows] == list(range(1, 11))
+    bad = (tmp_path / "run/unreadable.jsonl").read_text()
+    assert all(name in bad for name in ("garbled.mp4", "empty.mp4", "b.mp4"))
+    (val / "swim/garbled.mp4").unlink()
+    found = run("evaluate", val, "-c", "run/best.safetensors", "--json", "--workers", 0)
+    best = max((row["scores"] for row in rows if "scores" in row), key=best_first)
+    assert json.loads(found.out) == pytest.approx({"videos": 4, **best})
+
+
+def best_first(scores):
+    return scores["top1"], -scores["loss"]
 
 
 @pytest.mark.parametrize(

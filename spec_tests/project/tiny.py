@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -66,13 +67,16 @@ def clip(config=CONFIG, batch=1, seed=1):
     return torch.from_numpy(np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32))
 
 
-def write_video(path, frames=12, size=(48, 40), rate=30):
-    """A short video of moving stripes, W H in size."""
+def write_video(path, frames=12, size=(48, 40), rate=30, turned=False, aspect=1):
+    """A short video of moving stripes, W H in size; for viewers turned, or of pixels not square."""
     width, height = size
     stripes = np.add.outer(np.arange(height), 3 * np.arange(width))
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("mpeg4", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+        if turned:
+            stream.set_display_matrix([0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30])
         for i in range(frames):
             picture = np.stack([(stripes + 9 * i * c) % 256 for c in (1, 2, 3)], axis=-1)
             frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8))

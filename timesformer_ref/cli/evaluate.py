@@ -44,7 +44,7 @@ def evaluate(
     from timesformer_ref.training.clips import EvaluationViews
     from timesformer_ref.training.folder import find_videos
     from timesformer_ref.training.pictures import draw_confusion
-    from timesformer_ref.training.tables import write_tables
+    from timesformer_ref.training.tables import make_tables, results, write_tables
 
     loaded, preprocessing = given.read(checkpoint, labels, crops)
     classes = loaded.labels or tuple(map(str, range(loaded.config.num_labels)))
@@ -59,16 +59,14 @@ def evaluate(
         )
     if not PartialState().is_main_process:
         return
+    tables = make_tables(result, source.videos.names, classes)
     if as_json:
         out.print(json.dumps({"videos": len(source), **result.scores}))
     else:
         out.print(f"{len(source)} videos: {result}")
         for number, is_class, answer in result.confusions(5):
             out.print(printable(f"{number} of {classes[is_class]} taken for {classes[answer]}"))
-        for video in result.surest_errors(5):
-            row, label = result.probabilities[video], result.labels[video]
-            sure = f"{classes[row.argmax()]} {100 * row.max():.1f} %"
-            out.print(printable(f"{source.videos.names[video]} of {classes[label]}: {sure}"))
+        out.print(printable("\n".join(results(tables))))
     if folder:
         draw_confusion(result.confusion, classes, folder / "confusion.png")
-        write_tables(result, source.videos.names, classes, folder)
+        write_tables(tables, folder)

@@ -7,11 +7,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from datetime import timedelta
-from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,22 +22,14 @@ from timesformer_ref.cli.options import number
 from timesformer_ref.training.recipe import RECIPES, Precision, Recipe, count_steps
 
 if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from rich.progress import Progress
-
     from timesformer_ref.checkpoints import Checkpoint
     from timesformer_ref.input.preprocessing import Preprocessing
-    from timesformer_ref.training.clips import Unreadable
     from timesformer_ref.training.folder import Videos
-    from timesformer_ref.training.loop import Report
-    from timesformer_ref.training.state import History
-
 
 EVALUATIONS = 10
 """Number of evaluations of a run without epochs."""
-LINE_EVERY = 60.0
-"""Seconds between the lines of a run whose output is no terminal."""
-FEW_STEPS = 100
-"""Fewer steps than this hardly teach anything."""
+ECHO = 1.0
+"""Seconds within which a second signal is the first one again."""
 
 
 VIDEOS = typer.Argument(
@@ -88,9 +79,15 @@ def train(
     ] = "paper",
     epochs: Annotated[int | None, number("Length of the run, instead of the recipe's.")] = None,
     steps: Annotated[int | None, number("Length of the run in steps, instead of epochs.")] = None,
-    batch: Annotated[int | None, number("Clips per step, on all devices together.")] = None,
+    batch: Annotated[
+        int | None,
+        number("Clips per step, on all devices together; the learning rate changes in proportion."),
+    ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="The highest learning rate of the run.", metavar="RATE")
+    ] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Scale larger gradients down to this norm.", metavar="NORM")
     ] = None,
     accumulate: Annotated[int, number("Compute each step in N parts, to save memory.")] = 1,
     mixed_precision: Annotated[
@@ -102,6 +99,9 @@ def train(
         typer.Option(
             "--recompute", help="Recompute activations in the backward pass, to save memory."
         ),
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the curves for TensorBoard too.")
     ] = False,
     seed: Annotated[
         int, typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, metavar="N")
@@ -134,20 +134,27 @@ def train(
     last.safetensors and best.safetensors, which the other commands read, the log and pictures.
     """
     require("train", *NEEDED)
+    if tensorboard:
+        require("tensorboard", "tensorboard")
+    from timesformer_ref.input.decoding import DisplayWarning
     from timesformer_ref.training.checkpointing import checkpoint_blocks
     from timesformer_ref.training.clips import EvaluationViews, TrainingClips, Unreadable
     from timesformer_ref.training.folder import as_begun, find_videos
-    from timesformer_ref.training.loop import FILES, STATE, UNREADABLE
+    from timesformer_ref.training.inventory import take_stock
+    from timesformer_ref.training.loop import STATE, UNREADABLE, empty_folder
     from timesformer_ref.training.loop import train as run_training
+    from timesformer_ref.training.plan import plan_run
+    from timesformer_ref.training.reporter import Reporter
     from timesformer_ref.training.starting import model_to_train
     from timesformer_ref.training.state import read_settings
+    from timesformer_ref.training.tables import aligned, shortened
 
     given.asked()  # before anything is read
     unreadable = Unreadable(run / UNREADABLE)
     if resume and overwrite:
         raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
     with progress_bar() as progress, wrong_use(), plain_errors(), ExitStack() as stack:
-        chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate)
+        chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate, clip_norm)
         if (checkpoint is None) == (image_vit is None):
             raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
         begun = read_settings(run / STATE) if resume and (run / STATE).exists() else {}
@@ -157,17 +164,31 @@ def train(
         if gone:
             err.print(f"warning: {len(gone)} videos have gone since, such as {gone[0]}")
         start, input_ = _start(found, checkpoint, image_vit, scheme, given, seed)
-        if is_main(local=True):
-            take_stock(progress, found, held_out, most_unreadable)
-            print_plan(chosen, len(found.paths), accumulate)
         model = model_to_train(start, input_, chosen)
+        plan: list[str] = []
+        if is_main(local=True):
+            warnings.simplefilter("ignore", DisplayWarning)  # the table counts them
+            parts = {"training": found} | ({"validation": held_out} if held_out else {})
+            clips = count_steps(chosen, len(found.paths)) * chosen.batch_size
+            plan = aligned(take_stock(parts, most_unreadable, clips, progress.track))
+            how = accumulate, mixed_precision, recompute
+            plan += plan_run(model.config, chosen, len(found.paths), *how)
+            out.print(printable("\n".join(shortened(plan))))
         if recompute:
             checkpoint_blocks(model)
         if overwrite and is_main():
-            for name in FILES:
-                (run / name).unlink(missing_ok=True)
-        most = most_unreadable * len(found.paths)
-        stopped = stack.enter_context(signals_collected())
+            empty_folder(run)
+        reporter = Reporter(
+            progress,
+            lambda text: out.print(printable(text)),
+            run,
+            found.classes,
+            videos=held_out.names if held_out else (),
+            plan=plan,
+            batch=chosen.batch_size,
+            stopped=stack.enter_context(signals_collected()),
+            most_unreadable=most_unreadable * len(found.paths),
+        )
         history = run_training(
             model,
             TrainingClips(found, input_, chosen, seed, unreadable),
@@ -187,23 +208,36 @@ def train(
             class_weights=found.balance if chosen.balanced else None,
             accumulate=accumulate,
             mixed_precision=mixed_precision,
+            tensorboard=tensorboard,
             workers=workers,
-            report=reporter(progress, run, found.classes, stopped, unreadable, most),
+            report=reporter,
         )
-    finish(run, history)
+    if is_main():
+        reporter.finish(history)
 
 
 def choose_recipe(
-    name: str, epochs: int | None, steps: int | None, batch: int | None, learning_rate: float | None
+    name: str,
+    epochs: int | None,
+    steps: int | None,
+    batch: int | None,
+    learning_rate: float | None,
+    clip_norm: float | None = None,
 ) -> Recipe:
-    """The named recipe with the user's changes. Raises ValueError for an unknown name."""
+    """The named recipe with the user's changes; the learning rate changes with the batch.
+
+    Raises ValueError for an unknown name.
+    """
     if name not in RECIPES:
         raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(RECIPES)}")
-    given: dict[str, Any] = {"batch_size": batch, "learning_rate": learning_rate}
-    asked = {name: value for name, value in given.items() if value is not None}
+    named = RECIPES[name]
+    if batch and learning_rate is None:
+        learning_rate = named.learning_rate * batch / named.batch_size
+    given = {"batch_size": batch, "learning_rate": learning_rate, "clip_norm": clip_norm}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if epochs or steps:
         asked |= {"epochs": epochs, "steps": steps}
-    return replace(RECIPES[name], **asked)
+    return replace(named, **asked)
 
 
 def _start(
@@ -237,116 +271,23 @@ def is_main(local: bool = False) -> bool:
     return bool(state.is_local_main_process if local else state.is_main_process)
 
 
-def take_stock(
-    progress: Progress, training: Videos, validation: Videos | None, most: float
-) -> None:
-    """Look at every video once, and print what there is.
-
-    Raises VideoError where more than this part cannot be read.
-    """
-    from timesformer_ref.input.decoding import DisplayWarning, VideoError
-    from timesformer_ref.training.inventory import describe, look_at_all, warn_of_copies
-
-    warnings.simplefilter("ignore", DisplayWarning)  # a line here instead of one per video
-    parts = {"training": training} | ({"validation": validation} if validation else {})
-    looks = {}
-    for part, videos in parts.items():
-        task = progress.add_task(f"looking at the {part} videos", total=len(videos.paths))
-        looks[part] = look_at_all(videos, partial(progress.advance, task))
-        progress.remove_task(task)
-        out.print(printable(f"{part}: {describe(videos, looks[part])}"))
-        broken = [str(seen) for seen in looks[part] if isinstance(seen, VideoError)]
-        if len(broken) > most * len(videos.paths):
-            more = f" (and {len(broken) - 1} more videos)" if len(broken) > 1 else ""
-            raise VideoError(f"{broken[0]}{more}")
-        for line in broken:
-            err.print(printable(f"warning: {line}"))
-    if validation:
-        unseen = {training.classes[n] for n in set(training.labels) ^ set(validation.labels)}
-        if unseen:
-            err.print(f"warning: in training or validation only: {', '.join(sorted(unseen))}")
-    warn_of_copies(parts, looks)
-
-
-def print_plan(recipe: Recipe, videos: int, accumulate: int) -> None:
-    """Print how long the run is; warn where it is too short to learn much."""
-    from accelerate import PartialState
-
-    steps, state = count_steps(recipe, videos), PartialState()
-    shared = recipe.batch_size // state.num_processes // accumulate
-    epochs = recipe.epochs or steps * recipe.batch_size / videos
-    out.print(
-        f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips ({shared} at once x "
-        f"{accumulate} x {state.num_processes} processes), on {state.device}"
-    )
-    if steps < FEW_STEPS and recipe.epochs:
-        smaller = max(1, recipe.epochs * videos // FEW_STEPS)
-        rate = recipe.learning_rate * smaller / recipe.batch_size
-        err.print(
-            f"warning: {steps} steps teach little: with so few videos use --recipe small, or "
-            f"--batch {smaller} --learning-rate {rate:.2g}, or more --epochs"
-        )
-
-
-def reporter(
-    progress: Progress,
-    run: Path,
-    classes: tuple[str, ...],
-    stopped: Sequence[str] = (),
-    unreadable: Unreadable | None = None,
-    most: float = 0,
-) -> Callable[[Report], str | None]:
-    """Show a run's progress: a bar or lines of a log, and a line and pictures per evaluation.
-
-    stopped: why the run is to stop, where it is. most: number of unreadable videos at which it is.
-    """
-    from timesformer_ref.training.loop import LOG, UNREADABLE
-    from timesformer_ref.training.pictures import draw_confusion, draw_run
-    from timesformer_ref.training.tables import write_confusion
-
-    task = progress.add_task("the first step", total=None)
-    began, last, first = time.monotonic(), time.monotonic(), 0
-    named: set[str] = set()
-
-    def report(latest: Report) -> str | None:
-        nonlocal last, first
-        first = first or latest.step
-        line = f"step {latest.step} of {latest.steps}, loss {latest.loss:.3f}"
-        progress.update(task, description=line, completed=latest.step, total=latest.steps)
-        now = time.monotonic()
-        if progress.disable and now - last > LINE_EVERY:
-            pace = (now - began) / (latest.step - first + 1)
-            left = timedelta(seconds=round(pace * (latest.steps - latest.step)))
-            err.print(f"{line}, rate {latest.learning_rate:.2g}, {pace:.2f} s a step, {left} left")
-            last = now
-        found = latest.evaluation
-        if found:
-            out.print(f"step {latest.step}: {found}" + ", the best yet" * latest.best)
-            if latest.best:
-                draw_confusion(found.confusion, classes, run / "confusion.png")
-                write_confusion(found, classes, run / "confusion.csv")
-            draw_run(run / LOG, run / "losses.png")
-        broken = unreadable.read() if unreadable else {}
-        for video in broken.keys() - named:
-            err.print(printable(f"warning: {broken[video]}; another video was taken"))
-        named.update(broken)
-        if len(broken) > most:
-            return f"{len(broken)} videos cannot be read (see {UNREADABLE} in {run})"
-        return stopped[0] if stopped else None
-
-    return report
-
-
 @contextmanager
 def signals_collected() -> Iterator[list[str]]:
-    """Note Ctrl-C and SIGTERM: a run ends saved, after its step; a second one ends it at once."""
+    """Note Ctrl-C and SIGTERM: a run ends saved, after its step; another one ends it at once.
+
+    A launcher passes on what the terminal or the scheduler has sent to all: that is the same one.
+    """
     received: list[str] = []
+    first = inf
 
     def note(number: int, frame: object) -> None:
-        if received:
+        nonlocal first
+        if time.monotonic() - first > ECHO:
             raise KeyboardInterrupt
-        received.append(f"stopped by {signal.Signals(number).name}")
-        err.print("ending after this step; once more to end at once")
+        if not received:
+            first = time.monotonic()
+            received.append(f"stopped by {signal.Signals(number).name}")
+            err.print("ending after this step; once more to end at once")
 
     if threading.current_thread() is not threading.main_thread():
         yield received
@@ -357,25 +298,6 @@ def signals_collected() -> Iterator[list[str]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def finish(run: Path, history: History) -> None:
-    """Draw the whole run, and name its best step, the files that it wrote and what may be next."""
-    from timesformer_ref.training.loop import BEST, LAST, LOG
-    from timesformer_ref.training.pictures import draw_run
-
-    if not is_main():
-        return
-    draw_run(run / LOG, run / "losses.png")
-    names = [name for name in (LAST, BEST, LOG, "losses.png") if (run / name).exists()]
-    if history.best:
-        out.print(
-            f"best: step {history.best}, top-1 {100 * history.scores[history.best]['top1']:.1f} %"
-        )
-    out.print(
-        f"next: timesformer-ref classify VIDEO --checkpoint {run / names[min(1, len(names) - 1)]}"
-    )
-    out.print(f"{run}: {', '.join(names)}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Evaluate a model: accuracy, loss and confusion matrix."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +42,7 @@ class Evaluation(NamedTuple):
     probabilities: Float32[np.ndarray, "videos labels"]
 
     def __str__(self) -> str:
-        top5 = f"top-5 {100 * self.top5:.1f} %, " if len(self.confusion) > 5 else ""
-        return f"top-1 {100 * self.top1:.1f} %, {top5}loss {self.loss:.3f}"
+        return say_scores(self.scores, len(self.confusion))
 
     def confusions(self, most: int) -> list[tuple[int, int, int]]:
         """The most frequent errors: number of videos, their class, and the class predicted."""
@@ -51,16 +50,16 @@ class Evaluation(NamedTuple):
         found = [(int(wrong[i, j]), int(i), int(j)) for i, j in zip(*wrong.nonzero(), strict=True)]
         return sorted(found, reverse=True)[:most]
 
-    def surest_errors(self, most: int) -> list[int]:
-        """The numbers of the videos whose wrong prediction is the most probable."""
-        best, known = self.probabilities.argmax(axis=1), self.labels != NO_CLASS
-        wrong = np.flatnonzero(known & (best != self.labels))
-        return sorted(wrong.tolist(), key=lambda n: -self.probabilities[n, best[n]])[:most]
-
     @property
     def scores(self) -> dict[str, float]:
         """Loss, top-1 and top-5 by name."""
         return {"loss": self.loss, "top1": self.top1, "top5": self.top5}
+
+
+def say_scores(scores: Mapping[str, float], labels: int) -> str:
+    """Scores in words; top-5 only where there are more than five classes."""
+    top5 = f"top-5 {100 * scores['top5']:.1f} %, " if labels > 5 else ""
+    return f"top-1 {100 * scores['top1']:.1f} %, {top5}loss {scores['loss']:.3f}"
 
 
 def evaluate(

@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -53,20 +53,51 @@ def _key(path: Path) -> tuple[int, bytes]:
 
 
 def look_at_all(
-    videos: Videos, progress: Callable[[], None] = lambda: None
+    videos: Videos, track: Callable[..., Iterable[Look | VideoError]] = lambda looks, **_: looks
 ) -> list[Look | VideoError]:
-    """A look at every video, or the error that it gives."""
+    """A look at every video, or the error that it gives. track: as `rich.progress.track`."""
 
     def one(path: Path) -> Look | VideoError:
         try:
             return look(path)
         except VideoError as error:
             return error
-        finally:
-            progress()
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(one, videos.paths))
+        looks = pool.map(one, videos.paths)
+        return list(track(looks, total=len(videos.paths), description="looking at the videos"))
+
+
+def take_stock(
+    parts: Mapping[str, Videos],
+    most_unreadable: float,
+    clips: int,
+    track: Callable[..., Iterable[Look | VideoError]] = lambda looks, **_: looks,
+) -> list[list[str]]:
+    """Look at every video once, warn of what is odd, and return a table of what there is.
+
+    parts: `training`, and `validation` if there is one. clips: of the whole run, of which each
+    class gets its share.
+    Raises VideoError where more than this part cannot be read.
+    """
+    looks = {part: look_at_all(videos, track) for part, videos in parts.items()}
+    for found in looks.values():
+        broken = [str(seen) for seen in found if isinstance(seen, VideoError)]
+        if len(broken) > most_unreadable * len(found):
+            more = f" (and {len(broken) - 1} more videos)" if len(broken) > 1 else ""
+            raise VideoError(f"{broken[0]}{more}")
+        for line in broken:
+            warnings.warn(line, stacklevel=2)
+    warn_of_copies(parts, looks)
+    columns = {part: _column(videos, looks[part]) for part, videos in parts.items()}
+    of_classes = [f"of {name}" for name in parts["training"].classes]
+    if missing := [n[3:] for n in of_classes if "0" in (column[n] for column in columns.values())]:
+        warnings.warn(f"in training or validation only: {', '.join(missing)}", stacklevel=2)
+    learnt = columns["training"]
+    share = clips / int(learnt["videos"])
+    columns["clips"] = {n: str(round(share * int(learnt[n]))) for n in ("videos", *of_classes)}
+    names = {name: None for column in columns.values() for name in column}
+    return [["", *columns]] + [[n, *(c.get(n, "") for c in columns.values())] for n in names]
 
 
 KINDS: dict[str, Callable[[Sequence[Place]], bool]] = {
@@ -104,20 +135,15 @@ def warn_of_copies(
             warnings.warn(f"the same video is {words}: {len(found)} ({example})", stacklevel=2)
 
 
-def describe(videos: Videos, looks: Sequence[Look | VideoError]) -> str:
-    """A line about videos: how many of each class, how long, how large, and how many odd ones."""
+def _column(videos: Videos, looks: Sequence[Look | VideoError]) -> dict[str, str]:
     seen = [one for one in looks if isinstance(one, Look)]
-    counts = Counter(videos.labels)
-    fewest, most = (f(counts[n] for n in range(len(videos.classes))) for f in (min, max))
-    per_class = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    line = f"{len(looks)} videos of {len(videos.classes)} classes, {per_class} per class"
+    column: dict[str, object] = {"videos": len(looks), "unreadable": len(looks) - len(seen)}
+    column["turned, or pixels not square"] = sum(one.is_odd for one in seen)
     if seen:
         times = [one.seconds for one in seen]
         small, large = (f(seen, key=lambda o: o.height * o.width) for f in (min, max))
-        line += f"; {min(times):.1f} to {max(times):.1f} s (median {median(times):.1f} s)"
-        line += f", {small.width} × {small.height} to {large.width} × {large.height} pixels"
-    if turned := sum(one.is_odd for one in seen):
-        line += f"; {turned} turned or with pixels that are not square"
-    if broken := len(looks) - len(seen):
-        line += f"; {broken} cannot be read"
-    return line
+        column["seconds"] = f"{min(times):.1f} to {max(times):.1f}, median {median(times):.1f}"
+        column["pixels"] = f"{small.width} × {small.height} to {large.width} × {large.height}"
+    counts = Counter(videos.labels)
+    column |= {f"of {name}": counts[n] for n, name in enumerate(videos.classes)}
+    return {name: str(value) for name, value in column.items()}

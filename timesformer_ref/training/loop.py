@@ -1,6 +1,7 @@
 """The training loop, on as many devices as Accelerate was launched on."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
 from math import isfinite
@@ -20,11 +21,15 @@ from timesformer_ref.training.chance import seed_sequence
 from timesformer_ref.training.evaluate import Evaluation, Source, check_together, evaluate
 from timesformer_ref.training.recipe import Precision, Recipe, count_steps, learning_rate
 from timesformer_ref.training.state import History, RunError, load_state, save_state
+from timesformer_ref.training.tables import CLASSES, CONFUSION, PREDICTIONS
 
 STATE, LAST, BEST, LOG = "state.safetensors", "last.safetensors", "best.safetensors", "log.jsonl"
-UNREADABLE = "unreadable.jsonl"
-FILES = (STATE, LAST, BEST, LOG, UNREADABLE, "losses.png", "confusion.png", "confusion.csv")
-"""The files that a run writes to its folder."""
+SAID, UNREADABLE, TENSORBOARD = "log.txt", "unreadable.jsonl", "tensorboard"
+FILES = (
+    *(LAST, BEST, STATE, LOG, SAID, "losses.png", "confusion.png"),
+    *(CONFUSION, CLASSES, PREDICTIONS, UNREADABLE, TENSORBOARD),
+)
+"""What a run writes to its folder."""
 
 
 class Report(NamedTuple):
@@ -58,6 +63,7 @@ def train(
     class_weights: Sequence[float] | None = None,
     accumulate: int = 1,
     mixed_precision: Precision | None = None,
+    tensorboard: bool = False,
     workers: int = 0,
     report: Callable[[Report], str | None] = lambda report: None,
 ) -> History:
@@ -75,15 +81,15 @@ def train(
         be the same then. Otherwise `out` must not hold a run.
     class_weights: of a clip's loss by its class, 1 on average; None for 1 each.
     accumulate: the number of parts in which a step is computed, to save memory.
-    mixed_precision: None for what Accelerate was launched with. workers: processes that make clips,
-        for each device.
+    mixed_precision: None for what Accelerate was launched with. tensorboard: write its events too.
+    workers: processes that make clips, for each device.
     report: called after every step, on the main process; where it returns a reason to stop, the
         run is saved and ends with a RunError that gives it.
 
     Raises RunError for a folder that holds another run, where the loss is not finite, and where
     several processes would train alone; ValueError for arguments that do not fit together.
     """
-    accelerator = _accelerator(accumulate, mixed_precision)
+    accelerator = _accelerator(accumulate, mixed_precision, out if tensorboard else None)
     steps = count_steps(recipe, len(source) if isinstance(source, Sized) else None)
     evaluate_every = evaluate_every or max(1, steps // (recipe.epochs or 1))
     settings = {
@@ -112,6 +118,7 @@ def train(
     writer = out if accelerator.is_main_process else None
     if writer:
         _begin_log(writer / LOG, history, recipe, steps)
+    accelerator.init_trackers(TENSORBOARD)
 
     for step in range(start + 1, steps + 1):
         rate = learning_rate(recipe, step - 1, steps)
@@ -136,6 +143,10 @@ def train(
             )
             history.scores[step] = found.scores
         best = found is not None and history.best == step
+        scores = (
+            {f"validation/{name}": score for name, score in found.scores.items()} if found else {}
+        )
+        accelerator.log({"loss": loss, "learning rate": rate, **scores}, step)
         if writer:
             if best:
                 model.save_pretrained(writer / BEST)
@@ -166,12 +177,22 @@ def begin_folder(out: Path, resume: bool) -> None:
             f"{out}: holds {there[0].name} of a run: --resume it, --overwrite it, or give another "
             "folder"
         )
-    for file in there:
-        file.unlink()
+    empty_folder(out)
 
 
-def _accelerator(accumulate: int, mixed_precision: Precision | None) -> Accelerator:
+def empty_folder(out: Path) -> None:
+    """Remove what a run has written."""
+    for name in FILES:
+        shutil.rmtree(out / name, ignore_errors=True)  # where it is a folder
+        (out / name).unlink(missing_ok=True)
+
+
+def _accelerator(
+    accumulate: int, mixed_precision: Precision | None, events: Path | None
+) -> Accelerator:
     accelerator = Accelerator(
+        log_with=TENSORBOARD if events else None,
+        project_dir=events,
         mixed_precision=mixed_precision,
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=accumulate, sync_with_dataloader=False

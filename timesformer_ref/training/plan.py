@@ -1,0 +1,108 @@
+"""What a run is going to take: its steps, and the memory of one, counted from shapes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import nullcontext
+
+import torch
+from accelerate import PartialState
+from rich.filesize import decimal
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+
+from timesformer_ref.checkpoints.pretrained import TimeSformer
+from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.training.checkpointing import checkpoint_blocks
+from timesformer_ref.training.loop import make_optimizer
+from timesformer_ref.training.recipe import Precision, Recipe, count_steps
+
+FEW_STEPS = 100
+"""Fewer steps than this hardly teach anything."""
+
+
+def plan_run(
+    config: TimeSformerConfig,
+    recipe: Recipe,
+    videos: int,
+    accumulate: int = 1,
+    precision: Precision | None = None,
+    recompute: bool = False,
+) -> list[str]:
+    """Lines on how a run is cut into steps, where, and the memory that each process needs.
+
+    precision: None for what Accelerate was launched with. Warns of a run that is too short.
+    """
+    steps, state = count_steps(recipe, videos), PartialState()
+    parts = accumulate * state.num_processes
+    epochs = steps * recipe.batch_size / videos
+    if recipe.epochs and steps < FEW_STEPS:
+        warnings.warn(
+            f"{steps} steps teach little: with so few videos use --recipe small, or "
+            f"--batch {max(1, recipe.epochs * videos // FEW_STEPS)}, or more --epochs",
+            stacklevel=2,
+        )
+    half = (precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no"
+    size = max(1, recipe.batch_size // parts)
+    memory = step_memory(config, recipe, size, half=half, recompute=recompute)
+    amounts = ", ".join(f"{what} {decimal(count)}" for what, count in memory.items())
+    return [
+        f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips: {size} at once × "
+        f"{accumulate} parts × {state.num_processes} processes",
+        f"on {state.device}, in {'float32 and 16 bits' if half else 'float32'}; memory, computed: "
+        f"{decimal(sum(memory.values()))} ({amounts})",
+    ]
+
+
+def step_memory(
+    config: TimeSformerConfig,
+    recipe: Recipe,
+    clips: int,
+    *,
+    half: bool = False,
+    recompute: bool = False,
+) -> dict[str, int]:
+    """Bytes by what they hold: weights, their gradients, the optimizer's state, activations.
+
+    clips: computed at once on one device, of the config's size. half: mixed precision. recompute:
+        see `checkpoint_blocks`; the activations of the block that is computed again count too.
+    What lives within one operation, or in a library, is left out.
+    """
+    with torch.device("meta"):
+        model = TimeSformer(config)
+    make_optimizer(recipe, model)  # which decides what learns
+    learning = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad)
+    side = config.image_size
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model.to_empty(device="cpu").train()
+        video = torch.empty(clips, config.num_frames, config.num_channels, side, side)
+        activations = _kept(model, video, half)
+        if recompute:
+            block = activations // (recipe.last_blocks or config.num_hidden_layers)
+            checkpoint_blocks(model)
+            activations = block + _kept(model, video, half)
+    states = 2 if recipe.optimizer == "adamw" else int(recipe.momentum > 0)
+    return {
+        "weights": sum(weight.nbytes for weight in model.parameters()),
+        "gradients": learning,
+        "optimizer": states * learning,
+        "activations": activations,
+    }
+
+
+def _kept(model: TimeSformer, video: Tensor, half: bool) -> int:
+    """Bytes that a forward pass keeps for the backward pass, each piece of memory counted once."""
+    memory = {weight.untyped_storage()._cdata: 0 for weight in model.parameters()}
+    held = []  # what has gone would leave its place to another
+
+    def count(tensor: Tensor) -> Tensor:
+        held.append(tensor.untyped_storage())
+        memory.setdefault(held[-1]._cdata, held[-1].nbytes())
+        return tensor
+
+    precision = torch.autocast("cpu", torch.bfloat16) if half else nullcontext()
+    with saved_tensors_hooks(count, lambda tensor: tensor), precision:
+        model(video)
+    return sum(memory.values())
