@@ -15,8 +15,9 @@ from docs.camera_motion.render import render
 from docs.camera_motion.scenes import Scene, draw_scene
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import TARGET_FPS
-from timesformer_ref.training.chance import FRESH
 
+FRESH = (1,)
+"""The stream of random numbers of what models are evaluated on; that of training is `()`."""
 AT_ONCE = 16
 """Number of scenes rendered together: few enough for a processor's cache."""
 

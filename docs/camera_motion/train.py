@@ -14,7 +14,6 @@ from docs.camera_motion import clips
 from docs.camera_motion.model import EASY, PREPROCESSING, untrained
 from docs.camera_motion.moves import LABELS
 from timesformer_ref.cli.console import progress_bar
-from timesformer_ref.cli.train import EVALUATIONS
 from timesformer_ref.training.loop import train
 from timesformer_ref.training.recipe import Recipe
 from timesformer_ref.training.reporter import Reporter
@@ -59,7 +58,6 @@ def main() -> None:
             clips.TrainingClips(PREPROCESSING, 0, easy),
             recipe,
             validation=clips.fresh_clips(PREPROCESSING, 500),
-            evaluate_every=-(-args.steps // EVALUATIONS),
             out=args.run,
             resume=args.resume,
             settings={"easy": easy},

@@ -11,6 +11,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("accelerate")
 
 from docs.camera_motion.clips import (
+    FRESH,
     TrainingClips,
     frame_seconds,
     fresh_clips,
@@ -22,7 +23,7 @@ from docs.camera_motion.render import render
 from docs.camera_motion.scenes import Scene, draw_scene
 from docs.camera_motion.textures import texture
 from spec_tests.project.photographs import MOVING, STREAM
-from timesformer_ref.training.chance import FRESH, generator
+from timesformer_ref.training.chance import generator
 
 SIDE = 64
 SECONDS = np.array([-0.1, 0.1])

@@ -30,6 +30,16 @@ def file(text: str, *names: str, metavar: str = "FILE") -> Any:
     return typer.Option(*names, help=text, metavar=metavar)
 
 
+def value(text: str, metavar: str, **limits: Any) -> Any:
+    """An option that takes a word or a number, within limits `min` and `max`."""
+    return typer.Option(help=text, metavar=metavar, **limits)
+
+
+def flag(name: str, text: str) -> Any:
+    """An option that is given or not."""
+    return typer.Option(name, help=text)
+
+
 Implementation = Literal["torch", "numpy"]
 Backend = Literal["torch", "numpy", "both"]
 Dtype = Literal["float32", "float64", "bfloat16", "float16"]

@@ -1,33 +1,24 @@
 """`timesformer-ref train`."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, printable, progress_bar, require, wrong_use
-from timesformer_ref.cli.options import number
+from timesformer_ref.cli.options import file, flag, number, value
 from timesformer_ref.training.recipe import RECIPES, Precision, Recipe, count_steps
 
-if TYPE_CHECKING:  # slow imports are deferred until a command needs them
-    from timesformer_ref.checkpoints import Checkpoint
-    from timesformer_ref.input.preprocessing import Preprocessing
-    from timesformer_ref.training.folder import Videos
-
-EVALUATIONS = 10
-"""Number of evaluations of a run without epochs."""
 ECHO = 1.0
 """Seconds within which a second signal is the first one again."""
 
@@ -36,15 +27,7 @@ VIDEOS = typer.Argument(
     help="A folder with one folder of videos per class, or a CSV or JSON list of path and label.",
     metavar="VIDEOS",
 )
-WorkersOption = Annotated[
-    int,
-    typer.Option(
-        help="Processes that read videos, per device; by default up to 4, one per processor.",
-        min=0,
-        metavar="N",
-        show_default=False,
-    ),
-]
+WorkersOption = Annotated[int, value("Processes that read videos, per device.", "N", min=0)]
 WORKERS = min(4, os.cpu_count() or 1)
 NEEDED = "accelerate", "matplotlib"
 
@@ -52,75 +35,45 @@ NEEDED = "accelerate", "matplotlib"
 @options.takes_input
 def train(
     videos: Annotated[Path, VIDEOS],
-    run: Annotated[
-        Path, options.file("The folder for everything that the run writes.", "--out", metavar="RUN")
-    ],
+    run: Annotated[Path, file("The folder for all that the run writes.", "--out", metavar="RUN")],
     checkpoint: options.CheckpointOption = None,
     image_vit: Annotated[
         Path | None,
-        options.file(
-            "Start from an image ViT instead: a file or folder of timm or transformers.",
-            metavar="PATH",
-        ),
+        file("Start from an image ViT of timm or transformers: a file or folder.", metavar="PATH"),
     ] = None,
     scheme: Annotated[
-        str, typer.Option(help="With --image-vit: the attention scheme.", metavar="NAME")
+        str, value("With --image-vit: the attention scheme.", "NAME")
     ] = "divided_space_time",
     validation: Annotated[
-        Path | None,
-        options.file("Videos to evaluate on after each epoch, as VIDEOS.", metavar="VIDEOS"),
+        Path | None, file("Videos to evaluate on after each epoch, as VIDEOS.", metavar="VIDEOS")
     ] = None,
     recipe: Annotated[
-        str,
-        typer.Option(
-            help="paper; paper-ssv2 for labels that distinguish left from right; small for tens or "
-            "hundreds of videos."
-        ),
+        str, value("paper; paper-ssv2 where left is not right; small for few videos.", "NAME")
     ] = "paper",
     epochs: Annotated[int | None, number("Length of the run, instead of the recipe's.")] = None,
     steps: Annotated[int | None, number("Length of the run in steps, instead of epochs.")] = None,
     batch: Annotated[
-        int | None,
-        number("Clips per step, on all devices together; the learning rate changes in proportion."),
+        int | None, number("Clips per step, on all devices; the learning rate follows it.")
     ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="The highest learning rate of the run.", metavar="RATE")
-    ] = None,
-    clip_norm: Annotated[
-        float | None, typer.Option(help="Scale larger gradients down to this norm.", metavar="NORM")
-    ] = None,
+    learning_rate: Annotated[float | None, value("The highest learning rate.", "RATE")] = None,
+    clip_norm: Annotated[float | None, value("Scale larger gradients down to it.", "NORM")] = None,
     accumulate: Annotated[int, number("Compute each step in N parts, to save memory.")] = 1,
     mixed_precision: Annotated[
         Precision | None,
         typer.Option(help="Arithmetic; by default what Accelerate was launched with, or no."),
     ] = None,
     recompute: Annotated[
-        bool,
-        typer.Option(
-            "--recompute", help="Recompute activations in the backward pass, to save memory."
-        ),
+        bool, flag("--recompute", "Recompute activations in the backward pass, to save memory.")
     ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write the curves for TensorBoard too.")
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, metavar="N")
-    ] = 0,
+    tensorboard: Annotated[bool, flag("--tensorboard", "Write for TensorBoard too.")] = False,
+    seed: Annotated[int, value("Seed of all random numbers.", "N", min=0, max=2**32 - 1)] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the last save in RUN, if there is one.")
+        bool, flag("--resume", "Continue from the last save in RUN, if there is one.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove what another run has left in RUN.")
-    ] = False,
+    overwrite: Annotated[bool, flag("--overwrite", "Remove another run from RUN.")] = False,
     save_every: Annotated[int, number("Save the run every N steps.")] = 200,
     most_unreadable: Annotated[
-        float,
-        typer.Option(
-            help="Where more than this part of the videos cannot be read, the run ends.",
-            min=0,
-            max=1,
-            metavar="PART",
-        ),
+        float, value("The run ends where more of the videos are unreadable.", "PART", min=0, max=1)
     ] = 0.05,
     workers: WorkersOption = WORKERS,
     *,
@@ -136,16 +89,16 @@ def train(
     require("train", *NEEDED)
     if tensorboard:
         require("tensorboard", "tensorboard")
+    from timesformer_ref.checkpoints import load_checkpoint
     from timesformer_ref.input.decoding import DisplayWarning
     from timesformer_ref.training.checkpointing import checkpoint_blocks
     from timesformer_ref.training.clips import EvaluationViews, TrainingClips, Unreadable
     from timesformer_ref.training.folder import as_begun, find_videos
-    from timesformer_ref.training.inventory import take_stock
+    from timesformer_ref.training.inventory import plan_run, take_stock
     from timesformer_ref.training.loop import STATE, UNREADABLE, empty_folder
     from timesformer_ref.training.loop import train as run_training
-    from timesformer_ref.training.plan import plan_run
     from timesformer_ref.training.reporter import Reporter
-    from timesformer_ref.training.starting import model_to_train
+    from timesformer_ref.training.starting import from_image_vit, model_to_train, with_classes
     from timesformer_ref.training.state import read_settings
     from timesformer_ref.training.tables import aligned, shortened
 
@@ -154,7 +107,8 @@ def train(
     if resume and overwrite:
         raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
     with progress_bar() as progress, wrong_use(), plain_errors(), ExitStack() as stack:
-        chosen = choose_recipe(recipe, epochs, steps, batch, learning_rate, clip_norm)
+        changes = {"epochs": epochs, "steps": steps, "batch_size": batch, "clip_norm": clip_norm}
+        chosen = choose_recipe(recipe, changes | {"learning_rate": learning_rate})
         if (checkpoint is None) == (image_vit is None):
             raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
         begun = read_settings(run / STATE) if resume and (run / STATE).exists() else {}
@@ -163,39 +117,38 @@ def train(
         found, gone = as_begun(found, begun.get("videos", found.listed))
         if gone:
             err.print(f"warning: {len(gone)} videos have gone since, such as {gone[0]}")
-        start, input_ = _start(found, checkpoint, image_vit, scheme, given, seed)
+        sizes: dict[str, Any] = {"image_size": given.crop, "num_attention_heads": given.heads}
+        if image_vit:
+            sizes |= {"attention_type": scheme, "num_frames": given.frames or 8}
+            start = from_image_vit(image_vit, found.classes, seed, **sizes)
+        else:
+            loaded = load_checkpoint(checkpoint or "", num_frames=given.frames, **sizes)
+            start = with_classes(loaded, found.classes, seed)
+        input_ = given.choose(start)
         model = model_to_train(start, input_, chosen)
         plan: list[str] = []
         if is_main(local=True):
             warnings.simplefilter("ignore", DisplayWarning)  # the table counts them
             parts = {"training": found} | ({"validation": held_out} if held_out else {})
             clips = count_steps(chosen, len(found.paths)) * chosen.batch_size
-            plan = aligned(take_stock(parts, most_unreadable, clips, progress.track))
-            how = accumulate, mixed_precision, recompute
-            plan += plan_run(model.config, chosen, len(found.paths), *how)
-            out.print(printable("\n".join(shortened(plan))))
+            how = len(found.paths), accumulate, mixed_precision, recompute
+            plan = plan_run(model.config, chosen, *how)
+            plan += aligned(take_stock(parts, most_unreadable, clips, progress.track))
+            say("\n".join(shortened(plan)))
         if recompute:
             checkpoint_blocks(model)
         if overwrite and is_main():
             empty_folder(run)
-        reporter = Reporter(
-            progress,
-            lambda text: out.print(printable(text)),
-            run,
-            found.classes,
-            videos=held_out.names if held_out else (),
-            plan=plan,
-            batch=chosen.batch_size,
-            stopped=stack.enter_context(signals_collected()),
-            most_unreadable=most_unreadable * len(found.paths),
-        )
+        names = held_out.names if held_out else ()
+        reporter = Reporter(progress, say, run, found.classes, names, plan, chosen.batch_size)
+        reporter.stopped = stack.enter_context(signals_collected())
+        reporter.most_unreadable = most_unreadable * len(found.paths)
         history = run_training(
             model,
             TrainingClips(found, input_, chosen, seed, unreadable),
             chosen,
             seed=seed,
             validation=held_out and EvaluationViews(held_out, input_, unreadable=unreadable),
-            evaluate_every=chosen.steps and -(-chosen.steps // EVALUATIONS),
             out=run,
             resume=resume,
             save_every=save_every,
@@ -216,50 +169,24 @@ def train(
         reporter.finish(history)
 
 
-def choose_recipe(
-    name: str,
-    epochs: int | None,
-    steps: int | None,
-    batch: int | None,
-    learning_rate: float | None,
-    clip_norm: float | None = None,
-) -> Recipe:
-    """The named recipe with the user's changes; the learning rate changes with the batch.
+def choose_recipe(name: str, changes: Mapping[str, Any]) -> Recipe:
+    """The named recipe with those changes that are not None; its learning rate follows the batch.
 
     Raises ValueError for an unknown name.
     """
     if name not in RECIPES:
         raise ValueError(f"recipe {name!r} is unknown: use {' or '.join(RECIPES)}")
     named = RECIPES[name]
-    if batch and learning_rate is None:
-        learning_rate = named.learning_rate * batch / named.batch_size
-    given = {"batch_size": batch, "learning_rate": learning_rate, "clip_norm": clip_norm}
-    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if epochs or steps:
-        asked |= {"epochs": epochs, "steps": steps}
-    return replace(named, **asked)
+    asked = {field: value for field, value in changes.items() if value is not None}
+    if asked.keys() & {"epochs", "steps"}:
+        asked = {"epochs": None, "steps": None} | asked
+    larger = asked.get("batch_size", named.batch_size) / named.batch_size
+    return replace(named, **{"learning_rate": named.learning_rate * larger} | asked)
 
 
-def _start(
-    videos: Videos,
-    checkpoint: str | None,
-    image_vit: Path | None,
-    scheme: str,
-    given: options.Input,
-    seed: int,
-) -> tuple[Checkpoint, Preprocessing]:
-    """The checkpoint to start from, with the videos' classes, and its preprocessing."""
-    from timesformer_ref.checkpoints import load_checkpoint
-    from timesformer_ref.training.starting import from_image_vit, with_classes
-
-    geometry: dict[str, Any] = {"image_size": given.crop, "num_attention_heads": given.heads}
-    if image_vit:
-        geometry |= {"attention_type": scheme, "num_frames": given.frames or 8}
-        start = from_image_vit(image_vit, videos.classes, seed, **geometry)
-    else:
-        loaded = load_checkpoint(checkpoint or "", num_frames=given.frames, **geometry)
-        start = with_classes(loaded, videos.classes, seed)
-    return start, given.choose(start)
+def say(text: str) -> None:
+    """Print a text with names of files in it."""
+    out.print(printable(text))
 
 
 def is_main(local: bool = False) -> bool:
@@ -289,10 +216,9 @@ def signals_collected() -> Iterator[list[str]]:
             received.append(f"stopped by {signal.Signals(number).name}")
             err.print("ending after this step; once more to end at once")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    main = threading.current_thread() is threading.main_thread()  # which alone gets signals
+    both = (signal.SIGINT, signal.SIGTERM) if main else ()
+    before = {number: signal.signal(number, note) for number in both}
     try:
         yield received
     finally:

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-FRESH = (1,)
-"""The stream of what models are evaluated on; training has no name, `()`."""
 SEEDS = 1 << 32
 """How many seeds there are. NumPy cuts a larger number into words: [2**32, 0] is [0, 1] to it."""
 

@@ -65,7 +65,6 @@ def say_scores(scores: Mapping[str, float], labels: int) -> str:
 def evaluate(
     model: TimeSformer,
     source: Source,
-    *,
     accelerator: Accelerator | None = None,
     videos_at_once: int = 1,
     workers: int = 0,

@@ -1,6 +1,4 @@
-"""What a run is about to learn from: every video looked at once, before it begins."""
-
-from __future__ import annotations
+"""What a run is about to do: its steps and their memory, and every video looked at once."""
 
 import hashlib
 import os
@@ -12,12 +10,21 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from accelerate import PartialState
+from rich.filesize import decimal
+
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.decoding import VideoError, decode_frames, display_words, no_frame
 from timesformer_ref.input.survey import survey
 from timesformer_ref.training.folder import Videos
+from timesformer_ref.training.memory import step_memory
+from timesformer_ref.training.recipe import Precision, Recipe, count_steps
 
+FEW_STEPS = 100
+"""Fewer steps than this hardly teach anything."""
 SAMPLE = 1 << 16
 """Bytes at either end of a file by which its copies are recognised, with its size."""
+BY_HEART = "what is learnt by heart passes for understanding"
 
 
 class Look(NamedTuple):
@@ -52,9 +59,10 @@ def _key(path: Path) -> tuple[int, bytes]:
         return size, hashlib.sha256(ends + file.read()).digest()
 
 
-def look_at_all(
-    videos: Videos, track: Callable[..., Iterable[Look | VideoError]] = lambda looks, **_: looks
-) -> list[Look | VideoError]:
+Track = Callable[..., Iterable[Look | VideoError]]
+
+
+def look_at_all(videos: Videos, track: Track = lambda looks, **_: looks) -> list[Look | VideoError]:
     """A look at every video, or the error that it gives. track: as `rich.progress.track`."""
 
     def one(path: Path) -> Look | VideoError:
@@ -72,7 +80,7 @@ def take_stock(
     parts: Mapping[str, Videos],
     most_unreadable: float,
     clips: int,
-    track: Callable[..., Iterable[Look | VideoError]] = lambda looks, **_: looks,
+    track: Track = lambda looks, **_: looks,
 ) -> list[list[str]]:
     """Look at every video once, warn of what is odd, and return a table of what there is.
 
@@ -91,7 +99,8 @@ def take_stock(
     warn_of_copies(parts, looks)
     columns = {part: _column(videos, looks[part]) for part, videos in parts.items()}
     of_classes = [f"of {name}" for name in parts["training"].classes]
-    if missing := [n[3:] for n in of_classes if "0" in (column[n] for column in columns.values())]:
+    missing = [n[3:] for n in of_classes if "0" in (column[n] for column in columns.values())]
+    if missing and len(parts) > 1:
         warnings.warn(f"in training or validation only: {', '.join(missing)}", stacklevel=2)
     learnt = columns["training"]
     share = clips / int(learnt["videos"])
@@ -100,39 +109,27 @@ def take_stock(
     return [["", *columns]] + [[n, *(c.get(n, "") for c in columns.values())] for n in names]
 
 
-KINDS: dict[str, Callable[[Sequence[Place]], bool]] = {
-    "in training and in validation: what is learnt by heart passes for understanding": (
-        lambda copies: len({copy.part for copy in copies}) > 1
-    ),
-    "of two classes": lambda copies: len({copy.label for copy in copies}) > 1,
-    "there twice": lambda copies: len({(copy.part, copy.label) for copy in copies}) == 1,
-}
-"""What is wrong with copies of a video, and for which it is so."""
-
-
-class Place(NamedTuple):
-    """Where a video is: in training or validation, by name, with its class."""
-
-    part: str
-    name: str
-    label: str
-
-
 def warn_of_copies(
     parts: Mapping[str, Videos], looks: Mapping[str, Sequence[Look | VideoError]]
 ) -> None:
     """Warn of files that are there more than once, in a line for each kind of it."""
-    places: defaultdict[tuple[int, bytes], list[Place]] = defaultdict(list)
+    copies: defaultdict[tuple[int, bytes], list[tuple[str, str, str]]] = defaultdict(list)
     for part, videos in parts.items():
         for (name, label), seen in zip(videos.listed, looks[part], strict=True):
             if isinstance(seen, Look):
-                places[seen.key].append(Place(part, name, label))
-    several = [copies for copies in places.values() if len(copies) > 1]
-    for words, is_so in KINDS.items():
-        if found := [copies for copies in several if is_so(copies)]:
-            one, *_, other = found[0]
-            example = f"{one.part} {one.name}, {other.part} {other.name}"
-            warnings.warn(f"the same video is {words}: {len(found)} ({example})", stacklevel=2)
+                copies[seen.key].append((part, label, f"{part} {name}"))
+    kinds: defaultdict[str, list[str]] = defaultdict(list)
+    for places in copies.values():
+        in_both, of_two = (len({place[i] for place in places}) > 1 for i in range(2))
+        example = f"{places[0][2]}, {places[-1][2]}"
+        if in_both:
+            kinds[f"in training and in validation: {BY_HEART}"].append(example)
+        if of_two:
+            kinds["of two classes"].append(example)
+        if len(places) > 1 and not in_both and not of_two:
+            kinds["there twice"].append(example)
+    for kind, found in kinds.items():
+        warnings.warn(f"the same video is {kind}: {len(found)} ({found[0]})", stacklevel=2)
 
 
 def _column(videos: Videos, looks: Sequence[Look | VideoError]) -> dict[str, str]:
@@ -147,3 +144,36 @@ def _column(videos: Videos, looks: Sequence[Look | VideoError]) -> dict[str, str
     counts = Counter(videos.labels)
     column |= {f"of {name}": counts[n] for n, name in enumerate(videos.classes)}
     return {name: str(value) for name, value in column.items()}
+
+
+def plan_run(
+    config: TimeSformerConfig,
+    recipe: Recipe,
+    videos: int,
+    accumulate: int = 1,
+    precision: Precision | None = None,
+    recompute: bool = False,
+) -> list[str]:
+    """Lines on how a run is cut into steps, where, and the memory that each process needs.
+
+    precision: None for what Accelerate was launched with. Warns of a run that is too short.
+    """
+    steps, state = count_steps(recipe, videos), PartialState()
+    parts = accumulate * state.num_processes
+    epochs = steps * recipe.batch_size / videos
+    if recipe.epochs and steps < FEW_STEPS:
+        warnings.warn(
+            f"{steps} steps teach little: with so few videos use --recipe small, or "
+            f"--batch {max(1, recipe.epochs * videos // FEW_STEPS)}, or more --epochs",
+            stacklevel=2,
+        )
+    half = (precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no"
+    size = max(1, recipe.batch_size // parts)
+    memory = step_memory(config, recipe, size, half=half, recompute=recompute)
+    amounts = ", ".join(f"{what} {decimal(count)}" for what, count in memory.items())
+    return [
+        f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips: {size} at once × "
+        f"{accumulate} parts × {state.num_processes} processes",
+        f"on {state.device}, in {'float32 and 16 bits' if half else 'float32'}; memory, computed: "
+        f"{decimal(sum(memory.values()))} ({amounts})",
+    ]

@@ -30,13 +30,14 @@ FILES = (
     *(CONFUSION, CLASSES, PREDICTIONS, UNREADABLE, TENSORBOARD),
 )
 """What a run writes to its folder."""
+EVALUATIONS = 10
+"""Evaluations of a run without epochs."""
 
 
 class Report(NamedTuple):
-    """The state of a run after a step.
+    """A run after `step` steps: the mean loss of the last one's clips, and the evaluation after it.
 
-    step: the number of steps done, of `steps`. loss: the mean over all clips of the step.
-    evaluation: on the validation videos, if there was one. best: whether it is the best so far.
+    best: whether that is the best so far.
     """
 
     step: int
@@ -70,13 +71,12 @@ def train(
     """Train a model in place, and return the loss of every step.
 
     source: clip number k of the run by `source[k]`: its video t c H W, and its class. Step s takes
-        the clips from `s * recipe.batch_size` on, so no order has to be saved. Its length, if
-        it has one, is an epoch.
+        the clips from `s * recipe.batch_size` on. Its length, if it has one, is an epoch.
     seed: of dropout and stochastic depth, set again for each step and process.
     validation: videos by their views, v t c H W, and their classes; evaluated every
-        `evaluate_every` steps (None: each epoch) and at the end, `videos_at_once` on each device.
-    out: the run's folder: its log, every `save_every` steps and at the end its state and last
-        checkpoint, and the checkpoint of the best top-1. None writes nothing.
+        `evaluate_every` steps (None: each epoch, or ten times) and at the end, `videos_at_once` on
+        each device.
+    out: the run's folder (see `FILES`), saved every `save_every` steps. None writes nothing.
     resume: continue from the state in `out`, if there is one. settings: what else, as JSON, must
         be the same then. Otherwise `out` must not hold a run.
     class_weights: of a clip's loss by its class, 1 on average; None for 1 each.
@@ -91,7 +91,7 @@ def train(
     """
     accelerator = _accelerator(accumulate, mixed_precision, out if tensorboard else None)
     steps = count_steps(recipe, len(source) if isinstance(source, Sized) else None)
-    evaluate_every = evaluate_every or max(1, steps // (recipe.epochs or 1))
+    evaluate_every = evaluate_every or max(1, steps // (recipe.epochs or EVALUATIONS))
     settings = {
         "recipe": asdict(recipe),
         "steps": steps,
@@ -100,10 +100,13 @@ def train(
         "config": asdict(model.config),
         **(settings or {}),
     }
-    weights = None
-    if class_weights is not None:
-        weights = torch.tensor(class_weights, device=accelerator.device)
-    size = _part_size(recipe, accumulate, accelerator.num_processes)
+    weights = None if class_weights is None else torch.tensor(class_weights).to(accelerator.device)
+    processes, size = accelerator.num_processes, recipe.batch_size
+    if size % (accumulate * processes):
+        raise ValueError(
+            f"batch_size {size} cannot be cut into {accumulate} parts for each of {processes} "
+            f"devices: use a multiple of {accumulate * processes}"
+        )
     optimizer = make_optimizer(recipe, model)
     # The model keeps its parameters; what is prepared shares them.
     spread, stepper = accelerator.prepare(model, optimizer)
@@ -113,11 +116,18 @@ def train(
     elif out and accelerator.is_main_process:
         begin_folder(out, resume)
     start = len(history.losses)
-    clips = range(start * recipe.batch_size, steps * recipe.batch_size)
-    parts = iter(accelerator.prepare(_loader(source, clips, size, workers)))
+    loader = DataLoader(
+        source,
+        size // accumulate,  # of which Accelerate gives each process its share
+        sampler=range(start * size, steps * size),
+        num_workers=workers,
+        generator=torch.Generator(),  # its draws would shift those of dropout
+        pin_memory=torch.cuda.is_available(),
+    )
+    parts = iter(accelerator.prepare(loader))
     writer = out if accelerator.is_main_process else None
     if writer:
-        _begin_log(writer / LOG, history, recipe, steps)
+        _log(writer / LOG, history, recipe, steps)
     accelerator.init_trackers(TENSORBOARD)
 
     for step in range(start + 1, steps + 1):
@@ -134,26 +144,17 @@ def train(
         history.losses.append(loss)
         found = None
         if validation is not None and (step % evaluate_every == 0 or step == steps):
-            found = evaluate(
-                model,
-                validation,
-                accelerator=accelerator,
-                videos_at_once=videos_at_once,
-                workers=workers,
-            )
+            found = evaluate(model, validation, accelerator, videos_at_once, workers)
             history.scores[step] = found.scores
         best = found is not None and history.best == step
-        scores = (
-            {f"validation/{name}": score for name, score in found.scores.items()} if found else {}
-        )
-        accelerator.log({"loss": loss, "learning rate": rate, **scores}, step)
+        curves = {f"validation {name}": s for name, s in history.scores.get(step, {}).items()}
+        accelerator.log({"loss": loss, "learning rate": rate} | curves, step)
+        if writer and best:
+            model.save_pretrained(writer / BEST)
         if writer:
-            if best:
-                model.save_pretrained(writer / BEST)
-            _log(writer / LOG, history, recipe, step, steps)
-        reason = None
-        if accelerator.is_main_process:
-            reason = report(Report(step, steps, rate, loss, found, best))
+            _log(writer / LOG, history, recipe, steps, step - 1)
+        is_main, latest = accelerator.is_main_process, Report(step, steps, rate, loss, found, best)
+        reason = report(latest) if is_main else None
         if writer and (reason or step % save_every == 0 or step == steps):
             model.save_pretrained(writer / LAST)
             save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
@@ -221,28 +222,6 @@ def make_optimizer(recipe: Recipe, model: TimeSformer) -> torch.optim.Optimizer:
     )
 
 
-def _part_size(recipe: Recipe, accumulate: int, processes: int) -> int:
-    """The number of clips that all devices together compute at a time."""
-    if recipe.batch_size % (accumulate * processes):
-        raise ValueError(
-            f"batch_size {recipe.batch_size} cannot be cut into {accumulate} parts for each of "
-            f"{processes} devices: use a multiple of {accumulate * processes}"
-        )
-    return recipe.batch_size // accumulate
-
-
-def _loader(source: Source, clips: range, size: int, workers: int) -> DataLoader[Any]:
-    """A loader of clips by number, `size` at a time; Accelerate gives each process its share."""
-    return DataLoader(
-        source,
-        size,
-        sampler=clips,
-        num_workers=workers,
-        generator=torch.Generator(),  # its draws would shift those of dropout
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
 def _step(
     accelerator: Accelerator,
     model: nn.Module,
@@ -271,22 +250,16 @@ def _step(
     return float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
 
 
-def _begin_log(path: Path, history: History, recipe: Recipe, steps: int) -> None:
-    """Write the log up to the saved state, without later lines of a killed run."""
+def _log(path: Path, history: History, recipe: Recipe, steps: int, since: int = 0) -> None:
+    """Add a line for each later step: JSON, with the scores of the evaluation after it.
+
+    From the first step on, nothing else is left, such as later lines of a killed run.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("", encoding="utf-8")
-    for step in range(1, len(history.losses) + 1):
-        _log(path, history, recipe, step, steps)
-
-
-def _log(path: Path, history: History, recipe: Recipe, step: int, steps: int) -> None:
-    """Add a line for a step: JSON, with the scores of the evaluation after it."""
-    row: dict[str, Any] = {
-        "step": step,
-        "learning_rate": learning_rate(recipe, step - 1, steps),
-        "loss": history.losses[step - 1],
-    }
-    if step in history.scores:
-        row["scores"] = history.scores[step]
-    with path.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(row) + "\n")
+    with path.open("a" if since else "w", encoding="utf-8") as log:
+        for step, loss in enumerate(history.losses[since:], since + 1):
+            rate = learning_rate(recipe, step - 1, steps)
+            row: dict[str, Any] = {"step": step, "learning_rate": rate, "loss": loss}
+            if step in history.scores:
+                row["scores"] = history.scores[step]
+            log.write(json.dumps(row) + "\n")

@@ -1,6 +1,5 @@
 """The hyperparameters of training as one table, and the learning rate of each step."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Literal
@@ -29,7 +28,7 @@ RULES: dict[str, Rule] = {
     "batch_size": COUNT,
     "epochs": COUNT_OR_NONE,
     "steps": COUNT_OR_NONE,
-    "schedule": (lambda v: v in tuple(SCHEDULES), "one of constant, steps, one_cycle"),
+    "schedule": (lambda v: v in ("steps", "one_cycle"), "steps or one_cycle"),
     "milestones": (lambda v: _are_increasing(v, 0.0, 1.0), "parts of the run, 0 to 1, in order"),
     "warm_up": PROBABILITY,
     "clip_norm": (lambda v: v is None or (is_number(v) and v > 0), "a number above 0, or None"),
@@ -52,24 +51,18 @@ RULES: dict[str, Rule] = {
 class Recipe:
     """The hyperparameters of training. The defaults are the paper's (appendix; original configs).
 
-    optimizer: `sgd` with Nesterov's momentum, or `adamw`.
-    learning_rate: the highest of the run. It is not scaled with `batch_size`.
-    momentum: of `sgd`. weight_decay: of every weight.
-    batch_size: clips of one step, on all devices together.
-    epochs, steps: how long the run is; the other is None. An epoch is as many clips as there are
-        videos.
-    schedule: a name from `SCHEDULES`; `milestones` belong to `steps`, `warm_up` to `one_cycle`,
-        both in parts of the run.
+    optimizer: `sgd` with Nesterov's `momentum`, or `adamw`. learning_rate: the highest of the run.
+    weight_decay: of every weight. batch_size: clips of one step, on all devices together.
+    epochs, steps: how long the run is; the other is None. An epoch is a clip of each video.
+    schedule: `steps`, a tenth of the rate from each of `milestones` on, or `one_cycle`, a linear
+        `warm_up` and a cosine to 0; both are parts of the run.
     clip_norm: the largest norm of all gradients together; larger ones are scaled down.
     label_smoothing: part of the target that is spread over all classes.
     shorter_side: of video files: a frame's shorter side is resized to a random length between
-        these, in sides of the crop.
-    inverse_scale: whether the inverse of that length is uniform, instead of the length.
+        these, in sides of the crop. inverse_scale: its inverse is uniform, instead of the length.
     flip: every second clip, by chance, is mirrored left to right.
-    colour_jitter: how much brightness, contrast and saturation of a clip may change by chance,
-        relative to their own.
-    last_blocks: how many of the last blocks are trained, with the last norm and the head; None for
-        the whole model.
+    colour_jitter: how much brightness, contrast and saturation of a clip may change, relatively.
+    last_blocks: how many are trained, with the last norm and the head; None for the whole model.
     balanced: whether the loss weighs clips so that all classes count alike.
     drop_path_rate: stochastic depth of the last block; None for the checkpoint's own.
 
@@ -104,26 +97,6 @@ class Recipe:
             )
 
 
-def _steps(progress: float, recipe: Recipe) -> float:
-    """The rate is divided by 10 at each milestone."""
-    return 0.1 ** sum(progress >= milestone for milestone in recipe.milestones)
-
-
-def _one_cycle(progress: float, recipe: Recipe) -> float:
-    """A linear warm-up, then a cosine decay to 0."""
-    if progress < recipe.warm_up:
-        return progress / recipe.warm_up
-    return (1 + cos(pi * (progress - recipe.warm_up) / (1 - recipe.warm_up))) / 2
-
-
-SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
-    "constant": lambda progress, recipe: 1.0,
-    "steps": _steps,
-    "one_cycle": _one_cycle,
-}
-"""The learning rate, relative to the highest, by the part of the run that is done (0 to 1)."""
-
-
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(),
     "paper-ssv2": Recipe(inverse_scale=True, flip=False),
@@ -149,9 +122,16 @@ clips there: 8 at a time, gradients added up."""
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of step number `step`, from 0, of a run of `steps`."""
-    # in its middle, or the first step of a cycle would have rate 0
-    middle = step + 0.5 if recipe.schedule == "one_cycle" else step
-    return recipe.learning_rate * SCHEDULES[recipe.schedule](middle / steps, recipe)
+    if recipe.schedule == "steps":
+        return recipe.learning_rate * 0.1 ** sum(step / steps >= part for part in recipe.milestones)
+    progress = (step + 0.5) / steps  # its middle, or the first step would have rate 0
+    if progress < recipe.warm_up:
+        return recipe.learning_rate * progress / recipe.warm_up
+    return (
+        recipe.learning_rate
+        * (1 + cos(pi * (progress - recipe.warm_up) / (1 - recipe.warm_up)))
+        / 2
+    )
 
 
 def count_steps(recipe: Recipe, videos: int | None) -> int:

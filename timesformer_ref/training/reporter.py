@@ -1,7 +1,5 @@
 """A run's progress as its user sees it: lines, and tables and pictures in the run's folder."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Callable, Sequence

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,17 +79,14 @@ def from_image_vit(
     path: Path,
     classes: Sequence[str],
     seed: int,
-    *,
-    attention_type: str,
-    num_frames: int,
-    image_size: int | None = None,
     num_attention_heads: int | None = None,
+    **sizes: Any,
 ) -> Checkpoint:
     """A video model that starts as an image ViT (see `weights_from_image_vit`).
 
     path: a state dict, or a folder of transformers or timm. Names are those of timm, from which the
         original started too, or of transformers' `ViTModel` and `ViTForImageClassification`.
-    image_size: pixels, by default the ViT's own.
+    sizes: other fields of the config, such as `attention_type`; None for the ViT's own.
     Raises CheckpointError for another file, and ValueError for an impossible model.
     """
     with open_folder(path) if path.is_dir() else open_tensors(path) as content:
@@ -96,13 +94,8 @@ def from_image_vit(
     head = {"head.weight": torch.empty(1, 1)}  # which those for features alone lack
     stated = {} if num_attention_heads is None else {"num_attention_heads": num_attention_heads}
     image = infer_config(path, head | vit, stated)
-    config = replace(
-        image,
-        attention_type=attention_type,
-        num_frames=num_frames,
-        image_size=image_size or image.image_size,
-        num_labels=len(classes),
-    )
+    given = {field: size for field, size in sizes.items() if size is not None}
+    config = replace(image, num_labels=len(classes), **given)
     arrays = {name: weight.float().numpy() for name, weight in vit.items()}
     try:
         start = weights_from_image_vit(arrays, config, seed)

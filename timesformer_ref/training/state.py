@@ -80,7 +80,11 @@ def load_state(
     Raises RunError for another file, and for a run with other settings.
     """
     tensors, rest = _read(path)
-    _compare(path, rest["settings"], json.loads(json.dumps(settings)))
+    if found := next(_differences(rest["settings"], json.loads(json.dumps(settings))), None):
+        raise RunError(
+            f"{path}: this run has {found}: "
+            "resume it with its own settings, or start another run in another folder"
+        )
     model.load_state_dict(_under("model.", tensors))
     if scaler and rest["scaler"]:
         scaler.load_state_dict(rest["scaler"])
@@ -112,15 +116,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _compare(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raises RunError if a run would be resumed with other settings."""
-    if found := next(_differences(saved, asked), None):
-        raise RunError(
-            f"{path}: this run has {found}: "
-            "resume it with its own settings, or start another run in another folder"
-        )
 
 
 def _differences(saved: Any, asked: Any, name: str = "") -> Iterator[str]:

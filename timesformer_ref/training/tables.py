@@ -4,8 +4,6 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.training.evaluate import NO_CLASS, Evaluation
 
@@ -24,35 +22,18 @@ def make_tables(
     `CONFUSION` has a row per class and a column per prediction; `CLASSES` precision and recall,
     empty where a class was never predicted or has no video; `PREDICTIONS` a row per video.
     """
-    right, predicted = found.confusion.diagonal(), found.confusion.sum(axis=0)
-    counts = found.confusion.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        scores = np.stack([right / predicted, right / counts], axis=1)
-    answers = found.probabilities.argmax(axis=1)
-    rows: dict[str, list[list[object]]] = {
-        CONFUSION: [
-            ["class", *classes],
-            *([name, *row] for name, row in zip(classes, found.confusion, strict=True)),
-        ],
-        CLASSES: [
-            ["class", "videos", "precision", "recall"],
-            *(
-                [name, count, *("" if np.isnan(score) else f"{score:.4f}" for score in row)]
-                for name, count, row in zip(classes, counts, scores, strict=True)
-            ),
-        ],
-        PREDICTIONS: [
-            ["video", "class", "prediction", "probability"],
-            *(
-                [name, classes[label], classes[answer], f"{row[answer]:.4f}"]
-                for name, label, answer, row in zip(
-                    videos, found.labels, answers, found.probabilities, strict=True
-                )
-                if label != NO_CLASS
-            ),
-        ],
-    }
-    return {name: [list(map(str, row)) for row in table] for name, table in rows.items()}
+    confusion, scores = [["class", *classes]], [["class", "videos", "precision", "recall"]]
+    for label, name in enumerate(classes):
+        row, column = found.confusion[label], found.confusion[:, label]
+        parts = [f"{row[label] / of:.4f}" if of else "" for of in (column.sum(), row.sum())]
+        confusion.append([name, *map(str, row)])
+        scores.append([name, str(row.sum()), *parts])
+    predictions = [["video", "class", "prediction", "probability"]]
+    for name, label, row in zip(videos, found.labels, found.probabilities, strict=True):
+        if label != NO_CLASS:
+            best = row.argmax()
+            predictions.append([name, classes[label], classes[best], f"{row[best]:.4f}"])
+    return {CONFUSION: confusion, CLASSES: scores, PREDICTIONS: predictions}
 
 
 def write_tables(tables: Mapping[str, Table], folder: Path) -> None:

@@ -1,14 +1,8 @@
-"""What a run is going to take: its steps, and the memory of one, counted from shapes."""
+"""The memory that a step of training takes, counted from shapes."""
 
-from __future__ import annotations
-
-import os
-import warnings
 from contextlib import nullcontext
 
 import torch
-from accelerate import PartialState
-from rich.filesize import decimal
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
@@ -17,43 +11,7 @@ from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.training.checkpointing import checkpoint_blocks
 from timesformer_ref.training.loop import make_optimizer
-from timesformer_ref.training.recipe import Precision, Recipe, count_steps
-
-FEW_STEPS = 100
-"""Fewer steps than this hardly teach anything."""
-
-
-def plan_run(
-    config: TimeSformerConfig,
-    recipe: Recipe,
-    videos: int,
-    accumulate: int = 1,
-    precision: Precision | None = None,
-    recompute: bool = False,
-) -> list[str]:
-    """Lines on how a run is cut into steps, where, and the memory that each process needs.
-
-    precision: None for what Accelerate was launched with. Warns of a run that is too short.
-    """
-    steps, state = count_steps(recipe, videos), PartialState()
-    parts = accumulate * state.num_processes
-    epochs = steps * recipe.batch_size / videos
-    if recipe.epochs and steps < FEW_STEPS:
-        warnings.warn(
-            f"{steps} steps teach little: with so few videos use --recipe small, or "
-            f"--batch {max(1, recipe.epochs * videos // FEW_STEPS)}, or more --epochs",
-            stacklevel=2,
-        )
-    half = (precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no"
-    size = max(1, recipe.batch_size // parts)
-    memory = step_memory(config, recipe, size, half=half, recompute=recompute)
-    amounts = ", ".join(f"{what} {decimal(count)}" for what, count in memory.items())
-    return [
-        f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips: {size} at once × "
-        f"{accumulate} parts × {state.num_processes} processes",
-        f"on {state.device}, in {'float32 and 16 bits' if half else 'float32'}; memory, computed: "
-        f"{decimal(sum(memory.values()))} ({amounts})",
-    ]
+from timesformer_ref.training.recipe import Recipe
 
 
 def step_memory(
