@@ -21,6 +21,7 @@ from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkp
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.input.decoding import VideoError
 from timesformer_ref.input.preprocessing import Preprocessing
+from timesformer_ref.training.checkpointing import checkpoint_blocks
 from timesformer_ref.training.clips import (
     EvaluationViews,
     TrainingClips,
@@ -32,6 +33,7 @@ from timesformer_ref.training.evaluate import NO_CLASS, evaluate
 from timesformer_ref.training.folder import VideosError, as_begun, find_videos
 from timesformer_ref.training.inventory import look_at_all, take_stock, warn_of_copies
 from timesformer_ref.training.loop import make_optimizer, train
+from timesformer_ref.training.memory import step_memory
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
 from timesformer_ref.training.reporter import Reporter
 from timesformer_ref.training.starting import from_image_vit, model_to_train, with_classes
@@ -112,9 +114,60 @@ def test_mixed_precision_leaves_a_model_of_full_precision():
     assert not hasattr(trained, "_original_forward")
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_memory_of_a_step_is_that_of_one_that_is_computed(recompute):
+    recipe = replace(RECIPE, optimizer="adamw", last_blocks=1, steps=1)
+    trained = model(num_hidden_layers=3, drop_path_rate=0.1)
+    counted = step_memory(trained.config, recipe, 4, half=False, recompute=recompute)
+    optimizer = make_optimizer(recipe, trained)
+    if recompute:
+        checkpoint_blocks(trained)
+    storages, weights = {}, list(trained.parameters())
+    own = {weight.untyped_storage().data_ptr() for weight in weights}
+
+    def keep(tensor):
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = trained.train()(torch.stack([Clips()[k][0] for k in range(4)])).logits.sum()
+    kept = sum(storage.nbytes() for place, storage in storages.items() if place not in own)
+    loss.backward()
+    optimizer.step()
+    states = [
+        state[name] for state in optimizer.state.values() for name in ("exp_avg", "exp_avg_sq")
+    ]
+    assert counted["weights"] == sum(weight.nbytes for weight in weights)
+    assert counted["gradients"] == sum(w.grad.nbytes for w in weights if w.grad is not None)
+    assert counted["optimizer"] == sum(state.nbytes for state in states)
+    if recompute:  # and the one block that learns is computed again
+        kept += step_memory(trained.config, recipe, 4, half=False, recompute=False)["activations"]
+    assert counted["activations"] == kept
+
+
 def test_float16_is_refused_without_a_gpu():
     with pytest.raises(ValueError, match="fp16 needs a GPU"):
         losses(mixed_precision="fp16")
+
+
+def test_tensorboard_gets_the_curves(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = train(
+        model(),
+        Clips(),
+        RECIPE,
+        validation=Views(),
+        evaluate_every=5,
+        out=tmp_path,
+        tensorboard=True,
+    )
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    losses = [(event.step, event.value) for event in events.Scalars("loss")]
+    assert losses == [(step, pytest.approx(loss)) for step, loss in enumerate(found.losses, 1)]
+    assert events.Scalars("validation top1")[0].value == pytest.approx(found.scores[5]["top1"])
 
 
 def test_the_scale_of_float16_gradients_is_kept(tmp_path):
@@ -785,6 +838,23 @@ def test_wrong_use_of_train_is_one_line(run, videos, words, code, told):
     one_line(run("train", videos, *words), code, told)
 
 
+def test_the_learning_rate_follows_the_batch():
+    choose = import_module("timesformer_ref.cli.train").choose_recipe
+    assert choose("paper", {"batch_size": 16}).learning_rate == pytest.approx(0.005 / 4)
+    assert choose("paper", {"batch_size": 16, "learning_rate": 0.1}).learning_rate == 0.1
+    assert choose("small", {"steps": 7, "epochs": None}) == replace(
+        RECIPES["small"], steps=7, epochs=None
+    )
+
+
 def test_a_missing_extra_is_named(run, monkeypatch):
+    find = import_module("timesformer_ref.cli.console").find_spec
+    with monkeypatch.context() as without:
+        without.setattr(
+            "timesformer_ref.cli.console.find_spec",
+            lambda name: None if name == "tensorboard" else find(name),
+        )
+        said = run("train", "v", "--out", "r", "--tensorboard")
+        one_line(said, 1, "tensorboard is missing: pip install 'timesformer-ref[tensorboard]'")
     monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
     one_line(run("train", "v", "--out", "r"), 1, "pip install 'timesformer-ref[train]'")

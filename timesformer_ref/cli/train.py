@@ -24,8 +24,7 @@ ECHO = 1.0
 
 
 VIDEOS = typer.Argument(
-    help="A folder with one folder of videos per class, or a CSV or JSON list of path and label.",
-    metavar="VIDEOS",
+    help="A folder of one folder of videos per class, or a CSV or JSON list.", metavar="VIDEOS"
 )
 WorkersOption = Annotated[int, value("Processes that read videos, per device.", "N", min=0)]
 WORKERS = min(4, os.cpu_count() or 1)
@@ -59,8 +58,7 @@ def train(
     clip_norm: Annotated[float | None, value("Scale larger gradients down to it.", "NORM")] = None,
     accumulate: Annotated[int, number("Compute each step in N parts, to save memory.")] = 1,
     mixed_precision: Annotated[
-        Precision | None,
-        typer.Option(help="Arithmetic; by default what Accelerate was launched with, or no."),
+        Precision | None, typer.Option(help="By default what Accelerate was launched with, or no.")
     ] = None,
     recompute: Annotated[
         bool, flag("--recompute", "Recompute activations in the backward pass, to save memory.")

@@ -54,7 +54,6 @@ class Unreadable:
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """Random clips, by number: every video once per epoch, in a new order, cropped anew.
 
-    recipe: its `shorter_side`, `inverse_scale`, `flip` and `colour_jitter`.
     unreadable: takes note of a video that cannot be read, and another is drawn instead; without it,
         reading raises VideoError.
     """

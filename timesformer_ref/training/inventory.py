@@ -72,26 +72,22 @@ def look_at_all(videos: Videos, track: Track = lambda looks, **_: looks) -> list
             return error
 
     with ThreadPoolExecutor() as pool:
-        looks = pool.map(one, videos.paths)
-        return list(track(looks, total=len(videos.paths), description="looking at the videos"))
+        return list(track(pool.map(one, videos.paths), total=len(videos.paths)))
 
 
 def take_stock(
-    parts: Mapping[str, Videos],
-    most_unreadable: float,
-    clips: int,
-    track: Track = lambda looks, **_: looks,
+    parts: Mapping[str, Videos], most: float, clips: int, track: Track = lambda looks, **_: looks
 ) -> list[list[str]]:
     """Look at every video once, warn of what is odd, and return a table of what there is.
 
     parts: `training`, and `validation` if there is one. clips: of the whole run, of which each
     class gets its share.
-    Raises VideoError where more than this part cannot be read.
+    Raises VideoError where more than the part `most` cannot be read.
     """
     looks = {part: look_at_all(videos, track) for part, videos in parts.items()}
     for found in looks.values():
         broken = [str(seen) for seen in found if isinstance(seen, VideoError)]
-        if len(broken) > most_unreadable * len(found):
+        if len(broken) > most * len(found):
             more = f" (and {len(broken) - 1} more videos)" if len(broken) > 1 else ""
             raise VideoError(f"{broken[0]}{more}")
         for line in broken:
@@ -150,16 +146,15 @@ def plan_run(
     config: TimeSformerConfig,
     recipe: Recipe,
     videos: int,
-    accumulate: int = 1,
-    precision: Precision | None = None,
-    recompute: bool = False,
+    accumulate: int,
+    precision: Precision | None,
+    recompute: bool,
 ) -> list[str]:
     """Lines on how a run is cut into steps, where, and the memory that each process needs.
 
     precision: None for what Accelerate was launched with. Warns of a run that is too short.
     """
     steps, state = count_steps(recipe, videos), PartialState()
-    parts = accumulate * state.num_processes
     epochs = steps * recipe.batch_size / videos
     if recipe.epochs and steps < FEW_STEPS:
         warnings.warn(
@@ -168,8 +163,8 @@ def plan_run(
             stacklevel=2,
         )
     half = (precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no"
-    size = max(1, recipe.batch_size // parts)
-    memory = step_memory(config, recipe, size, half=half, recompute=recompute)
+    size = max(1, recipe.batch_size // (accumulate * state.num_processes))
+    memory = step_memory(config, recipe, size, half, recompute)
     amounts = ", ".join(f"{what} {decimal(count)}" for what, count in memory.items())
     return [
         f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips: {size} at once × "

@@ -149,12 +149,13 @@ def train(
         best = found is not None and history.best == step
         curves = {f"validation {name}": s for name, s in history.scores.get(step, {}).items()}
         accelerator.log({"loss": loss, "learning rate": rate} | curves, step)
+        reason = None
         if writer and best:
             model.save_pretrained(writer / BEST)
         if writer:
             _log(writer / LOG, history, recipe, steps, step - 1)
-        is_main, latest = accelerator.is_main_process, Report(step, steps, rate, loss, found, best)
-        reason = report(latest) if is_main else None
+        if accelerator.is_main_process:
+            reason = report(Report(step, steps, rate, loss, found, best))
         if writer and (reason or step % save_every == 0 or step == steps):
             model.save_pretrained(writer / LAST)
             save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
@@ -174,10 +175,8 @@ def begin_folder(out: Path, resume: bool) -> None:
     """
     there = [out / name for name in FILES if (out / name).exists()]
     if there and not resume:
-        raise RunError(
-            f"{out}: holds {there[0].name} of a run: --resume it, --overwrite it, or give another "
-            "folder"
-        )
+        holds = f"{out}: holds {there[0].name} of a run"
+        raise RunError(f"{holds}: --resume it, --overwrite it, or give another folder")
     empty_folder(out)
 
 

@@ -15,12 +15,7 @@ from timesformer_ref.training.recipe import Recipe
 
 
 def step_memory(
-    config: TimeSformerConfig,
-    recipe: Recipe,
-    clips: int,
-    *,
-    half: bool = False,
-    recompute: bool = False,
+    config: TimeSformerConfig, recipe: Recipe, clips: int, half: bool, recompute: bool
 ) -> dict[str, int]:
     """Bytes by what they hold: weights, their gradients, the optimizer's state, activations.
 

@@ -75,9 +75,8 @@ def draw_confusion(
     if count <= MOST_NAMES:
         names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes]
         names = [name.replace("$", r"\$") for name in names]
-        size = 10 if count <= MOST_NUMBERS else 8
-        axes.set_xticks(range(count), names, rotation=90, fontsize=size)
-        axes.set_yticks(range(count), names, fontsize=size)
+        axes.set_xticks(range(count), names, rotation=90)
+        axes.set_yticks(range(count), names)
     if count <= MOST_NUMBERS:
         for (row, column), number in np.ndenumerate(confusion):
             if number:

@@ -34,10 +34,9 @@ def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> C
 
 def model_to_train(start: Checkpoint, preprocessing: Preprocessing, recipe: Recipe) -> TimeSformer:
     """The model of a checkpoint, with a recipe's stochastic depth; it states its preprocessing."""
-    config, rate = start.config, recipe.drop_path_rate
-    if rate is not None:
-        config = replace(config, drop_path_rate=rate)
-    stated = asdict(preprocessing)
+    config, stated = start.config, asdict(preprocessing)
+    if recipe.drop_path_rate is not None:
+        config = replace(config, drop_path_rate=recipe.drop_path_rate)
     return TimeSformer.from_checkpoint(replace(start, config=config, preprocessing=stated))
 
 

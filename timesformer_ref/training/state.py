@@ -58,11 +58,8 @@ def save_state(
     for i, kept in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{key}.{names[i]}": t for key, t in kept.items() if t is not None}
     tensors["losses"] = torch.tensor(history.losses, dtype=torch.float64)
-    rest = {
-        "settings": settings,
-        "scores": history.scores,
-        "scaler": scaler.state_dict() if scaler else {},
-    }
+    scale = scaler.state_dict() if scaler else {}
+    rest = {"settings": settings, "scores": history.scores, "scaler": scale}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as unfinished:
         save_file(plain, unfinished, {KEY: json.dumps(rest)})
