@@ -25,7 +25,9 @@ def afresh(function, *args, env=None, seconds=60):
     sender.close()
     try:
         assert answer.poll(seconds), f"{function.__name__} did not return in {seconds} s"
-        return answer.recv()
+        result = answer.recv()
+        process.join(2)  # coverage is written when a process ends
+        return result
     finally:
         process.kill()
         process.join()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from spec_tests.fuzz import limits
 from spec_tests.fuzz.videos import RAW_FIELDS, SHORT, TOTAL, good
 from spec_tests.project.test_video import numbered, write
-from timesformer_ref.input.decoding import VideoError
+from timesformer_ref.input.decoding import VideoError, packets
 from timesformer_ref.input.survey import SPARSE, frame_times, survey
-from timesformer_ref.input.video import read_clip, read_windows
+from timesformer_ref.input.video import read_clip, read_frames, read_windows
 
 PATH, TASKS = Path("a.mkv"), Path("/proc/self/task")
 
@@ -51,6 +54,33 @@ def test_times_with_a_gap_of_years_are_not_believed(tmp_path):
     assert frame_times([0.0, 0.1, hour], 10.0, PATH).tolist() == [0, 0.1, hour]
 
 
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [((16, 4000), "16 × 4000"), ((4000, 16), "4000 × 16"), ((8192, 4112), "8192 × 4112")],
+)
+def test_frames_that_would_take_gigabytes_are_refused(tmp_path, size, said):
+    path = write(tmp_path / "a.mkv", [np.zeros((*size[::-1], 3), np.uint8)], codec="ffv1")
+    for read in (read_clip, lambda *given: [*read_windows(*given)]):
+        with pytest.raises(VideoError, match=f"a.mkv: has frames of {said} pixels; use a video"):
+            read(path, SHORT)
+
+
+@pytest.mark.parametrize(("aspect", "width"), [(8, 256), (100, 32)])
+def test_pixels_of_an_impossible_aspect_are_square(tmp_path, aspect, width):
+    path = write(tmp_path / "a.mkv", numbered(4), aspect=Fraction(aspect))
+    seen = read_frames(path, lambda *_: np.array([0]), pixels="display")
+    assert seen[0].shape == (24, width, 3)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_stream_that_appears_on_the_way_ends_the_file():
+    def demux(*_):
+        yield "packet"
+        raise IndexError  # as PyAV does
+
+    assert list(packets(SimpleNamespace(demux=demux), None)) == ["packet"]
+
+
 @pytest.mark.skipif(not TASKS.is_dir(), reason="the system does not list a process's threads")
 def test_decoders_of_many_videos_are_let_go(tmp_path):
     path = write(tmp_path / "a.mp4", numbered(20))
@@ -61,7 +91,7 @@ def test_decoders_of_many_videos_are_let_go(tmp_path):
     before = threads()
     read_clip(path, SHORT)
     each = threads() - before
-    for _ in range(40):
+    for _ in range(50):
         read_clip(path, SHORT)
     assert threads() - before <= 33 * each
 

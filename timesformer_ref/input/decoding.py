@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ ANY_METADATA: dict[str, Any] = (
 
 ALONE = {"format_whitelist": ",".join(av.formats_available - {"concat", "dash", "hls", "tty"})}
 """FFmpeg's option to read no list of other files, and no text as a picture of a terminal."""
+
+MOST_PIXELS, MOST_OBLONG = 8192 * 4096, 100
+"""What a frame may have of pixels, and of its longer side to its shorter, which is resized."""
 
 SQUARE_ENOUGH = 0.01
 """How far the aspect of pixels may be from 1 without a warning."""
@@ -64,8 +68,19 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
             )
         if stream.codec_context is None:
             raise VideoError(f"{path}: FFmpeg has no decoder for it; convert it, say to H.264 mp4")
+        check_shape(path, stream.width, stream.height)
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         yield container, stream
+
+
+def check_shape(path: Path, width: int, height: int) -> None:
+    """Raises VideoError for frames that nobody makes, and that would take gigabytes."""
+    if width * height > MOST_PIXELS or max(width, height) > MOST_OBLONG * min(width, height):
+        raise VideoError(
+            f"{path}: has frames of {width} × {height} pixels; use a video of at most "
+            f"{MOST_PIXELS:,} pixels, and {MOST_OBLONG} to 1"
+        )
 
 
 def moving_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
@@ -93,25 +108,25 @@ def packets(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> Iterator[av.Packet[av.VideoStream]]:
     """The stream's packets in the order of the file, up to the first that cannot be read."""
-    try:
+    with suppress(av.FFmpegError, IndexError):  # PyAV knows no stream that appears on the way
         yield from container.demux(stream)
-    except av.FFmpegError:
-        return
 
 
-DECODED = itertools.count(1)
-"""Numbers the files that are decoded."""
+LEFT = Counter[str]()
+"""Pixels of the videos whose decoders may be left over."""
 
 
 def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
     """The frames in display order, and how a viewer shows them; None for damaged packets.
 
-    PyAV's containers and streams refer to each other, so that each keeps its decoder's threads
-    until garbage is collected; by itself Python hardly ever does.
+    PyAV's containers and streams refer to each other, so each keeps its decoder's threads and
+    pictures until garbage is collected; by itself Python hardly ever does.
     """
-    if next(DECODED) % 32 == 0:
+    if LEFT.total() > 1 << 23:
+        LEFT.clear()
         gc.collect()
     with opened(path) as (container, stream):
+        LEFT["pixels"] += max(stream.width * stream.height, 1 << 18)
         shown = None
         for packet in packets(container, stream):
             try:
@@ -121,6 +136,7 @@ def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
                 continue
             for frame in frames:
                 shown = shown or read_display(stream, frame)
+                check_shape(path, round(frame.width * max(shown.aspect, Fraction(1))), frame.height)
                 yield frame, shown
 
 

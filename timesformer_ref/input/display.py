@@ -37,6 +37,8 @@ def read_display(stream: av.VideoStream, frame: av.VideoFrame) -> Display:
     frame, it would keep each in memory: PyAV's frame and its side data reference each other.
     """
     aspect = stream.sample_aspect_ratio or Fraction(1)
+    if not 1 / 16 <= aspect <= 16:  # junk
+        aspect = Fraction(1)
     # PyAV's own annotation knows one kind of side data only.
     side_data = cast("Mapping[str, bytes]", frame.side_data)
     if "DISPLAYMATRIX" not in side_data:
