@@ -455,6 +455,17 @@ def test_what_cannot_be_followed_is_said(tmp_path, key, value):
         load_checkpoint(folder)
 
 
+def test_the_directory_of_an_archive_is_not_read_if_it_is_huge(tmp_path):
+    path = tmp_path / "x.pth"
+    path.write_bytes(saved({"a": torch.zeros(3)}))
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(200):
+            entry = zipfile.ZipInfo(str(number))
+            entry.comment = bytes(60_000)
+            archive.writestr(entry, b"")
+    refused(path, r"a directory of 12,\d{3},\d{3} bytes, of at most 8,388,608")
+
+
 # Many
 
 

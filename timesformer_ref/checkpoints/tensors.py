@@ -27,6 +27,9 @@ MAGIC = 0x1950A86A20F9469CFC6C
 MOST_ALIASES = 64
 """How many times its size a file's tensors may have, since layers may share their weights."""
 
+MOST_DIRECTORY = 1 << 23
+"""Bytes of an archive's directory, which holds some 80 for each tensor."""
+
 
 class Content(NamedTuple):
     """What a file holds: each tensor `Lazy`, by its name, possibly in a dict of its own."""
@@ -125,6 +128,9 @@ class _TorchFile:
 
     def archive(self) -> Any:
         """The content of a zip archive, in which the pickle and each storage are entries."""
+        end = zipfile._EndRecData(self.file)  # type: ignore[attr-defined]
+        if end and end[5] > MOST_DIRECTORY:
+            raise Refused(f"a directory of {end[5]:,} bytes, of at most {MOST_DIRECTORY:,}")
         with zipfile.ZipFile(self.file) as archive:
             entries = archive.infolist()
         names = [entry.filename for entry in entries]
