@@ -125,7 +125,9 @@ def use(path, form):
     if form:
         seen = np.array([clips["clip", pixels] for pixels in ("stored", "display")])
         assert abs(seen[0] - seen[1]).max() <= 1, clips  # a GIF's times are rounded
-    return next(iter(said)) if len(said) == 1 else "some of each"
+    return (
+        next(iter(said)) if len(said) == 1 else "read in some ways, refused or warned of in others"
+    )
 
 
 def refused(path, error):
