@@ -14,6 +14,7 @@ from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
+from docs.making.fine_tuning import write_fine_tuning
 from docs.making.interface_tables import write_interface
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
@@ -42,6 +43,7 @@ def main() -> None:
     write_vectors(DOCS / "data" / "vectors.json", FRAGMENTS / "vectors")
     write_citation(FRAGMENTS / "cite.bib")
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
+    write_fine_tuning(FRAGMENTS / "fine_tuning")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
     "timesformer-ref bench --device cuda": "none: it needs a GPU",
     "accelerate launch --multi_gpu --num_machines 2": "none: it needs two machines",
+    "#!/bin/bash\n#SBATCH": "none: it needs a cluster",
 }
 """Commands that are not run here, by how they start, and what runs them."""
 

@@ -20,7 +20,7 @@ from timesformer_ref.training.folder import Videos
 from timesformer_ref.training.memory import step_memory
 from timesformer_ref.training.recipe import Precision, Recipe, count_steps
 
-FEW_STEPS = 100
+FEW_STEPS = 50
 """Fewer steps than this hardly teach anything."""
 SAMPLE = 1 << 16
 """Bytes at either end of a file by which its copies are recognised, with its size."""
@@ -157,11 +157,9 @@ def plan_run(
     steps, state = count_steps(recipe, videos), PartialState()
     epochs = steps * recipe.batch_size / videos
     if recipe.epochs and steps < FEW_STEPS:
-        warnings.warn(
-            f"{steps} steps teach little: with so few videos use --recipe small, or "
-            f"--batch {max(1, recipe.epochs * videos // FEW_STEPS)}, or more --epochs",
-            stacklevel=2,
-        )
+        small = "" if recipe.last_blocks else "with so few videos use --recipe small, or "
+        more = f"--batch {max(1, recipe.epochs * videos // FEW_STEPS)}, or more --epochs"
+        warnings.warn(f"{steps} steps teach little: {small or 'use '}{more}", stacklevel=2)
     half = (precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no"
     size = max(1, recipe.batch_size // (accumulate * state.num_processes))
     memory = step_memory(config, recipe, size, half, recompute)
