@@ -57,6 +57,7 @@ INSTEAD = {
     "-c …": "-c TimeSformer_divST_8x32_224_K400.pyth",
     "accelerate launch --multi_gpu --num_processes 8": "accelerate launch --cpu --num_processes 2",
     "torchrun --nproc_per_node 8": "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2",
+    "--validation photos/val --out trained": "--validation photos/val --out trained --epochs 1",
     "docs.camera_motion.train small\n": "docs.camera_motion.train small --steps 2 --batch 4\n",
 }
 """What stands for a download, hours and eight GPUs. All other commands run as they stand."""
