@@ -26,7 +26,7 @@ from spec_tests.harness.arithmetic import ARITHMETICS, each_array
 from spec_tests.harness.cases import Case
 from spec_tests.harness.errors import NotRun
 from spec_tests.harness.golden_vectors import FOLDER
-from spec_tests.harness.judging import Question
+from spec_tests.harness.judging import Nonconformance, Question
 from spec_tests.harness.porting import TIMEOUT, Port, find_port
 from timesformer_ref.config import TimeSformerConfig
 
@@ -137,7 +137,10 @@ def pace(port: Port) -> float:
     """Seconds of a call on one block and one frame, once the model is loaded."""
     asked = Published(SMALL, None, 1, ...).question(port)
     with port.patience(patience(0)):
-        asked.answer()
+        try:
+            asked.answer()
+        except Nonconformance as failure:  # which other tests report
+            raise NotRun("full size: forward fails for one block and one frame") from failure
         return min(_seconds(port, asked) for _ in range(TRIES))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from spec_tests.harness.full_size import (
     predicted,
     question,
 )
-from spec_tests.harness.porting import find_port
+from spec_tests.harness.porting import Port, find_port
 from spec_tests.project.closeness import assert_close
 from spec_tests.test_published_sizes import RULES
 from timesformer_ref.benchmark.cost import multiply_adds
@@ -57,6 +58,14 @@ def test_a_slow_port_is_asked_only_if_that_is_wanted(numpy_port, monkeypatch, pa
 def test_a_fast_one_is_asked_with_patience(numpy_port, monkeypatch):
     monkeypatch.setattr(full_size, "pace", lambda port: 0.01)
     assert patience(predicted(numpy_port, "HR, spatial step", unhurried=False)) == 5
+
+
+def test_a_model_that_does_not_run_at_all_is_not_run_at_full_size():
+    def forward(video, weights, config):
+        raise IndexError(768)
+
+    with pytest.raises(NotRun, match="forward fails for one block"):
+        predicted(Port(SimpleNamespace(forward=forward), "port"), "HR, spatial step", False)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
