@@ -312,6 +312,8 @@ def main() -> int:
             found[kind] = shares(rows) | {"there_are": len(pairs.get(kind, subjects))}
             found["rows"][kind] = [row for row in rows if row["verdict"] != "exact"]
             console.print(f"{kind}: {found[kind]['verdicts']}")
+            for row in found["rows"][kind]:
+                console.print(f"  {'+'.join(row['mistakes'])}: {row['verdict']} {row['named']}")
     runs = {name: answered(judge.tests, changed(*how)) for name, how in UNKNOWN.items()}
     for dtype in ARITHMETICS:
         runs[f"right, with noise of 1.5 bounds in {dtype}"] = noise(judge.tests, 1.5, dtype)
