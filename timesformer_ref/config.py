@@ -133,7 +133,7 @@ class TimeSformerConfig:
 
     @property
     def separate_frames(self) -> bool:
-        """Whether no step looks across frames, so that each frame is a clip of its own."""
+        """Whether no step's groups span frames, so that each frame is a clip of its own."""
         return all(STEPS[step].within_frame for step in self.steps)
 
     @property

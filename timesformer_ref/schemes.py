@@ -32,7 +32,7 @@ class Step:
 
     @property
     def within_frame(self) -> bool:
-        """Whether every group lies in a single frame: whether t tells groups apart."""
+        """Whether every group lies in a single frame, so that groups differ in t."""
         return re.search(r"-> \([^)]*\bt\b", self.group) is not None
 
     @property

@@ -24,13 +24,13 @@ Runner = Callable[[], np.ndarray | None]
 """Runs a model on the clips once; returns the values to compare with the peer's, if any."""
 
 PEER = "transformers (eager)"
-"""Times are relative to this one's: `TimesformerForVideoClassification` as its users run it."""
+"""The runner to compare with: `TimesformerForVideoClassification` as its users run it."""
 FLOOR = "matrix products alone"
 
 
 @dataclass(frozen=True)
 class Case:
-    """The case to time.
+    """A model, its clips, and what to time on them.
 
     compiled: also time the models compiled by `torch.compile`, which takes minutes.
     with_numpy: also time the NumPy implementation, if the case is float32 on a CPU.

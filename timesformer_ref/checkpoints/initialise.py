@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
+from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.layers import nearest
@@ -13,6 +15,7 @@ from timesformer_ref.weights import weight_table
 
 Array = np.ndarray
 Shape = tuple[int, ...]
+Table = TypeVar("Table", np.ndarray, Tensor)
 
 
 def _normal(rng: np.random.Generator, shape: Shape) -> Array:
@@ -103,7 +106,7 @@ def _kernel(kernel: Array, shape: Shape) -> Array:
     return kernel
 
 
-def resize_positions(pos_embed: Array, patches: int) -> Array:
+def resize_positions(pos_embed: Table, patches: int) -> Table:
     """A position table for another number of patches, nearest over the *flattened* table.
 
     This is what the original's loader does; its forward pass resizes in two dimensions.
@@ -115,8 +118,8 @@ def resize_positions(pos_embed: Array, patches: int) -> Array:
 
 
 def resize_weights(
-    weights: Mapping[str, Array], config: TimeSformerConfig, num_frames: int, image_size: int
-) -> tuple[dict[str, Array], TimeSformerConfig]:
+    weights: Mapping[str, Table], config: TimeSformerConfig, num_frames: int, image_size: int
+) -> tuple[dict[str, Table], TimeSformerConfig]:
     """The same weights for another clip length and frame size, resized as the original loads them.
 
     Raises ValueError for a geometry that the config cannot have.

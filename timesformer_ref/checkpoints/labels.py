@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class LabelError(Exception):
-    """A file that does not name the classes of a checkpoint: says the file and what is wrong."""
+    """A file that does not name the classes of a checkpoint; names the file, and what is wrong."""
 
 
 def is_text(label: str) -> bool:

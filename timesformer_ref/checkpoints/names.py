@@ -18,7 +18,7 @@ CONTAINERS = ("model_state", "state_dict", "model")
 """The keys under which files keep their weights; they win over others, in this order."""
 
 USUAL = re.compile(r"^((module|model)\.)+")
-"""The prefixes of the original and of distributed training, which come off without a word."""
+"""The prefixes of the original and of distributed training, taken off without a warning."""
 
 DEPTH = 3
 """How many dicts deep weights are searched."""

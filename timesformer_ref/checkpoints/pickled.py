@@ -12,7 +12,7 @@ from torch import Tensor
 from timesformer_ref.config import shown
 
 MOST_OPCODES = 2_000_000
-"""Read in some 4 s; a training state of ViT-Base has 60,000."""
+"""Most instructions of a pickle, read in some 4 s; a training state of ViT-Base has 60,000."""
 
 ALLOWED = re.compile(
     r"""collections\.(OrderedDict|Counter) | (builtins|__builtin__)\.(set|bytearray|complex)

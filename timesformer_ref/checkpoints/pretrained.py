@@ -15,7 +15,7 @@ from timesformer_ref.torch_blocks import model
 
 
 class TimeSformer(model.TimeSformer):
-    """A video transformer (see `timesformer_ref.torch_blocks.model.TimeSformer`).
+    """The PyTorch model, `torch_blocks.model.TimeSformer`, which can be loaded and saved.
 
     labels, preprocessing: those that its checkpoint states (see `Checkpoint`).
     """

@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -113,18 +112,12 @@ def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:
 
 
 def _resize(path: object, checkpoint: Checkpoint, num_frames: int, image_size: int) -> Checkpoint:
-    tables: dict[str, np.ndarray] = {
-        name: checkpoint.weights[name].double().numpy()
-        for name in ("pos_embed", "time_embed")
-        if name in checkpoint.weights
-    }
     try:
-        resized, config = resize_weights(tables, checkpoint.config, num_frames, image_size)
+        weights, config = resize_weights(
+            checkpoint.weights, checkpoint.config, num_frames, image_size
+        )
     except ValueError as error:
         raise CheckpointError(f"{path}: cannot be resized: {error}") from error
-    weights = dict(checkpoint.weights)
-    for name, table in resized.items():
-        weights[name] = torch.from_numpy(table).to(weights[name].dtype)
     preprocessing = {k: v for k, v in checkpoint.preprocessing.items() if k not in _SIZES}
     return replace(checkpoint, config=config, weights=weights, preprocessing=preprocessing)
 

@@ -57,7 +57,7 @@ def general(
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """One line; what concerns how viewers show videos is said of the first of a run only."""
+    """Print one line; how viewers show videos is a warning for the first of a run only."""
     if category.__name__ == "DisplayWarning":
         warnings.simplefilter("ignore", category)
         message = f"{message}; other videos of this run are not named"

@@ -16,6 +16,8 @@ import av
 
 from timesformer_ref.input.display import Display, read_display
 
+Container = av.container.InputContainer
+
 ANY_METADATA: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
@@ -44,7 +46,7 @@ class DisplayWarning(VideoWarning):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+def opened(path: Path) -> Iterator[tuple[Container, av.VideoStream]]:
     """Open a container and the video stream that a player shows."""
     if not path.exists():
         raise VideoError(f"{path}: no such file; give the path of a video file")
@@ -83,7 +85,7 @@ def check_shape(path: Path, width: int, height: int) -> None:
         )
 
 
-def moving_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
+def moving_streams(container: Container) -> list[av.VideoStream]:
     """The video streams without covers and previews, that which a player shows first."""
     kinds = av.stream.Disposition
     covers = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image
@@ -104,9 +106,7 @@ def no_frame(path: Path) -> VideoError:
     return VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
 
 
-def packets(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[av.Packet[av.VideoStream]]:
+def packets(container: Container, stream: av.VideoStream) -> Iterator[av.Packet[av.VideoStream]]:
     """The stream's packets in the order of the file, up to the first that cannot be read."""
     with suppress(av.FFmpegError, IndexError):  # PyAV knows no stream that appears on the way
         yield from container.demux(stream)

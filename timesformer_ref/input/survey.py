@@ -11,6 +11,7 @@ from av.index import IndexEntry
 from jaxtyping import Float64
 
 from timesformer_ref.input.decoding import (
+    Container,
     VideoError,
     VideoWarning,
     moving_streams,
@@ -19,8 +20,10 @@ from timesformer_ref.input.decoding import (
     packets,
 )
 
+Stamps = Sequence[float | None]
+
 FIELD_CODECS = ("h264", "hevc", "mpeg2video", "vc1")
-"""Those that may code a frame as two fields, each in a packet of its own."""
+"""Codecs that may code a frame as two fields, each in a packet of its own."""
 
 SPARSE = 1000
 """How many times fewer frames than their rate asks for a video may have, by their times."""
@@ -77,7 +80,7 @@ def survey(path: Path, timed: bool = True) -> Footage:
     return Footage(times, fps, len(times) + missing)
 
 
-def _read(container: av.container.InputContainer, stream: av.VideoStream) -> list[Picture]:
+def _read(container: Container, stream: av.VideoStream) -> list[Picture]:
     """The pictures by the packets, in the order of the file; an empty packet is its end.
 
     Raw streams have no times, but how long each picture lasts, by their own headers.
@@ -99,10 +102,7 @@ def _index(stream: av.VideoStream) -> list[IndexEntry]:
 
 
 def _listed(
-    container: av.container.InputContainer,
-    stream: av.VideoStream,
-    index: Sequence[IndexEntry],
-    path: Path,
+    container: Container, stream: av.VideoStream, index: Sequence[IndexEntry], path: Path
 ) -> list[Picture]:
     """The pictures by the index, in the order of the file; none where it is not of all of them."""
     stamps = np.array([entry.timestamp for entry in index], np.float64)
@@ -120,7 +120,7 @@ def _listed(
     ]
 
 
-def _claimed_rates(container: av.container.InputContainer, stream: av.VideoStream) -> list[float]:
+def _claimed_rates(container: Container, stream: av.VideoStream) -> list[float]:
     """Frames per second by the container; by the stream's own header where it is all there is."""
     claims = [stream.average_rate, stream.guessed_rate]
     if container.format.flags & NO_TIMESTAMPS:
@@ -136,15 +136,13 @@ def announced(frames: int, path: Path) -> int:
     return frames if 8 * frames <= path.stat().st_size else 0
 
 
-def slots(stamps: Sequence[float | None], fps: float) -> int:
+def slots(stamps: Stamps, fps: float) -> int:
     """The frames that packets cover, those included that an empty packet repeats."""
     last = stamps[-1] if stamps else None
     return max(len(stamps), 0 if last is None else round(last * fps) + 1)
 
 
-def _warn_of_choice(
-    path: Path, container: av.container.InputContainer, stream: av.VideoStream
-) -> None:
+def _warn_of_choice(path: Path, container: Container, stream: av.VideoStream) -> None:
     """Warn which of several moving pictures is read."""
     streams = moving_streams(container)
     if len(streams) > 1:
@@ -161,9 +159,7 @@ def is_shown(codec: str, packet: bytes) -> bool:
     return codec != "vp8" or bool(packet[0] & 0x10)
 
 
-def frame_times(
-    stamps: Sequence[float | None], fps: float, path: Path
-) -> Float64[np.ndarray, " n"]:
+def frame_times(stamps: Stamps, fps: float, path: Path) -> Float64[np.ndarray, " n"]:
     """Seconds at which frames are shown, in order: evenly spaced unless all stamps rise.
 
     Nor are stamps believed by which nearly nothing is shown nearly all the time (`SPARSE`).
@@ -177,13 +173,13 @@ def frame_times(
     return known
 
 
-def in_order(stamps: Sequence[float | None]) -> list[float | None]:
+def in_order(stamps: Stamps) -> list[float | None]:
     """Stamps of packets in the order of display, where every packet has one."""
     known = [stamp for stamp in stamps if stamp is not None]
     return [*sorted(known)] if len(known) == len(stamps) else [*stamps]
 
 
-def frame_rate(stamps: Sequence[float | None], claims: Sequence[float]) -> float | None:
+def frame_rate(stamps: Stamps, claims: Sequence[float]) -> float | None:
     """The first claimed rate that the packets' times bear out, else the first, else None.
 
     Packets may hold a field each, so half of their rate is borne out too.
@@ -193,7 +189,7 @@ def frame_rate(stamps: Sequence[float | None], claims: Sequence[float]) -> float
     return next(iter(borne_out or claims), None)
 
 
-def packet_rate(stamps: Sequence[float | None]) -> float | None:
+def packet_rate(stamps: Stamps) -> float | None:
     """Packets per second by their stamps, in order; None where these do not say."""
     first, last = (stamps[0], stamps[-1]) if stamps else (None, None)
     if first is None or last is None or last <= first:
@@ -201,7 +197,7 @@ def packet_rate(stamps: Sequence[float | None]) -> float | None:
     return (len(stamps) - 1) / (last - first)
 
 
-def hold_fields(stamps: Sequence[float | None], fps: float) -> bool:
+def hold_fields(stamps: Stamps, fps: float) -> bool:
     """Whether each packet holds one of a frame's two fields: twice as many as there are frames."""
     packets = packet_rate(stamps)
     if packets is None or len(stamps) < 4 or None in stamps:

@@ -31,6 +31,9 @@ KINETICS = Preprocessing()
 """The input of the smallest published checkpoint: 8 frames at rate 32, 224 pixels."""
 
 
+Numbers = Int64[np.ndarray, "*shape"]
+
+
 class Clip(NamedTuple):
     """The input of a model from one video.
 
@@ -250,7 +253,7 @@ class _Taken(NamedTuple):
     so that the decoder made them up. shown: how a viewer shows them.
     """
 
-    indices: Int64[np.ndarray, "*shape"]
+    indices: Numbers
     taken: dict[int, np.ndarray]
     footage: Footage
     concealed: int
@@ -259,7 +262,7 @@ class _Taken(NamedTuple):
 
 def _read(
     path: Path,
-    choose: Callable[[int, float], Int64[np.ndarray, "*shape"]],
+    choose: Callable[[int, float], Numbers],
     take: Callable[[av.VideoFrame, Display], np.ndarray],
     pixels: Pixels,
     to_the_end: bool = False,
@@ -309,9 +312,7 @@ def _moments(footage: Footage, pixels: Pixels) -> int:
     return round((footage.times[-1] - footage.times[0]) * footage.fps) + 1
 
 
-def _shown(
-    footage: Footage, moments: Int64[np.ndarray, "*shape"], pixels: Pixels
-) -> Int64[np.ndarray, "*shape"]:
+def _shown(footage: Footage, moments: Numbers, pixels: Pixels) -> Numbers:
     """The numbers of the frames at these moments."""
     if pixels == "stored":
         return moments

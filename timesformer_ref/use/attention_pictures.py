@@ -22,11 +22,11 @@ HEAT = LinearSegmentedColormap.from_list("heat", ["#ffc00000", "#ff9a0080", "#d0
 """From transparent to red: patches with no more than an even share have no colour."""
 ORANGE, ORANGES = "#c2410c", "Oranges"
 WIDTH = 12.0
-"""Of a picture, inches."""
+"""Width of a picture, inches."""
 MOST_BLOCKS = 4
 """Most blocks of which attention between frames is shown."""
 FRAMES_PER_SECOND = 2
-"""Of the animation."""
+"""Speed of an animation."""
 
 
 def draw_attention(

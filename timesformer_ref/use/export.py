@@ -21,12 +21,12 @@ from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 Shape = tuple[int, int, int, int]
-"""Of a clip: t c H W."""
+"""The shape of a clip: t c H W."""
 
 NEEDED = {".onnx": ("onnx", "onnxscript"), ".pt2": ()}
 """The formats by the ending of the file's name, with the packages that writing them needs."""
 ONNX_TYPES = {"float32": torch.float32, "float16": torch.float16}
-"""On a CPU onnxruntime computes no convolution of bfloat16 or float64."""
+"""The types of an ONNX file: on a CPU onnxruntime computes no convolution of others."""
 ONNX_BYTES = 1536 * 2**20
 """Most bytes of weights in one ONNX file: its format ends at 2 GB, and PyTorch splits it before."""
 
@@ -39,7 +39,7 @@ class Logits(nn.Module):
         self.model = model
 
     def forward(self, video: Tensor) -> Float[Tensor, "b labels"]:
-        """video: what the model takes."""
+        """The logits of clips, of the type that the model takes."""
         return self.model(video).logits
 
 
@@ -168,8 +168,7 @@ def quiet() -> Iterator[None]:
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         log.setLevel(level)

@@ -57,7 +57,7 @@ def extract_features(
 
 
 ENDINGS = (".npz", ".safetensors")
-"""Of the files to which features are written."""
+"""Endings of files of features."""
 
 
 def save_features(features: Features, frames: list[list[int]], target: Path) -> None:

@@ -14,7 +14,7 @@ from timesformer_ref.atomic import hold, whole_file
 from timesformer_ref.checkpoints import Checkpoint
 
 START = b'{"video": "'
-"""Of every line."""
+"""The start of every line."""
 
 
 class ResultsError(Exception):

@@ -21,12 +21,11 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import STEPS, Grid
 
 Array = np.ndarray
+Attentions = Sequence[Mapping[str, Float[Array, "g a m m"]]]
 
 
 def rollout(
-    attentions: Sequence[Mapping[str, Float[Array, "g a m m"]]],
-    config: TimeSformerConfig,
-    grid: Grid,
+    attentions: Attentions, config: TimeSformerConfig, grid: Grid
 ) -> Float[Array, "b t h w"]:
     """Each patch's share in the class token's last state, for a batch of clips.
 
@@ -82,9 +81,7 @@ def last_step(
 
 
 def frame_attention(
-    attentions: Sequence[Mapping[str, Float[Array, "g a m m"]]],
-    config: TimeSformerConfig,
-    grid: Grid,
+    attentions: Attentions, config: TimeSformerConfig, grid: Grid
 ) -> list[dict[str, Float[Array, "b t t"]]]:
     """How much a patch of one frame (row) attends to those of another (column), in single steps.
 

@@ -12,7 +12,7 @@ from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.use.timeline import Timeline, clock
 
 ENDINGS = (".png", ".svg", ".pdf")
-"""Of the files to which a timeline is drawn."""
+"""Endings of pictures of a timeline."""
 
 COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
 """Those of Matplotlib's colours that are easy to distinguish; as many classes have a row."""
@@ -21,7 +21,7 @@ OTHER = "#b0b0b0"
 """Colour of a best class that has no row."""
 
 WIDTH = 11.0
-"""Of the picture, inches."""
+"""Width of the picture, inches."""
 STRIP, BAND, ROW = 0.8, 0.35, 0.4
 """Height of the frames, of the best classes, and of the row of one class, inches."""
 FULL = 0.85
