@@ -119,10 +119,8 @@ class TimeSformerConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, RULES)
-        _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
-        _check_multiple(
-            "hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads
-        )
+        self._check_multiple("image_size", "patch_size")
+        self._check_multiple("hidden_size", "num_attention_heads")
         self._check_groups(self.grid)
         check_size(self.num_frames, self.image_size)
 
@@ -190,11 +188,11 @@ class TimeSformerConfig:
                     f"{pieces[1]} (rows) and {pieces[2]} (columns)"
                 )
 
-
-def _check_multiple(name: str, value: int, divisor_name: str, divisor: int) -> None:
-    if value % divisor:
-        below, above = value // divisor * divisor, (value // divisor + 1) * divisor
-        choices = f"{below} or {above}" if below else f"{above}"
-        raise ValueError(
-            f"{name} {value} is not a multiple of {divisor_name} {divisor}: use {choices}"
-        )
+    def _check_multiple(self, name: str, other: str) -> None:
+        value, divisor = getattr(self, name), getattr(self, other)
+        if value % divisor:
+            below = value // divisor * divisor
+            choices = f"{below} or {below + divisor}" if below else f"{divisor}"
+            raise ValueError(
+                f"{name} {value} is not a multiple of {other} {divisor}: use {choices}"
+            )

@@ -70,7 +70,7 @@ def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> 
     config = case.config
     side = config.image_size
     preprocessing = Preprocessing(
-        config.num_frames, RATE, crop=side, single_crop_scale=side, num_crops=1
+        config.num_frames, RATE, side, single_crop_scale=side, num_crops=1
     )
     classifier = Classifier(checkpoint, preprocessing, device=case.device, dtype=case.dtype)
 

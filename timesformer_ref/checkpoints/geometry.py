@@ -51,9 +51,7 @@ def infer_config(
     width, channels, patch, _ = _shape(path, weights, "patch_embed.proj.weight")
     patches = _shape(path, weights, "pos_embed")[1] - 1
     if isqrt(patches) ** 2 != patches or patches == 0:
-        raise CheckpointError(
-            f"{path}: pos_embed has places for {patches} patches, expected a square grid"
-        )
+        raise CheckpointError(f"{path}: pos_embed is for {patches} patches, expected a square grid")
     frames = stated.get("num_frames", TimeSformerConfig.num_frames)
     if "time_embed" in weights:
         frames = _shape(path, weights, "time_embed")[1]

@@ -113,13 +113,11 @@ def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:
 
 def _resize(path: object, checkpoint: Checkpoint, num_frames: int, image_size: int) -> Checkpoint:
     try:
-        weights, config = resize_weights(
-            checkpoint.weights, checkpoint.config, num_frames, image_size
-        )
+        new, config = resize_weights(checkpoint.weights, checkpoint.config, num_frames, image_size)
     except ValueError as error:
         raise CheckpointError(f"{path}: cannot be resized: {error}") from error
     preprocessing = {k: v for k, v in checkpoint.preprocessing.items() if k not in _SIZES}
-    return replace(checkpoint, config=config, weights=weights, preprocessing=preprocessing)
+    return replace(checkpoint, config=config, weights=new, preprocessing=preprocessing)
 
 
 _SIZES = ("num_frames", "crop", "single_crop_scale")

@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from timesformer_ref.cli.attend import attend
 from timesformer_ref.cli.bench import bench
@@ -47,10 +48,10 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def general(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version)
+        bool, Option("--version", help="Show the version and exit.", callback=_show_version)
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+        bool, Option("--debug", help="Show the traceback of an unexpected error.")
     ] = False,
 ) -> None:
     """The options that stand before the name of a command."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.markup import escape
+from typer import Argument, Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
@@ -16,16 +16,14 @@ TOP_CLASSES, TOP_FRAMES = 3, 16
 
 @options.takes_input
 def attend(
-    video: Annotated[Path, typer.Argument(help="A video file.", metavar="VIDEO")],
+    video: Annotated[Path, Argument(help="A video file.", metavar="VIDEO")],
     out_file: Annotated[
         Path,
-        options.file(
-            "The picture: .png for all frames at once, .gif for one after another.", "--out"
-        ),
+        options.file("The picture: .png for all frames at once, .gif for one by one.", "--out"),
     ],
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
-        options.Implementation, typer.Option(help="Which implementation computes.")
+        options.Implementation, Option(help="Which implementation computes.")
     ] = "torch",
     labels: options.LabelsOption = None,
     device: options.DeviceOption = "cpu",

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
 from rich.table import Table
+from typer import Argument, Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
@@ -15,35 +15,31 @@ from timesformer_ref.cli.options import number
 def bench(
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(help="Video files: time from file to prediction instead.", metavar="VIDEO"),
+        Argument(help="Video files: time from file to prediction instead.", metavar="VIDEO"),
     ] = None,
     frames: Annotated[int, number("Frames of the clip.")] = 8,
     size: Annotated[int, number("Side of a frame, pixels.")] = 224,
     scheme: Annotated[
         Literal["divided_space_time", "joint_space_time", "space_only"],
-        typer.Option(help="Attention scheme; the peer has three."),
+        Option(help="Attention scheme; the peer has three."),
     ] = "divided_space_time",
     repeats: Annotated[int, number("Measured rounds.")] = 7,
     threads: Annotated[int | None, number("Threads of PyTorch; by default its own choice.")] = None,
     dtype: Annotated[
-        options.Dtype, typer.Option(help="Arithmetic; NumPy takes part in float32 only.")
+        options.Dtype, Option(help="Arithmetic; NumPy takes part in float32 only.")
     ] = "float32",
     batch: Annotated[int, number("Clips at once.")] = 1,
     device: options.DeviceOption = "cpu",
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Also time the models compiled by torch.compile.")
+        bool, Option("--compile", help="Also time the models compiled by torch.compile.")
     ] = False,
     with_numpy: Annotated[
         bool,
-        typer.Option(
-            "--numpy/--no-numpy", help="Also time the NumPy implementation where possible."
-        ),
+        Option("--numpy/--no-numpy", help="Also time the NumPy implementation where possible."),
     ] = True,
-    train: Annotated[
-        bool, typer.Option(help="Time a training step: forward, backward, AdamW.")
-    ] = False,
+    train: Annotated[bool, Option(help="Time a training step: forward, backward, AdamW.")] = False,
     checkpointing: Annotated[
-        bool, typer.Option(help="In training, recompute activations instead of keeping them.")
+        bool, Option(help="In training, recompute activations instead of keeping them.")
     ] = False,
     json_file: Annotated[
         Path | None, options.file("Also write the results to this file.", "--json")

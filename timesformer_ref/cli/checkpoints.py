@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from typer import Argument, Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable
@@ -16,7 +17,7 @@ MOST_PROBLEMS = 12
 
 def inspect(
     checkpoint: Annotated[
-        str, typer.Argument(help="A checkpoint file, folder or hub id.", metavar="CHECKPOINT")
+        str, Argument(help="A checkpoint file, folder or hub id.", metavar="CHECKPOINT")
     ],
     heads: options.HeadsOption = None,
 ) -> None:
@@ -71,12 +72,10 @@ def inspect(
 
 
 def convert(
-    source: Annotated[
-        str, typer.Argument(help="A checkpoint file, folder or hub id.", metavar="SOURCE")
-    ],
+    source: Annotated[str, Argument(help="A checkpoint file, folder or hub id.", metavar="SOURCE")],
     target: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             help="What to write: NAME.pyth for the original's form, NAME.safetensors, or a name "
             "without ending for a Hugging Face folder.",
             metavar="TARGET",
@@ -85,9 +84,7 @@ def convert(
     frames: Annotated[int | None, options.number("Resize the time embedding to N frames.")] = None,
     size: Annotated[int | None, options.number("Resize the positions to frames of N x N.")] = None,
     labels: options.LabelsOption = None,
-    dtype: Annotated[
-        options.Dtype | None, typer.Option(help="Convert the weights to this type.")
-    ] = None,
+    dtype: Annotated[options.Dtype | None, Option(help="Convert the weights to this type.")] = None,
     heads: options.HeadsOption = None,
 ) -> None:
     """Convert a checkpoint to another form.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
 from timesformer_ref import default_model
 from timesformer_ref.cli import many, options
@@ -18,12 +19,12 @@ from timesformer_ref.cli.console import err, out, require
 @options.takes_input
 def classify(
     videos: Annotated[
-        list[Path] | None, typer.Argument(help="Video files, or folders of them.", metavar="VIDEO")
+        list[Path] | None, Argument(help="Video files, or folders of them.", metavar="VIDEO")
     ] = None,
     listed: many.ListOption = None,
     out_file: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--out",
             help="Write JSON, an object per line and video, to a file instead, as results come; "
             "given again, it is gone on with.",
@@ -33,17 +34,17 @@ def classify(
     retry: many.RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
-        options.Backend, typer.Option(help="Which implementation computes; 'both' compares them.")
+        options.Backend, Option(help="Which implementation computes; 'both' compares them.")
     ] = "torch",
     clips: options.ClipsOption = 1,
     crops: options.CropsOption = None,
     timeline: Annotated[
         bool,
-        typer.Option("--timeline", help="Classify every part of each video, with start and end."),
+        Option("--timeline", help="Classify every part of each video, with start and end."),
     ] = False,
     every: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="With --timeline: seconds from the start of one window to the next; by default "
             "the length of a window.",
             metavar="SECONDS",
@@ -51,23 +52,23 @@ def classify(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="With --timeline, for one video: also draw it, as .png, .svg or .pdf.",
             metavar="FILE",
         ),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many classes to show.", min=1, metavar="N")] = 5,
+    top: Annotated[int, Option(help="How many classes to show.", min=1, metavar="N")] = 5,
     labels: options.LabelsOption = None,
     average: Annotated[
         Literal["logits", "softmax"],
-        typer.Option(help="Average the views' logits (original) or their softmax (paper)."),
+        Option(help="Average the views' logits (original) or their softmax (paper)."),
     ] = "logits",
     device: options.DeviceOption = "cpu",
     dtype: Annotated[
-        options.Dtype, typer.Option(help="Arithmetic of the PyTorch implementation.")
+        options.Dtype, Option(help="Arithmetic of the PyTorch implementation.")
     ] = "float32",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: one object per line and video.")
+        bool, Option("--json", help="Print JSON: one object per line and video.")
     ] = False,
     *,
     given: options.Input,
@@ -115,13 +116,13 @@ def classify(
 
         return work
 
-    def as_json_object(answer: Prediction | Timeline) -> dict[str, Any]:
+    def as_object(answer: Prediction | Timeline) -> dict[str, Any]:
         model = checkpoint or default_model.NAME
         return {"video": answer.video, "checkpoint": model, **answer_json(answer, names, top)}
 
     def show(answer: Prediction | Timeline) -> None:
         if as_json:
-            out.print(json.dumps(as_json_object(answer)))
+            out.print(json.dumps(as_object(answer)))
         elif isinstance(answer, Timeline):
             show_timeline(answer, names, with_video=len(files) > 1)
         elif len(files) == 1:
@@ -139,9 +140,7 @@ def classify(
             "how": [backend, clips, timeline, every, top, average, dtype],
         }  # fmt: skip
         with many.results_in(out_file, settings, files, retry) as (results, left):
-            many.work_through(
-                left, work_on(left), lambda a: results.add(**as_json_object(a)), results
-            )
+            many.work_through(left, work_on(left), lambda a: results.add(**as_object(a)), results)
     elif failed := many.work_through(files, work_on(files), show):
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")

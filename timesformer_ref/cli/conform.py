@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import require
@@ -14,7 +15,7 @@ from timesformer_ref.cli.console import require
 def conform(
     port: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="The port: FILE.py, package.module, or 'cmd:COMMAND' for a program.",
             metavar="PORT",
             show_default=False,
@@ -22,7 +23,7 @@ def conform(
     ],
     pytest_args: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="Further arguments for pytest, after --, such as -- -x -k gelu.",
             metavar="PYTEST_ARGS",
         ),
@@ -32,18 +33,18 @@ def conform(
         options.file("Write the report to FILE.json or FILE.html; give it twice for both."),
     ] = None,
     checkpoint: Annotated[
-        Path | None, options.file("Also compare logits on this checkpoint.")
+        Path | None, options.file("Compare logits on this checkpoint, too.")
     ] = None,
     video: Annotated[Path | None, options.file("With --checkpoint: on this video's clip.")] = None,
     port_timeout: Annotated[
         float,
-        typer.Option(help="Seconds per call of a program; --checkpoint: 60 times.", metavar="S"),
+        Option(help="Seconds per call of a program; --checkpoint: 60 times.", metavar="S"),
     ] = 10.0,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Try twenty times as many inputs, and new ones.")
+        bool, Option("--thorough", help="Try twenty times as many inputs, and new ones.")
     ] = False,
     full_size: Annotated[
-        bool, typer.Option("--full-size", help="Run ViT-Base, however long the port takes for it.")
+        bool, Option("--full-size", help="Run ViT-Base, however long the port takes for it.")
     ] = False,
 ) -> None:
     """Test a port of TimeSformer against the specification.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable, progress_bar, require, wrong_use
@@ -27,7 +27,7 @@ def evaluate(
             metavar="FOLDER",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
     workers: WorkersOption = WORKERS,
     *,
     given: options.Input,

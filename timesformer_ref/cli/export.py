@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
@@ -11,26 +11,18 @@ from timesformer_ref.cli.console import err, out, require, wrong_use
 
 @options.takes_input
 def export(
-    out_file: Annotated[
-        Path, options.file("What to write: .onnx, or .pt2 for torch.export.", "--out")
-    ],
+    out_file: Annotated[Path, options.file("The file: .onnx, or .pt2 for torch.export.", "--out")],
     checkpoint: options.CheckpointOption = None,
     fold: Annotated[
         bool,
-        typer.Option(
-            "--fold", help="Merge layers: fewer operations, the same logits (exact algebra)."
-        ),
+        Option("--fold", help="Merge layers: fewer operations, same logits (exact algebra)."),
     ] = False,
     uint8: Annotated[
         bool,
-        typer.Option(
-            "--uint8", help="Merge the normalisation too: the file takes pixels from 0 to 255."
-        ),
+        Option("--uint8", help="Merge the normalisation too: the file takes pixels from 0 to 255."),
     ] = False,
-    batch: Annotated[
-        int | None, options.number("Fix the number of clips at once; by default any.")
-    ] = None,
-    dtype: Annotated[options.Dtype, typer.Option(help="Arithmetic of the file.")] = "float32",
+    batch: Annotated[int | None, options.number("Fix the number of clips; by default any.")] = None,
+    dtype: Annotated[options.Dtype, Option(help="Arithmetic of the file.")] = "float32",
     labels: options.LabelsOption = None,
     *,
     given: options.Input,
@@ -72,6 +64,4 @@ def export(
     except ModuleNotFoundError:
         err.print("not checked: onnxruntime is missing: pip install 'timesformer-ref[export]'")
         return
-    out.print(
-        f"run by {runner} on a random clip: off from the model by {off:.1e} of the largest logit"
-    )
+    out.print(f"run by {runner} on a random clip: off the model by {off:.1e} of the largest logit")

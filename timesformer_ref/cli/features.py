@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from timesformer_ref import default_model
 from timesformer_ref.cli import many, options
@@ -17,7 +18,7 @@ from timesformer_ref.cli.console import out, wrong_use
 def features(
     out_file: Annotated[
         Path,
-        typer.Option(
+        Option(
             "--out",
             help="The file to write for one video: .npz or .safetensors; or a folder, for any "
             "number of them, of .npz files and an index.jsonl. Given again, it is gone on with.",
@@ -26,25 +27,25 @@ def features(
     ],
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(help="A video file, or several, or folders of them.", metavar="VIDEO"),
+        Argument(help="A video file, or several, or folders of them.", metavar="VIDEO"),
     ] = None,
     listed: many.ListOption = None,
     retry: many.RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="The block, 1 for the first; 0 for the embeddings. By default the last.",
             min=0,
             metavar="N",
         ),
     ] = None,
     backend: Annotated[
-        options.Implementation, typer.Option(help="Which implementation computes.")
+        options.Implementation, Option(help="Which implementation computes.")
     ] = "torch",
     clips: options.ClipsOption = 1,
     crops: Annotated[
-        str, typer.Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
+        str, Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
     ] = "1",
     device: options.DeviceOption = "cpu",
     *,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.markup import escape
+from typer import Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import as_line, err, is_ours, out, progress_bar, require, wrong_use
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 
 ListOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--list",
         help="More videos: a file of a path per line, or a .csv file, whose first column counts. "
         "Paths are relative to that file's folder.",
@@ -32,7 +33,7 @@ ListOption = Annotated[
     ),
 ]
 RetryOption = Annotated[
-    bool, typer.Option("--retry", help="Try videos again that failed in an earlier run.")
+    bool, Option("--retry", help="Try videos again that failed in an earlier run.")
 ]
 
 Answer = TypeVar("Answer")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Option
 
 from timesformer_ref import atomic, default_model
 from timesformer_ref.cli.console import err, wrong_use
@@ -22,12 +23,12 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 
 def number(text: str, *names: str) -> Any:
     """An option that takes a whole number above 0."""
-    return typer.Option(*names, help=text, min=1, metavar="N")
+    return Option(*names, help=text, min=1, metavar="N")
 
 
 def file(text: str, *names: str, metavar: str = "FILE") -> Any:
     """An option that takes the name of a file."""
-    return typer.Option(*names, help=text, metavar=metavar)
+    return Option(*names, help=text, metavar=metavar)
 
 
 def value(text: str, metavar: str, **limits: Any) -> Any:
@@ -46,7 +47,7 @@ Dtype = Literal["float32", "float64", "bfloat16", "float16"]
 
 CheckpointOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--checkpoint",
         "-c",
         help="The weights: an original .pyth file, a Hugging Face folder or hub id "
@@ -58,17 +59,17 @@ CheckpointOption = Annotated[
 ]
 CropsOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Crops of each clip: 3, or 1 for the centre; by default the checkpoint's, or 3.",
         metavar="1|3",
     ),
 ]
 ClipsOption = Annotated[
-    int, typer.Option(help="Clips spread over the video.", min=1, max=1000, metavar="N")
+    int, Option(help="Clips spread over the video.", min=1, max=1000, metavar="N")
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),
+    Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),
 ]
 LabelsOption = Annotated[Path | None, file("Names of the classes: one per line, or JSON.")]
 HeadsOption = Annotated[
@@ -85,7 +86,7 @@ class Input:
 
     variant: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="A published variant whose sampling and normalisation to use, such as "
             "'K400 HR' or a file's name; by default what the checkpoint states or matches.",
             metavar="NAME",
@@ -94,7 +95,7 @@ class Input:
     frames: Annotated[int | None, number("Frames of a clip.")] = None
     rate: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="A clip spans N times its frames, counted at 30 per second; or 'segments', one "
             "frame from each of equal parts of the video.",
             metavar="N|segments",
@@ -103,25 +104,23 @@ class Input:
     crop: Annotated[int | None, number("Side of a crop, in pixels.")] = None
     mean: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Subtracted from pixels of 0 to 1: a number, or one per channel.",
             metavar="A|A,B,C",
         ),
     ] = None
     std: Annotated[
         str | None,
-        typer.Option(
-            help="Divides pixels after that: a number, or one per channel.", metavar="A|A,B,C"
-        ),
+        Option(help="Divides pixels after that: a number, or one per channel.", metavar="A|A,B,C"),
     ] = None
     channel_order: Annotated[
         Literal["rgb", "bgr"] | None,
-        typer.Option(help="Colour order that the checkpoint was trained on."),
+        Option(help="Colour order that the checkpoint was trained on."),
     ] = None
     heads: HeadsOption = None
     pixels: Annotated[
         Literal["stored", "display"] | None,
-        typer.Option(
+        Option(
             help="'stored' frames as the original reads them; 'display' honours pixel aspect, "
             "rotation and timestamps; by default what the checkpoint states, or stored."
         ),

@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
 
 
 def vectors(
-    folder: Annotated[
-        Path, typer.Argument(help="Where to write: a new folder, or an earlier run's.")
-    ],
+    folder: Annotated[Path, Argument(help="A new folder to write to, or an earlier run's.")],
     small: Annotated[
-        bool, typer.Option("--small", help="Fewer cases: less than 3 MB instead of 20.")
+        bool, Option("--small", help="Fewer cases: less than 3 MB instead of 20.")
     ] = False,
 ) -> None:
     """Write the cases of the conformance suite as files, for tests of a port in any language.

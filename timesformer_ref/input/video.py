@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from timesformer_ref.input.decoding import (
 from timesformer_ref.input.display import PIXEL_FORMATS, Display, frame_pixels, thumbnail
 from timesformer_ref.input.preprocessing import Pixels, Preprocessing
 from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
-from timesformer_ref.input.survey import Footage, frame_times, survey
+from timesformer_ref.input.survey import Footage, Stamps, frame_times, survey
 from timesformer_ref.input.views import crops
 
 KINETICS = Preprocessing()
@@ -327,9 +327,7 @@ def _warn_of_concealed(path: Path, concealed: int, frames: int) -> None:
         warnings.warn(f"{message}; the decoder made up parts of them", VideoWarning, stacklevel=3)
 
 
-def _agree(
-    times: Sequence[float | None], footage: Footage, pixels: Pixels, so_far: bool = False
-) -> bool:
+def _agree(times: Stamps, footage: Footage, pixels: Pixels, so_far: bool = False) -> bool:
     """Whether the decoded frames are those that were surveyed: as many, and for `display` as timed.
 
     A decoder silently drops frames if it lacks those that they are predicted from.
