@@ -81,7 +81,7 @@ def test_there_is_no_circle():
 
 def test_only_two_commands_reach_up_to_the_suite():
     reaching = {m for m, others in GRAPH.items() if "spec_tests" in map(room, others)}
-    assert reaching == {"cli.conform", "cli.vectors"}
+    assert reaching == {"cli.conform"}
 
 
 def test_the_specification_knows_no_torch_and_the_torch_blocks_no_specification():

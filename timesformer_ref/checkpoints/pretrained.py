@@ -1,7 +1,5 @@
 """The PyTorch model with methods that load and save it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -33,7 +31,7 @@ class TimeSformer(model.TimeSformer):
         num_attention_heads: int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> TimeSformer:
+    ) -> "TimeSformer":
         """The model of a checkpoint file, a Hugging Face folder or a hub id, ready to classify.
 
         `camera-motion` is the small model that comes with the package.
@@ -56,7 +54,7 @@ class TimeSformer(model.TimeSformer):
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> TimeSformer:
+    ) -> "TimeSformer":
         """The model of a checkpoint in memory, whose weights it shares where the type is theirs."""
         with torch.device("meta"):
             timesformer = cls(checkpoint.config)

@@ -16,13 +16,12 @@ from timesformer_ref.cli.attend import attend
 from timesformer_ref.cli.bench import bench
 from timesformer_ref.cli.checkpoints import convert, inspect
 from timesformer_ref.cli.classify import classify
-from timesformer_ref.cli.conform import conform
+from timesformer_ref.cli.conform import conform, vectors
 from timesformer_ref.cli.console import as_line, err, one_line, out, printable
 from timesformer_ref.cli.evaluate import evaluate
 from timesformer_ref.cli.export import export
 from timesformer_ref.cli.features import features
 from timesformer_ref.cli.train import train
-from timesformer_ref.cli.vectors import vectors
 
 app = typer.Typer(
     name="timesformer-ref",

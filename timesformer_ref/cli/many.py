@@ -1,7 +1,5 @@
 """Many videos: a list of them, those that fail, and results in a file, which a run goes on with."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +73,7 @@ def work_through(
     files: Sequence[Path],
     work: Callable[[Path, Callable[[float], None]], Answer],
     show: Callable[[Answer], None],
-    results: Results | None = None,
+    results: "Results | None" = None,
 ) -> int:
     """Do the work for each video and show its answer; return how many failed.
 
@@ -108,7 +106,7 @@ def work_through(
 @contextmanager
 def results_in(
     path: Path, settings: dict[str, Any], files: Sequence[Path], retry: bool
-) -> Iterator[tuple[Results, list[Path]]]:
+) -> Iterator[tuple["Results", list[Path]]]:
     """Results in a file, and those of the files that are left to do for this process.
 
     At the end they are put in order, in whatever order processes came to them.
@@ -141,7 +139,7 @@ def results_in(
         raise typer.Exit(1)
 
 
-def launched() -> Accelerator | None:
+def launched() -> "Accelerator | None":
     """Accelerate's view of this process, where a launcher started several, each with a device."""
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return None

@@ -1,7 +1,5 @@
 """The options that several commands share, and what they mean."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -143,7 +141,7 @@ class Input:
             given["sampling_rate"] = int(self.rate)
         return given
 
-    def choose(self, checkpoint: Checkpoint, crops: str | None = None) -> Preprocessing:
+    def choose(self, checkpoint: "Checkpoint", crops: str | None = None) -> "Preprocessing":
         """The input that the options, the named variant or the checkpoint itself ask for."""
         from timesformer_ref.checkpoints.choosing import choose_preprocessing
         from timesformer_ref.checkpoints.variants import find_variant
@@ -158,7 +156,7 @@ class Input:
 
     def read(
         self, checkpoint: str | None, labels: Path | None = None, crops: str | None = None
-    ) -> tuple[Checkpoint, Preprocessing]:
+    ) -> "tuple[Checkpoint, Preprocessing]":
         """The named checkpoint, with the names of its classes, and its input.
 
         Without a name it is the package's own, and a line says so.
@@ -202,7 +200,7 @@ def check_replaced(target: Path, read: Iterable[Path]) -> None:
         raise typer.BadParameter(f"{target} would replace what is read: name another file")
 
 
-def with_labels(checkpoint: Checkpoint, labels: Path | None) -> Checkpoint:
+def with_labels(checkpoint: "Checkpoint", labels: Path | None) -> "Checkpoint":
     """The checkpoint, with the names of classes in a file if one is given."""
     from timesformer_ref.checkpoints.labels import read_labels
 

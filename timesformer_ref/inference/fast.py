@@ -1,7 +1,5 @@
 """A copy of a model that computes no more than its logits need."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import deepcopy
 
@@ -65,7 +63,7 @@ class FastTimeSformer(TimeSformer):
         assert isinstance(last, Block)
         return Output(classifier(class_token_after(last, tokens, grid), self, grid[0]))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FastTimeSformer:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FastTimeSformer":
         """What `.to`, `.double` and the like call. Raises ValueError for a packed model."""
         old = self.cls_token.detach()
         new = fn(old) if self.packed else old

@@ -1,7 +1,5 @@
 """Decode video files to frames with PyAV."""
 
-from __future__ import annotations
-
 import gc
 import os
 import warnings
@@ -106,7 +104,7 @@ def no_frame(path: Path) -> VideoError:
     return VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
 
 
-def packets(container: Container, stream: av.VideoStream) -> Iterator[av.Packet[av.VideoStream]]:
+def packets(container: Container, stream: av.VideoStream) -> Iterator["av.Packet[av.VideoStream]"]:
     """The stream's packets in the order of the file, up to the first that cannot be read."""
     with suppress(av.FFmpegError, IndexError):  # PyAV knows no stream that appears on the way
         yield from container.demux(stream)

@@ -1,7 +1,5 @@
 """The class token to one number per class."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def final_norm(
-    tokens: Float[Tensor, "b2 s d"], model: TimeSformer, frames: int
+    tokens: Float[Tensor, "b2 s d"], model: "TimeSformer", frames: int
 ) -> Float[Tensor, "b s d"]:
     """The last LayerNorm (paper, eq. 10; original `forward_features`).
 
@@ -27,7 +25,7 @@ def final_norm(
 
 
 def classifier(
-    tokens: Float[Tensor, "b2 s d"], model: TimeSformer, frames: int
+    tokens: Float[Tensor, "b2 s d"], model: "TimeSformer", frames: int
 ) -> Float[Tensor, "b labels"]:
     """Logits: one linear layer on the normed class token.
 

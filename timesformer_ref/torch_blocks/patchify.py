@@ -1,7 +1,5 @@
 """Frames to tokens: patches, the class token, and positions."""
 
-from __future__ import annotations
-
 from math import isqrt
 from typing import TYPE_CHECKING
 
@@ -61,7 +59,7 @@ def positions(places: int, h: int, w: int) -> Int[Tensor, " 1+{h}*{w}"]:
 
 
 def patchify(
-    video: Float[Tensor, "b t c H W"], model: TimeSformer
+    video: Float[Tensor, "b t c H W"], model: "TimeSformer"
 ) -> Float[Tensor, "b t s d"]:
     """Every frame as a sequence: class token, then patches row by row.
 

@@ -1,7 +1,5 @@
 """Frames to clips: each frame's place in time, and one sequence."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def time_embedding(
-    frames: Float[Tensor, "b t s d"], model: TimeSformer
+    frames: Float[Tensor, "b t s d"], model: "TimeSformer"
 ) -> Float[Tensor, "b2 s2 d"]:
     """The tokens that enter block 0: frames joined, time added.
 
