@@ -130,7 +130,7 @@ def _exchange(one: Path, other: Path) -> bool:
     """Swap what two names stand for in one step of Linux; False where that cannot be done."""
     swap = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return bool(swap) and swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+    return bool(swap and swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def _readable(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command `timesformer-ref`: one file per subcommand."""
+"""The command `timesformer-ref`: one file per subcommand, or two that belong together."""
 
 import signal
 import sys
