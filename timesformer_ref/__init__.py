@@ -9,7 +9,9 @@
     logits = model(torch.from_numpy(clip.video)).logits
 
 `timesformer_ref.numpy_blocks` is the specification, to be read; `timesformer_ref.torch_blocks` the
-same model for GPUs.
+same model for GPUs, which `TimeSformer` here is, with methods to load and save it. Also here, each
+with help of its own: `forward` (NumPy), `TimeSformerConfig`, `Preprocessing`, `Clip`, `VideoError`,
+`Checkpoint`, `CheckpointError`, `load_checkpoint` and `save_checkpoint`.
 """
 
 from importlib import import_module
@@ -32,19 +34,12 @@ if TYPE_CHECKING:
     from timesformer_ref.numpy_blocks.model import forward as forward
 
 _HOME = {
-    "Checkpoint": "checkpoints",
-    "CheckpointError": "checkpoints",
-    "Clip": "input.video",
-    "Preprocessing": "input.preprocessing",
-    "TimeSformer": "checkpoints.pretrained",
-    "TimeSformerConfig": "config",
-    "VideoError": "input.decoding",
-    "choose_preprocessing": "checkpoints.choosing",
-    "forward": "numpy_blocks.model",
-    "load_checkpoint": "checkpoints",
-    "read_clip": "input.video",
-    "save_checkpoint": "checkpoints",
-}
+    "Checkpoint": "checkpoints", "CheckpointError": "checkpoints", "Clip": "input.video",
+    "Preprocessing": "input.preprocessing", "TimeSformer": "checkpoints.pretrained",
+    "TimeSformerConfig": "config", "VideoError": "input.decoding",
+    "choose_preprocessing": "checkpoints.choosing", "forward": "numpy_blocks.model",
+    "load_checkpoint": "checkpoints", "read_clip": "input.video", "save_checkpoint": "checkpoints",
+}  # fmt: skip
 
 __all__ = list(_HOME)
 

@@ -188,11 +188,9 @@ class TimeSformerConfig:
                     f"{pieces[1]} (rows) and {pieces[2]} (columns)"
                 )
 
-    def _check_multiple(self, name: str, other: str) -> None:
-        value, divisor = getattr(self, name), getattr(self, other)
+    def _check_multiple(self, name: str, by: str) -> None:
+        value, divisor = getattr(self, name), getattr(self, by)
         if value % divisor:
             below = value // divisor * divisor
             choices = f"{below} or {below + divisor}" if below else f"{divisor}"
-            raise ValueError(
-                f"{name} {value} is not a multiple of {other} {divisor}: use {choices}"
-            )
+            raise ValueError(f"{name} {value} is not a multiple of {by} {divisor}: use {choices}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import pydoc
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -95,3 +97,15 @@ def test_the_specification_knows_no_torch_and_the_torch_blocks_no_specification(
 def test_few_modules_lie_loose():
     loose = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     assert len(loose) <= 6, loose
+
+
+def test_help_on_the_package_is_a_page_that_names_all_it_exports():
+    page = pydoc.plain(pydoc.render_doc(timesformer_ref))
+    assert len(page.splitlines()) < 60
+    words = set(re.findall(r"\w+", page))
+    assert words >= set(timesformer_ref.__all__)
+
+
+@pytest.mark.parametrize("name", timesformer_ref.__all__)
+def test_what_the_package_exports_is_there(name):
+    assert getattr(timesformer_ref, name).__name__ == name

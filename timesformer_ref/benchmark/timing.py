@@ -125,18 +125,12 @@ def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]
     """The report for a JSON file. videos: the number of videos that were read, if any."""
     config = case.config
     return {
-        "scheme": config.attention_type,
-        "frames": config.num_frames,
-        "size": config.image_size,
-        "batch": case.batch,
-        "dtype": str(case.dtype).removeprefix("torch."),
-        "videos": videos,
-        "train": case.train,
-        "checkpointing": case.checkpointing,
-        "machine": machine(case.device),
+        "scheme": config.attention_type, "frames": config.num_frames, "size": config.image_size,
+        "batch": case.batch, "dtype": str(case.dtype).removeprefix("torch."), "videos": videos,
+        "train": case.train, "checkpointing": case.checkpointing, "machine": machine(case.device),
         "repeats": len(timings[0].seconds),
         "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
-    }
+    }  # fmt: skip
 
 
 def machine(device: str) -> str:

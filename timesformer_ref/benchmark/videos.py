@@ -36,11 +36,9 @@ def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Ru
     from transformers import VideoMAEImageProcessor
 
     side = case.config.image_size
+    size, crop = {"shortest_edge": side}, {"height": side, "width": side}
     processor = VideoMAEImageProcessor(
-        size={"shortest_edge": side},
-        crop_size={"height": side, "width": side},
-        image_mean=[0.45] * 3,
-        image_std=[0.225] * 3,
+        size=size, crop_size=crop, image_mean=[0.45] * 3, image_std=[0.225] * 3
     )
     model = transformers_model(checkpoint, case)
 
@@ -69,10 +67,8 @@ def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> 
     """A runner that does what `timesformer-ref classify` does for a folder."""
     config = case.config
     side = config.image_size
-    preprocessing = Preprocessing(
-        config.num_frames, RATE, side, single_crop_scale=side, num_crops=1
-    )
-    classifier = Classifier(checkpoint, preprocessing, device=case.device, dtype=case.dtype)
+    wanted = Preprocessing(config.num_frames, RATE, side, single_crop_scale=side, num_crops=1)
+    classifier = Classifier(checkpoint, wanted, device=case.device, dtype=case.dtype)
 
     def run() -> np.ndarray:
         reads = prefetch(partial(classifier.read, video) for video in videos)

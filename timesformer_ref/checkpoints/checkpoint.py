@@ -55,8 +55,6 @@ class Checkpoint:
         """The weights as NumPy arrays; those already of that type share the tensors' memory."""
         plain = {name: weight.detach().cpu() for name, weight in self.weights.items()}
         return {
-            name: weight.double().numpy().astype(dtype)
-            if weight.dtype == torch.bfloat16
-            else weight.numpy().astype(dtype, copy=False)
-            for name, weight in plain.items()
+            name: (w.double() if w.dtype == torch.bfloat16 else w).numpy().astype(dtype, copy=False)
+            for name, w in plain.items()
         }

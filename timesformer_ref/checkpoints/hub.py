@@ -10,13 +10,8 @@ from pathlib import Path
 from threading import Thread
 from time import monotonic
 
-from huggingface_hub import (
-    constants,
-    get_hf_file_metadata,
-    hf_hub_download,
-    hf_hub_url,
-    try_to_load_from_cache,
-)
+import huggingface_hub
+from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, FileMetadataError, LocalEntryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
@@ -95,16 +90,18 @@ def _files(hub_id: str, cached: bool = False) -> list[Path]:
     Raises errors of the library, and CheckpointError for a model without weights.
     """
     if not cached:  # without the library's retries, which take minutes and hide the cause
-        url = hf_hub_url(hub_id, CONFIG)
-        about = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        url = huggingface_hub.hf_hub_url(hub_id, CONFIG)
+        about = huggingface_hub.get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if about.commit_hash is None:
             raise FileMetadataError(f"{url} names no commit")
-    fetch = partial(hf_hub_download, hub_id, local_files_only=cached, tqdm_class=_Bar)
+    fetch = partial(
+        huggingface_hub.hf_hub_download, hub_id, local_files_only=cached, tqdm_class=_Bar
+    )
     files = [Path(fetch(CONFIG))]
     commit = files[0].parent.name
 
     def has(name: str) -> bool:
-        known = try_to_load_from_cache(hub_id, name, revision=commit)
+        known = huggingface_hub.try_to_load_from_cache(hub_id, name, revision=commit)
         if known is not None and not isinstance(known, str):  # known not to exist
             return False
         try:

@@ -33,13 +33,8 @@ NO_METADATA = Metadata({}, None, {})
 
 def write_note(checkpoint: Checkpoint) -> str:
     """Everything in a checkpoint but its weights, as JSON."""
-    return json.dumps(
-        {
-            "config": asdict(checkpoint.config),
-            "labels": checkpoint.labels,
-            "preprocessing": checkpoint.preprocessing,
-        }
-    )
+    rest = {"labels": checkpoint.labels, "preprocessing": checkpoint.preprocessing}
+    return json.dumps({"config": asdict(checkpoint.config), **rest})
 
 
 def read_note(path: object, note: object) -> Metadata:

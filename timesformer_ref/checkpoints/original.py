@@ -4,14 +4,8 @@ from typing import Any
 
 import yaml
 
+from timesformer_ref.checkpoints import notes
 from timesformer_ref.checkpoints.checkpoint import Checkpoint
-from timesformer_ref.checkpoints.notes import (
-    KEY,
-    NO_METADATA,
-    Metadata,
-    known_preprocessing,
-    write_note,
-)
 
 _DATA = {"mean": "MEAN", "std": "STD", "crop": "TEST_CROP_SIZE", "sampling_rate": "SAMPLING_RATE"}
 """Where the original's config has the fields of `Preprocessing`."""
@@ -54,11 +48,11 @@ def content(checkpoint: Checkpoint) -> dict[str, Any]:
         "model_state": {f"model.{name}": weight for name, weight in checkpoint.weights.items()},
         "optimizer_state": {},
         "cfg": yaml.safe_dump(cfg, sort_keys=False),
-        KEY: write_note(checkpoint),
+        notes.KEY: notes.write_note(checkpoint),
     }
 
 
-def read_cfg(path: object, cfg: object) -> Metadata:
+def read_cfg(path: object, cfg: object) -> notes.Metadata:
     """The metadata in the original's `cfg`.
 
     cfg: YAML text or a dict; anything else gives none, and so does what has another form than
@@ -66,18 +60,18 @@ def read_cfg(path: object, cfg: object) -> Metadata:
     """
     if isinstance(cfg, str):
         if len(cfg) > MOST_YAML or cfg.count("[") + cfg.count("{") > MOST_BRACKETS:
-            return NO_METADATA
+            return notes.NO_METADATA
         try:
             cfg = yaml.load(cfg, _Loader)
         except Exception:  # of its parser and of its types: a dozen
-            return NO_METADATA
+            return notes.NO_METADATA
     data = _section(cfg, "DATA")
     preprocessing = {field: data[key] for field, key in _DATA.items() if key in data}
     if "ssv2" in (_section(cfg, part).get("DATASET") for part in ("TRAIN", "TEST")):
         # Its frames are read by OpenCV, one from each segment of the video.
         preprocessing |= {"sampling_rate": None, "channel_order": "bgr"}
     config = {"num_frames": data["NUM_FRAMES"]} if "NUM_FRAMES" in data else {}
-    return Metadata(config, None, known_preprocessing(path, preprocessing))
+    return notes.Metadata(config, None, notes.known_preprocessing(path, preprocessing))
 
 
 def _section(cfg: object, name: str) -> dict[str, Any]:

@@ -92,10 +92,7 @@ def _no_classifier(
     path: Path, weights: Mapping[str, Tensor], labels: tuple[str, ...] | None
 ) -> dict[str, Tensor]:
     """A classifier of zeros, for a backbone alone, which has features and can be trained."""
-    warn(
-        f"{path}: has no classifier, so every class is given the same score: train one, or take "
-        "features"
-    )
+    warn(f"{path}: has no classifier, so all classes score the same: train one or take features")
     cls_token = weights.get("cls_token", torch.zeros(1))
     classes = len(labels or ("",))
     head = cls_token.new_zeros(classes, cls_token.shape[-1])

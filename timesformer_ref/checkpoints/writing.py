@@ -58,9 +58,8 @@ def _write_original(checkpoint: Checkpoint, path: Path) -> None:
 
 def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     with whole_file(path) as unfinished:
-        save_file(
-            _apart(checkpoint.weights), unfinished, {"format": "pt", KEY: write_note(checkpoint)}
-        )
+        metadata = {"format": "pt", KEY: write_note(checkpoint)}
+        save_file(_apart(checkpoint.weights), unfinished, metadata)
 
 
 def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
@@ -97,9 +96,7 @@ def rounded(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:
     weights = {name: weight.to(dtype) for name, weight in checkpoint.weights.items()}
     for name, weight in checkpoint.weights.items():
         if weight.isfinite().all() and not weights[name].isfinite().all():
-            raise CheckpointError(
-                f"{name}: has values beyond {type_names(dtype)}: use a wider type"
-            )
+            raise CheckpointError(f"{name}: has values beyond {type_names(dtype)}: use a wider one")
     return replace(checkpoint, weights=weights)
 
 

@@ -97,13 +97,9 @@ def classify(
 
     loaded, preprocessing = given.read(checkpoint, labels, crops)
     names = loaded.labels
+    where, kind = many.own_device(device), getattr(torch, dtype)
     classifier = Classifier(
-        loaded,
-        preprocessing,
-        backend=backend,
-        device=many.own_device(device),
-        dtype=getattr(torch, dtype),
-        average=average,
+        loaded, preprocessing, backend=backend, device=where, dtype=kind, average=average
     )
 
     def work_on(files: list[Path]) -> Callable[[Path, Progress], Prediction | Timeline]:

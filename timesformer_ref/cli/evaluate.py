@@ -1,6 +1,7 @@
 """`timesformer-ref evaluate`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -51,12 +52,8 @@ def evaluate(
     with progress_bar() as progress, wrong_use(), plain_errors():
         source = EvaluationViews(find_videos(videos, classes), preprocessing, clips)
         task = progress.add_task("videos", total=len(source))
-        result = evaluation.evaluate(
-            TimeSformer.from_checkpoint(loaded),
-            source,
-            workers=workers,
-            progress=lambda done: progress.advance(task, done),
-        )
+        model, advance = TimeSformer.from_checkpoint(loaded), partial(progress.advance, task)
+        result = evaluation.evaluate(model, source, workers=workers, progress=advance)
     if not PartialState().is_main_process:
         return
     tables = make_tables(result, source.videos.names, classes)

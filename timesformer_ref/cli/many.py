@@ -30,9 +30,7 @@ ListOption = Annotated[
         metavar="FILE",
     ),
 ]
-RetryOption = Annotated[
-    bool, Option("--retry", help="Try videos again that failed in an earlier run.")
-]
+RetryOption = Annotated[bool, Option("--retry", help="Try videos again that failed before.")]
 
 Answer = TypeVar("Answer")
 

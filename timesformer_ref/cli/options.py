@@ -62,9 +62,7 @@ CropsOption = Annotated[
         metavar="1|3",
     ),
 ]
-ClipsOption = Annotated[
-    int, Option(help="Clips spread over the video.", min=1, max=1000, metavar="N")
-]
+ClipsOption = Annotated[int, Option(help="Clips across the video.", min=1, max=1000, metavar="N")]
 DeviceOption = Annotated[
     str,
     Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),

@@ -63,9 +63,7 @@ def opened(path: Path) -> Iterator[tuple[Container, av.VideoStream]]:
     with container:
         stream = next(iter(moving_streams(container)), None)
         if stream is None:
-            raise VideoError(
-                f"{path}: holds no video stream; give a whole file with moving pictures"
-            )
+            raise VideoError(f"{path}: holds no video stream; give the whole file of a video")
         if stream.codec_context is None:
             raise VideoError(f"{path}: FFmpeg has no decoder for it; convert it, say to H.264 mp4")
         check_shape(path, stream.width, stream.height)

@@ -10,15 +10,8 @@ import numpy as np
 from av.index import IndexEntry
 from jaxtyping import Float64
 
-from timesformer_ref.input.decoding import (
-    Container,
-    VideoError,
-    VideoWarning,
-    moving_streams,
-    no_frame,
-    opened,
-    packets,
-)
+from timesformer_ref.input import decoding
+from timesformer_ref.input.decoding import VideoError, VideoWarning, packets
 
 Stamps = Sequence[float | None]
 
@@ -56,7 +49,7 @@ def survey(path: Path, timed: bool = True) -> Footage:
     timed: read when each is shown, from all packets. Otherwise an index of them is enough, where
     the container has one, however long the video is.
     """
-    with opened(path) as (container, stream):
+    with decoding.opened(path) as (container, stream):
         index = _index(stream)
         listed = [] if timed else _listed(container, stream, index, path)
         pictures = listed or _read(container, stream)
@@ -80,7 +73,7 @@ def survey(path: Path, timed: bool = True) -> Footage:
     return Footage(times, fps, len(times) + missing)
 
 
-def _read(container: Container, stream: av.VideoStream) -> list[Picture]:
+def _read(container: decoding.Container, stream: av.VideoStream) -> list[Picture]:
     """The pictures by the packets, in the order of the file; an empty packet is its end.
 
     Raw streams have no times, but how long each picture lasts, by their own headers.
@@ -102,7 +95,7 @@ def _index(stream: av.VideoStream) -> list[IndexEntry]:
 
 
 def _listed(
-    container: Container, stream: av.VideoStream, index: Sequence[IndexEntry], path: Path
+    container: decoding.Container, stream: av.VideoStream, index: Sequence[IndexEntry], path: Path
 ) -> list[Picture]:
     """The pictures by the index, in the order of the file; none where it is not of all of them."""
     stamps = np.array([entry.timestamp for entry in index], np.float64)
@@ -113,14 +106,10 @@ def _listed(
     if rest > 2 * np.diff(stamps).max() or stream.codec_context.name == "vp8":
         return []
     size, tick = path.stat().st_size, float(stream.time_base or 1)
-    return [
-        Picture(entry.timestamp * tick, entry.is_discard)
-        for entry in index
-        if entry.pos + entry.size <= size
-    ]
+    return [Picture(e.timestamp * tick, e.is_discard) for e in index if e.pos + e.size <= size]
 
 
-def _claimed_rates(container: Container, stream: av.VideoStream) -> list[float]:
+def _claimed_rates(container: decoding.Container, stream: av.VideoStream) -> list[float]:
     """Frames per second by the container; by the stream's own header where it is all there is."""
     claims = [stream.average_rate, stream.guessed_rate]
     if container.format.flags & NO_TIMESTAMPS:
@@ -142,9 +131,9 @@ def slots(stamps: Stamps, fps: float) -> int:
     return max(len(stamps), 0 if last is None else round(last * fps) + 1)
 
 
-def _warn_of_choice(path: Path, container: Container, stream: av.VideoStream) -> None:
+def _warn_of_choice(path: Path, container: decoding.Container, stream: av.VideoStream) -> None:
     """Warn which of several moving pictures is read."""
-    streams = moving_streams(container)
+    streams = decoding.moving_streams(container)
     if len(streams) > 1:
         warnings.warn(
             f"{path}: has {len(streams)} video streams; number {stream.index} is read, of "
@@ -165,7 +154,7 @@ def frame_times(stamps: Stamps, fps: float, path: Path) -> Float64[np.ndarray, "
     Nor are stamps believed by which nearly nothing is shown nearly all the time (`SPARSE`).
     """
     if not stamps:
-        raise no_frame(path)
+        raise decoding.no_frame(path)
     known = np.array([stamp for stamp in stamps if stamp is not None], np.float64)
     rise = len(known) == len(stamps) and bool((np.diff(known) >= 0).all())
     if not rise or (known[-1] - known[0]) * fps > SPARSE * len(known):

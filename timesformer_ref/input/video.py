@@ -14,13 +14,8 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32, Int64, UInt8
 
-from timesformer_ref.input.decoding import (
-    VideoError,
-    VideoWarning,
-    decode_frames,
-    no_frame,
-    warn_of_display,
-)
+from timesformer_ref.input import decoding
+from timesformer_ref.input.decoding import VideoError, VideoWarning
 from timesformer_ref.input.display import PIXEL_FORMATS, Display, frame_pixels, thumbnail
 from timesformer_ref.input.preprocessing import Pixels, Preprocessing
 from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
@@ -100,7 +95,7 @@ def read_clip(
     rests_on_total = num_clips > 1 or p.sampling_rate is None
     found = _read(path, choose, partial(_views, preprocessing=p), p.pixels, rests_on_total)
     if p.pixels == "stored":
-        warn_of_display(path, found.shown)
+        decoding.warn_of_display(path, found.shown)
     _warn_of_concealed(path, found.concealed, len(found.taken))
     survivors, promised = len(found.footage.times), found.footage.promised
     if survivors < promised:
@@ -159,9 +154,9 @@ def read_windows(
         return Window(start, end, clip, pictures.pop(window), len(indices))
 
     done = decoded = concealed = 0
-    for frame, shown in filter(None, decode_frames(path)):
+    for frame, shown in filter(None, decoding.decode_frames(path)):
         if not decoded and p.pixels == "stored":
-            warn_of_display(path, shown)
+            decoding.warn_of_display(path, shown)
         places = np.argwhere(indices == decoded).tolist()
         if places:
             cuts = _views(frame, shown, p)
@@ -177,7 +172,7 @@ def read_windows(
     _warn_of_concealed(path, concealed, len(np.unique(indices)))
     if decoded < footage.promised:
         if not decoded:
-            raise no_frame(path)
+            raise decoding.no_frame(path)
         message = f"{path}: {footage.promised} frames are promised, but {decoded} can be decoded"
         warnings.warn(f"{message}; the windows are of these", VideoWarning, stacklevel=2)
     if done in views:
@@ -214,16 +209,9 @@ def cut(
     picture: UInt8[np.ndarray, "H W c"], preprocessing: Preprocessing
 ) -> Float32[np.ndarray, "crops c crop crop"]:
     """A frame's crops as a checkpoint expects them (see `crops`)."""
-    return crops(
-        picture[None],
-        preprocessing.scale(preprocessing.num_crops),
-        preprocessing.crop,
-        num_crops=preprocessing.num_crops,
-        mean=preprocessing.mean,
-        std=preprocessing.std,
-        channel_order=preprocessing.channel_order,
-        antialias=preprocessing.antialias,
-    )[:, 0]
+    p, names = preprocessing, ("num_crops", "mean", "std", "channel_order", "antialias")
+    settings = {name: getattr(p, name) for name in names}
+    return crops(picture[None], p.scale(p.num_crops), p.crop, **settings)[:, 0]
 
 
 def _check(
@@ -279,7 +267,7 @@ def _read(
         taken: dict[int, np.ndarray] = {}
         times: list[float | None] = []
         concealed, whole = 0, to_the_end
-        for decoded in decode_frames(path):
+        for decoded in decoding.decode_frames(path):
             if decoded is None:
                 whole = True  # it is damaged
                 continue

@@ -13,11 +13,7 @@ from scipy.special import softmax
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import Clip, read_clip
-from timesformer_ref.use.implementations import (
-    Implementation,
-    numpy_implementation,
-    torch_implementation,
-)
+from timesformer_ref.use import implementations
 
 Backend = Literal["torch", "numpy", "both"]
 Average = Literal["logits", "softmax"]
@@ -72,11 +68,11 @@ class Classifier:
         self.backend: Backend = backend
         self.average = average
         array_type = np.float64 if dtype == torch.float64 else np.float32
-        self.runs: list[Implementation] = []
+        self.runs: list[implementations.Implementation] = []
         if backend != "numpy":
-            self.runs.append(torch_implementation(checkpoint, device, dtype))
+            self.runs.append(implementations.torch_implementation(checkpoint, device, dtype))
         if backend != "torch":
-            self.runs.append(numpy_implementation(checkpoint, array_type))
+            self.runs.append(implementations.numpy_implementation(checkpoint, array_type))
 
     def __call__(
         self, video: str | PathLike[str], *, num_clips: int = 1, progress: Progress = lambda _: None

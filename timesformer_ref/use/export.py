@@ -152,9 +152,7 @@ def compare(
     found, runner = run_file(target, video)
     clip = video.float()
     if not video.is_floating_point():
-        mean, std = (
-            torch.tensor(x)[:, None, None] for x in (preprocessing.mean, preprocessing.std)
-        )
+        mean, std = torch.tensor([preprocessing.mean, preprocessing.std])[..., None, None]
         clip = (clip / 255 - mean) / std
     with torch.inference_mode():
         expected = model(clip).logits
