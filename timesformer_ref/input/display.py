@@ -63,8 +63,8 @@ def thumbnail(frame: av.VideoFrame, shown: Display) -> UInt8[np.ndarray, "H W 3"
     """A frame as a viewer sees it, its longer side `THUMBNAIL_SIZE`."""
     width = float(frame.width * shown.aspect)
     scale = THUMBNAIL_SIZE / max(width, frame.height)
-    size = (max(round(side * scale), 1) for side in (width, frame.height))
-    small = frame.reformat(*size, "rgb24", interpolation="AREA")
+    w, h = (max(round(side * scale), 1) for side in (width, frame.height))
+    small = frame.reformat(w, h, "rgb24", interpolation="AREA")
     return _upright(small.to_ndarray(), shown)
 
 
