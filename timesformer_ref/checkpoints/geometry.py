@@ -19,11 +19,8 @@ HEAD_WIDTH = 64
 """Width of a head in every published TimeSformer; no tensor shows it."""
 
 NOT_IN_TENSORS = (
-    "layer_norm_eps",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "drop_path_rate",
-)
+    "layer_norm_eps", "hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate",
+)  # fmt: skip
 """The fields that only a config can give, besides the heads; the default otherwise."""
 
 AXES = {

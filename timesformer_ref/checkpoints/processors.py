@@ -15,15 +15,10 @@ NUMBERS = {"mean": "image_mean", "std": "image_std"}
 """Where they have the fields of `Preprocessing` of these names."""
 
 FIXED = {
-    "do_resize": (True,),
-    "do_center_crop": (True,),
-    "resample": (2, "bilinear"),
-    "do_sample_frames": (False,),
-    "do_flip_channel_order": (False,),
-    "do_grayscale": (False,),
-    "do_pad": (False,),
-    "offset": (False,),
-}
+    "do_resize": (True,), "do_center_crop": (True,), "resample": (2, "bilinear"),
+    "do_sample_frames": (False,), "do_flip_channel_order": (False,), "do_grayscale": (False,),
+    "do_pad": (False,), "offset": (False,),
+}  # fmt: skip
 """What changes the input in `transformers` and is always so here."""
 
 

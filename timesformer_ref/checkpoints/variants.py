@@ -50,13 +50,8 @@ class Variant:
         """
         segments = self.dataset == "SSv2"
         order: ChannelOrder = "bgr" if segments else "rgb"
-        return Preprocessing(
-            num_frames=self.frames,
-            sampling_rate=self.rate,
-            crop=self.crop,
-            single_crop_scale=256 if self.crop == 224 and not segments else self.crop,
-            channel_order=order,
-        )
+        scale = 256 if self.crop == 224 and not segments else self.crop
+        return Preprocessing(self.frames, self.rate, self.crop, scale, channel_order=order)
 
 
 def _variant(

@@ -18,11 +18,8 @@ from timesformer_ref.checkpoints.notes import KEY, write_note
 from timesformer_ref.checkpoints.processors import preprocessor_json
 
 ENDINGS: dict[str, Form] = {
-    ".pyth": "original",
-    ".pth": "original",
-    ".safetensors": "safetensors",
-    "": "Hugging Face",
-}
+    ".pyth": "original", ".pth": "original", ".safetensors": "safetensors", "": "Hugging Face",
+}  # fmt: skip
 """The form of a file by the ending of its name; a name without one is a folder's."""
 
 

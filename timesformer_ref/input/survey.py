@@ -135,12 +135,9 @@ def _warn_of_choice(path: Path, container: decoding.Container, stream: av.VideoS
     """Warn which of several moving pictures is read."""
     streams = decoding.moving_streams(container)
     if len(streams) > 1:
-        warnings.warn(
-            f"{path}: has {len(streams)} video streams; number {stream.index} is read, of "
-            f"{stream.width} × {stream.height} pixels",
-            VideoWarning,
-            stacklevel=4,
-        )
+        which = f"number {stream.index} is read, of {stream.width} × {stream.height} pixels"
+        message = f"{path}: has {len(streams)} video streams; {which}"
+        warnings.warn(message, VideoWarning, stacklevel=4)
 
 
 def is_shown(codec: str, packet: bytes) -> bool:
