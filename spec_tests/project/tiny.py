@@ -15,7 +15,7 @@ import torch
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.input import decoding, video
+from timesformer_ref.input import decoding
 
 CONFIG = TimeSformerConfig(
     image_size=32,
@@ -119,6 +119,5 @@ def count_decoded(monkeypatch):
             decoded[-1] += 1
             yield frame
 
-    for module in (decoding, video):
-        monkeypatch.setattr(module, "decode_frames", counted)
+    monkeypatch.setattr(decoding, "decode_frames", counted)
     return decoded
