@@ -115,16 +115,9 @@ class Weight:
 @cache
 def weight_table(config: TimeSformerConfig) -> Mapping[str, Weight]:
     """Every weight of a model by its name in the original's state dict, in the order of use."""
-    c, patches = config, config.grid[1] * config.grid[2]
-    lengths = {
-        "1": 1,
-        "1+n": 1 + patches,
-        "t": c.num_frames,
-        "c": c.num_channels,
-        "p": c.patch_size,
-    }
-    lengths |= {"d": c.hidden_size, "3*d": 3 * c.hidden_size}
-    lengths |= {"m": c.intermediate_size, "l": c.num_labels}
+    lengths = {"1": 1, "1+n": 1 + config.grid[1] * config.grid[2], "t": config.num_frames}
+    lengths |= {"d": config.hidden_size, "3*d": 3 * config.hidden_size, "c": config.num_channels}
+    lengths |= {"p": config.patch_size, "m": config.intermediate_size, "l": config.num_labels}
     table: dict[str, Weight] = {}
 
     def add(rows: tuple[Row, ...], i: int = 0, step: str = "") -> None:

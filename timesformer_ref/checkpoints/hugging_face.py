@@ -113,7 +113,9 @@ def shards(index: Path) -> list[str]:
     names = sorted(set(map(str, weight_map.values())))
     for name in names:
         if name in ("", "..") or Path(name).name != name or len(name) > 255:
-            raise CheckpointError(f"{index}: names the shard {shown(name)}, expected a file's name")
+            raise CheckpointError(
+                f"{index}: names the shard {shown(name)}, expected a plain file name"
+            )
     return names
 
 
