@@ -10,15 +10,55 @@ from einops import rearrange
 
 from spec_tests.project.tiny import CONFIG
 from timesformer_ref.checkpoints.initialise import initial_weights, weights_from_image_vit
-from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.config import TimeSformerConfig, check_size, is_number
+from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.schemes import SCHEMES, STEPS, step_prefix
 from timesformer_ref.torch_blocks.model import TimeSformer
-from timesformer_ref.weights import count_parameters, part, weight_table
+from timesformer_ref.weights import count_parameters, part, shape_text, weight_table
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 WHOLE = [f.name for f in fields(TimeSformerConfig) if type(f.default) is int]
 RATES = ["hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate"]
+
+
+# Limits, each from both sides
+
+
+def test_numbers_are_finite():
+    assert is_number(1e308)
+    assert not any(map(is_number, (float("inf"), float("-inf"), float("nan"), True, "1")))
+
+
+def test_a_clip_has_as_many_pixels_as_admitted_and_no_more():
+    check_size(2**12, 2**8)
+    with pytest.raises(ValueError, match="num_frames 4097 of 256 x 256 pixels are more than 268,"):
+        check_size(2**12 + 1, 2**8)
+
+
+def test_numbers_of_numpy_in_a_tuple_become_plain():
+    mean = Preprocessing(mean=(np.float32(0.5),) * 3).mean
+    assert mean == (0.5, 0.5, 0.5)
+    assert {type(number) for number in mean} == {float}
+
+
+def test_a_clip_may_be_one_patch():
+    side = CONFIG.patch_size
+    assert CONFIG.clip_grid((1, 4, CONFIG.num_channels, side, side)) == (4, 1, 1)
+    with pytest.raises(ValueError, match="patch"):
+        CONFIG.clip_grid((1, 4, CONFIG.num_channels, side, side - 1))
+
+
+def test_labels_are_from_0_to_the_last():
+    last = CONFIG.num_labels - 1
+    CONFIG.check_labels(np.array([0, last]), 2)
+    for labels in ([-1, 0], [0, last + 1]):
+        with pytest.raises(ValueError, match=f"each from 0 to {last}"):
+            CONFIG.check_labels(np.array(labels), 2)
+
+
+def test_the_shape_of_a_single_number_is_said():
+    assert (shape_text(()), shape_text((2, 3))) == ("a single number", "2 x 3")
 
 
 # Impossible values
