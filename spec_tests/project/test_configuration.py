@@ -49,6 +49,13 @@ def test_a_clip_may_be_one_patch():
         CONFIG.clip_grid((1, 4, CONFIG.num_channels, side, side - 1))
 
 
+def test_a_grid_that_a_step_cannot_divide_is_refused_with_what_would_do():
+    config, side = replace(CONFIG, attention_type="sparse_local_global"), CONFIG.patch_size
+    words = r"its local step needs multiples of 1 \(frames\), 2 \(rows\) and 2 \(columns\)"
+    with pytest.raises(ValueError, match=words):
+        config.clip_grid((1, 2, CONFIG.num_channels, 3 * side, 2 * side))
+
+
 def test_labels_are_from_0_to_the_last():
     last = CONFIG.num_labels - 1
     CONFIG.check_labels(np.array([0, last]), 2)
