@@ -56,8 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         from spec_tests.harness.type_checks import of_lasting_functions as check
 
-        annotated = ["timesformer_ref", "spec_tests.harness.backward"]
-        jaxtyping.install_import_hook(annotated, f"{check.__module__}.{check.__name__}")
+        jaxtyping.install_import_hook("timesformer_ref", f"{check.__module__}.{check.__name__}")
 
     from spec_tests.harness.errors import BadPort
     from spec_tests.harness.porting import find_port
@@ -97,9 +96,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask each port; where none is named, at full size the NumPy implementation, unless slow."""
     if "port" in metafunc.fixturenames:
-        ports = metafunc.config.ports
-        metafunc.parametrize("port", ports, ids=[port.name for port in ports], scope="session")
+        first, *others = metafunc.config.ports
+        slow = [pytest.mark.slow] * (metafunc.module.__name__.endswith("test_published_sizes"))
+        ports = [pytest.param(first, id=first.name)]
+        ports += [pytest.param(port, id=port.name, marks=slow) for port in others]
+        metafunc.parametrize("port", ports, scope="session")
 
 
 @pytest.fixture(scope="session")

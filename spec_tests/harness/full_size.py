@@ -73,7 +73,8 @@ class Published(NamedTuple):
     def case(self) -> FullCase:
         """The input, the same for all ports."""
         config = TimeSformerConfig(**self.config)
-        return _case(config, (1, config.num_frames, 3, config.image_size, config.image_size))
+        size = config.image_size, config.image_size
+        return _case(config, (1, config.num_frames, config.num_channels, *size))
 
     def question(self, port: Port) -> Question:
         """What the port is asked, without the expected result."""

@@ -105,6 +105,6 @@ def test_decoders_of_many_videos_are_let_go(tmp_path):
 
 
 def test_tens_of_made_videos_are_read_or_refused():
-    result = limits.fuzz("videos", range(20))
+    result = limits.fuzz("videos", range(10))
     assert not result["failures"]
-    assert result["outcomes"]["read"] > 2
+    assert result["outcomes"]["read"] > 1
