@@ -147,9 +147,11 @@ class Guess:
         asked.expected = self.answer
         try:
             with np.errstate(all="ignore"):
-                return asked._bounds(asked.arithmetic)
+                bounds = asked._bounds(asked.arithmetic)
         except Exception:  # what cannot run on noisy arrays
             return self.question.allowed
+        right = self.question.allowed  # where noise ends in no number, as at a start of -inf
+        return {n: b if np.isfinite(b) else right.get(n, b) for n, b in bounds.items()}
 
     @cached_property
     def off(self) -> float:

@@ -64,6 +64,8 @@ def judge(mutant: Mutant) -> dict[str, Any]:
         code = pytest.main([SUITE, *options], plugins=[plugin])
     if not plugin.found and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"the suite did not run on {mutant.name}: {code!r}")
+    if "NameError" in str(plugin.found):
+        raise RuntimeError(f"{mutant.name} does not run: {plugin.found}")
     seconds = round(perf_counter() - start, 1)
     row = {"name": mutant.name, "group": mutant.group, "mistake": mutant.mistake}
     found = plugin.found or {"requirement": None}

@@ -876,7 +876,7 @@ np.mean([
         "The frames of a space-only model are averaged in chunks of 8, then the chunks' averages",
         Patch(CLASSIFIER, 'reduce(tokens, "(b t) s d -> b s d", "mean", t=frames)', """\
 np.mean([
-            rearrange(tokens, "(b t) s d -> b t s d", t=frames)[:, i : i + 8].mean(axis=1)
+            tokens.reshape(-1, frames, *tokens.shape[1:])[:, i : i + 8].mean(axis=1)
             for i in range(0, frames, 8)
         ], axis=0, dtype=tokens.dtype)""")),
     mutant("position-index-in-one-byte", "POS", "The index of a patch's position is one byte",

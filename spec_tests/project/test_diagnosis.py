@@ -101,6 +101,15 @@ def test_mistakes_are_named_alone_and_together(mistakes):
     assert {i for row in found["diagnosis"] for i in row["explains"]} == set(failed)
 
 
+def test_a_mistake_that_begins_with_infinity_is_named():
+    """Its own rounding error cannot be measured: noise on an infinity is no number."""
+    large = [Case(replace(CONFIG, image_size=24), (1, 3, 2, 24, 24))]
+    functions = find_port("mutant:flash-sum-not-rescaled").functions
+    found, failed = diagnosis(functions, large, candidates=("flash-sum-not-rescaled",))
+    assert names(found) == {"flash-sum-not-rescaled"}
+    assert "DIV-6" in failed
+
+
 class Changed:
     """The NumPy port with one function changed."""
 
