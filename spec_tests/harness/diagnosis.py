@@ -424,7 +424,19 @@ class Search:
                 break
             left -= self.alike(best)
             found.append(self.pruned(best))
-        return found
+        return [names for names in found if not self.doubtful(names, found)]
+
+    def doubtful(self, names: Names, found: list[Names]) -> bool:
+        """Whether answers of the same functions, which nothing found explains, speak against it.
+
+        So does a right answer. An unknown mistake may give a known one's answers where an input is
+        special, say where a norm and a limit both leave a sign.
+        """
+        explained = set().union(*map(self.alike, found))
+        functions = {self.wrong[i].input.function for i in self.alike(names)}
+        others = [call for i, call in enumerate(self.wrong) if i not in explained] + self.right
+        against = [c for c in others if c.input.function in functions and c.differs(names)]
+        return 2 * len(against) > len(self.alike(names))
 
     def pruned(self, names: Names) -> Names:
         """The composition without mutants that explain nothing more."""
