@@ -79,11 +79,12 @@ def is_there(need: str) -> bool:
     return name != "make" or subprocess.run([name, "--silent", "-C", C_PORT]).returncode == 0
 
 
-def judge(entry: Entry) -> dict[str, Any]:
-    """The suite's report on a port, and the seconds that it took."""
+def judge(entry: Entry, *options: str) -> dict[str, Any]:
+    """The suite's report on a port, and the seconds that it took; options: of pytest, besides."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "report.json")
         command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-p", "no:cacheprovider"]
+        command += options
         start = perf_counter()
         done = subprocess.run(
             [*command, "--port", entry.place, "--report", str(path)], capture_output=True, text=True
@@ -109,7 +110,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m spec_tests.matrix", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="PORT", help=f"some of {', '.join(PORTS)}")
     parser.add_argument(
-        "--others", action="store_true", help="those that the suite does not judge by default"
+        "--others",
+        action="store_true",
+        help="those that the suite does not judge by default, and nothing at full size",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports to this file")
     args = parser.parse_args()
@@ -125,7 +128,8 @@ def main() -> int:
         else:
             console.print(f"{PORTS[name].title:20} left out: it needs the {PORTS[name].needs}")
     at_once = 1 if args.json else os.cpu_count()  # the times in the file are of runs by themselves
-    judged = ThreadPool(at_once).imap(judge, [PORTS[name] for name in there])
+    options = ["--ignore", str(HERE / "test_published_sizes.py")] if args.others else []
+    judged = ThreadPool(at_once).imap(lambda name: judge(PORTS[name], *options), there)
     for name, report in zip(there, judged, strict=True):
         entry = PORTS[name]
         known[name] = report
