@@ -17,7 +17,8 @@ import torch
 from rich.progress import track
 
 from timesformer_ref.benchmark.cost import multiply_adds
-from timesformer_ref.benchmark.timing import machine, peak_memory
+from timesformer_ref.benchmark.memory import peak_memory
+from timesformer_ref.benchmark.report import machine
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.inference.pack import fastest
 from timesformer_ref.schemes import SCHEMES

@@ -54,7 +54,6 @@ class Form(NamedTuple):
 X264, X265 = "preset=ultrafast", "preset=ultrafast x265-params=log-level=none:pools=none"
 VPX = "deadline=realtime cpu-used=8 auto-alt-ref=1"
 RAW_FIELDS = Form("h264", "fields")
-RAW_FIELDS = Form("h264", "fields")
 FORMS = (
     Form("mp4", "libx264", options=f"{X264} bf=2"),
     Form("mp4", "libx264", options=f"{X264} movflags=frag_keyframe+empty_moov g=5"),

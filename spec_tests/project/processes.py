@@ -33,14 +33,14 @@ def afresh(function, *args, env=None, seconds=60):
         process.join()
 
 
-def fill_disk(bytes):
-    """No file may grow beyond these bytes from now on in this process, which prints nothing."""
+def fill_disk(most):
+    """No file may grow beyond so many bytes from now on in this process, which prints nothing."""
     importlib.import_module("torch._dynamo")  # PyTorch 2.7's writes a module of its own
     nowhere = os.open(os.devnull, os.O_WRONLY)  # pytest captures what is printed in a file
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def _run(sender, env, task):

@@ -10,8 +10,10 @@ from docs.making import scale
 from spec_tests.make_example import write_video
 from spec_tests.project.tiny import CONFIG
 from timesformer_ref.benchmark.cost import group_shape, linear_layers, multiply_adds
+from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
+from timesformer_ref.benchmark.report import report
 from timesformer_ref.benchmark.runners import FLOOR, PEER, Case, runners
-from timesformer_ref.benchmark.timing import CLEAR_REFS, Timing, peak_memory, report, time_runners
+from timesformer_ref.benchmark.timing import Timing, time_runners
 from timesformer_ref.benchmark.videos import video_runners
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES

@@ -1,21 +1,15 @@
 """Time runners in turn, round by round, so that a slow moment of the machine affects all alike."""
 
-import ctypes
-import platform
-import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 
-from timesformer_ref.benchmark.runners import FLOOR, Case, Runner
-
-STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+from timesformer_ref.benchmark.memory import peak_memory
+from timesformer_ref.benchmark.runners import FLOOR, Runner
 
 
 @dataclass(frozen=True)
@@ -94,55 +88,3 @@ def _difference(found: np.ndarray | None, expected: np.ndarray | None) -> float 
     if found is None or expected is None:
         return None
     return float(np.abs(found - expected).max() / np.abs(expected).max())
-
-
-def peak_memory(run: Callable[[], object], device: str) -> int | None:
-    """The peak of bytes during a run, less those before it; None where they cannot be measured.
-
-    On a CPU these are Linux's resident bytes, including those that libraries take for themselves.
-    """
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        return torch.cuda.max_memory_allocated() - before
-    if not CLEAR_REFS.exists():
-        return None
-    ctypes.CDLL(None).malloc_trim(0)  # otherwise freed memory would be reused without being counted
-    before = _resident("VmRSS")
-    CLEAR_REFS.write_text("5")  # resets the peak
-    run()
-    return _resident("VmHWM") - before
-
-
-def _resident(field: str) -> int:
-    found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())
-    assert found
-    return int(found[1]) * 1024
-
-
-def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]:
-    """The report for a JSON file. videos: the number of videos that were read, if any."""
-    config = case.config
-    return {
-        "scheme": config.attention_type, "frames": config.num_frames, "size": config.image_size,
-        "batch": case.batch, "dtype": str(case.dtype).removeprefix("torch."), "videos": videos,
-        "train": case.train, "checkpointing": case.checkpointing, "machine": machine(case.device),
-        "repeats": len(timings[0].seconds),
-        "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
-    }  # fmt: skip
-
-
-def machine(device: str) -> str:
-    """Processor or GPU, threads and versions as text."""
-    versions = f"PyTorch {torch.__version__}, NumPy {np.__version__}"
-    if device != "cpu":
-        return f"{torch.cuda.get_device_name()}, {versions}"
-    return f"{_processor()}, {torch.get_num_threads()} threads, {versions}"
-
-
-def _processor() -> str:
-    """The processor's name; Linux has the most precise one."""
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -4,5 +4,10 @@ from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, 
 from timesformer_ref.checkpoints.reading import load_checkpoint
 from timesformer_ref.checkpoints.writing import save_checkpoint
 
-__all__ = ["Checkpoint", "CheckpointError", "CheckpointWarning"]
-__all__ += ["load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "CheckpointWarning",
+    "load_checkpoint",
+    "save_checkpoint",
+]

@@ -56,8 +56,9 @@ def bench(
     """
     import torch
 
+    from timesformer_ref.benchmark.report import report
     from timesformer_ref.benchmark.runners import Case, runners
-    from timesformer_ref.benchmark.timing import report, time_runners
+    from timesformer_ref.benchmark.timing import time_runners
     from timesformer_ref.benchmark.videos import video_runners
     from timesformer_ref.config import TimeSformerConfig
 

@@ -31,12 +31,12 @@ def file(text: str, *names: str, metavar: str = "FILE") -> Any:
 
 def value(text: str, metavar: str, **limits: Any) -> Any:
     """An option that takes a word or a number, within limits `min` and `max`."""
-    return typer.Option(help=text, metavar=metavar, **limits)
+    return Option(help=text, metavar=metavar, **limits)
 
 
 def flag(name: str, text: str) -> Any:
     """An option that is given or not."""
-    return typer.Option(name, help=text)
+    return Option(name, help=text)
 
 
 Implementation = Literal["torch", "numpy"]

@@ -59,10 +59,16 @@ def _key(path: Path) -> tuple[int, bytes]:
         return size, hashlib.sha256(ends + file.read()).digest()
 
 
-Track = Callable[..., Iterable[Look | VideoError]]
+Looks = Iterable[Look | VideoError]
+Track = Callable[..., Looks]
 
 
-def look_at_all(videos: Videos, track: Track = lambda looks, **_: looks) -> list[Look | VideoError]:
+def untracked(looks: Looks, total: int = 0) -> Looks:
+    """The looks as they come, without a bar."""
+    return looks
+
+
+def look_at_all(videos: Videos, track: Track = untracked) -> list[Look | VideoError]:
     """A look at every video, or the error that it gives. track: as `rich.progress.track`."""
 
     def one(path: Path) -> Look | VideoError:
@@ -76,7 +82,7 @@ def look_at_all(videos: Videos, track: Track = lambda looks, **_: looks) -> list
 
 
 def take_stock(
-    parts: Mapping[str, Videos], most: float, clips: int, track: Track = lambda looks, **_: looks
+    parts: Mapping[str, Videos], most: float, clips: int, track: Track = untracked
 ) -> list[list[str]]:
     """Look at every video once, warn of what is odd, and return a table of what there is.
 
@@ -94,13 +100,14 @@ def take_stock(
             warnings.warn(line, stacklevel=2)
     warn_of_copies(parts, looks)
     columns = {part: _column(videos, looks[part]) for part, videos in parts.items()}
-    of_classes = [f"of {name}" for name in parts["training"].classes]
-    missing = [n[3:] for n in of_classes if "0" in (column[n] for column in columns.values())]
+    training, there = parts["training"], [set(videos.labels) for videos in parts.values()]
+    missing = [name for n, name in enumerate(training.classes) if any(n not in p for p in there)]
     if missing and len(parts) > 1:
         warnings.warn(f"in training or validation only: {', '.join(missing)}", stacklevel=2)
-    learnt = columns["training"]
-    share = clips / int(learnt["videos"])
-    columns["clips"] = {n: str(round(share * int(learnt[n]))) for n in ("videos", *of_classes)}
+    counts, share = Counter(training.labels), clips / len(training.paths)
+    columns["clips"] = {"videos": str(clips)} | {
+        f"of {name}": str(round(share * counts[n])) for n, name in enumerate(training.classes)
+    }
     names = {name: None for column in columns.values() for name in column}
     return [["", *columns]] + [[n, *(c.get(n, "") for c in columns.values())] for n in names]
 

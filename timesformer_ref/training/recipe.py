@@ -127,11 +127,8 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     progress = (step + 0.5) / steps  # its middle, or the first step would have rate 0
     if progress < recipe.warm_up:
         return recipe.learning_rate * progress / recipe.warm_up
-    return (
-        recipe.learning_rate
-        * (1 + cos(pi * (progress - recipe.warm_up) / (1 - recipe.warm_up)))
-        / 2
-    )
+    angle = pi * (progress - recipe.warm_up) / (1 - recipe.warm_up)
+    return recipe.learning_rate * (1 + cos(angle)) / 2
 
 
 def count_steps(recipe: Recipe, videos: int | None) -> int:

@@ -1,0 +1,46 @@
+"""The report of a benchmark: all measurements, and the machine."""
+
+import platform
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from timesformer_ref.benchmark.runners import Case
+from timesformer_ref.benchmark.timing import Timing
+
+
+def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]:
+    """The report for a JSON file. videos: the number of videos that were read, if any."""
+    config = case.config
+    return {
+        "scheme": config.attention_type,
+        "frames": config.num_frames,
+        "size": config.image_size,
+        "batch": case.batch,
+        "dtype": str(case.dtype).removeprefix("torch."),
+        "videos": videos,
+        "train": case.train,
+        "checkpointing": case.checkpointing,
+        "machine": machine(case.device),
+        "repeats": len(timings[0].seconds),
+        "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
+    }
+
+
+def machine(device: str) -> str:
+    """Processor or GPU, threads and versions as text."""
+    versions = f"PyTorch {torch.__version__}, NumPy {np.__version__}"
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name()}, {versions}"
+    return f"{_processor()}, {torch.get_num_threads()} threads, {versions}"
+
+
+def _processor() -> str:
+    """The processor's name; Linux has the most precise one."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
