@@ -242,8 +242,8 @@ def test_a_download_can_be_interrupted_at_any_time(tmp_path, model, fault):
             command, env=os.environ | place, stderr=subprocess.PIPE, preexec_fn=listening
         )
         while fault not in asked:
+            assert process.poll() is None
             time.sleep(0.1)
-        assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert process.returncode == 130

@@ -104,11 +104,13 @@ def test_a_folder_is_replaced_in_one_step_where_the_system_can(tmp_path):
 
     watcher = Thread(target=watch)
     watcher.start()
-    for _ in range(50):
-        write(whole_folder, tmp_path / "x", "new")
-        time.sleep(0.001)
-    over = True
-    watcher.join()
+    try:
+        for _ in range(50):
+            write(whole_folder, tmp_path / "x", "new")
+            time.sleep(0.001)
+    finally:
+        over = True
+        watcher.join()
     assert all(seen)
     assert len(seen) > 50
 
