@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from shutil import which
-from time import perf_counter
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -80,22 +79,22 @@ def is_there(need: str) -> bool:
 
 
 def judge(entry: Entry, *options: str) -> dict[str, Any]:
-    """The suite's report on a port, and the seconds that it took; options: of pytest, besides."""
+    """The suite's report on a port, and the processor's seconds; options: of pytest, besides."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "report.json")
+        path, log = Path(folder, "report.json"), Path(folder, "log")
         command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-p", "no:cacheprovider"]
         command += options
-        start = perf_counter()
-        done = subprocess.run(
-            [*command, "--port", entry.place, "--report", str(path)], capture_output=True, text=True
-        )
-        seconds = round(perf_counter() - start)
+        command += ["--port", entry.place, "--report", str(path)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+            _, process.returncode, used = os.wait4(process.pid, 0)
+        said = log.read_text("utf-8", "replace")
         if not path.exists():
-            output = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-            raise RuntimeError(f"{entry.title}: no report\n{output}")
+            raise RuntimeError(f"{entry.title}: no report\n{said[-4000:]}")
         report = json.loads(path.read_text("utf-8"))
     report["defects"] = defects(entry)
-    closing = done.stdout.strip().splitlines()[-1].strip("= ")
+    seconds = round(used.ru_utime + used.ru_stime)
+    closing = said.strip().splitlines()[-1].strip("= ")
     return report | {"title": entry.title, "seconds": seconds, "closing": closing}
 
 
@@ -127,9 +126,8 @@ def main() -> int:
             there.append(name)
         else:
             console.print(f"{PORTS[name].title:20} left out: it needs the {PORTS[name].needs}")
-    at_once = 1 if args.json else os.cpu_count()  # the times in the file are of runs by themselves
     options = ["--ignore", str(HERE / "test_published_sizes.py")] if args.others else []
-    judged = ThreadPool(at_once).imap(lambda name: judge(PORTS[name], *options), there)
+    judged = ThreadPool(os.cpu_count()).imap(lambda name: judge(PORTS[name], *options), there)
     for name, report in zip(there, judged, strict=True):
         entry = PORTS[name]
         known[name] = report

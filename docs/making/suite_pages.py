@@ -38,7 +38,7 @@ def matrix(reports: list[dict[str, Any]]) -> str:
         of = [[r for r in report["requirements"] if r["group"] == group] for report in reports]
         lines.append([group, *map(cell, of)])
     lines.append(["**passed**", *(passed(report) for report in reports)])
-    lines.append(["seconds", *(str(report["seconds"]) for report in reports)])
+    lines.append(["processor seconds", *(str(report["seconds"]) for report in reports)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
