@@ -10,8 +10,8 @@
 
 `timesformer_ref.numpy_blocks` is the specification, to be read; `timesformer_ref.torch_blocks` the
 same model for GPUs, which `TimeSformer` here is, with methods to load and save it. Also here, each
-with help of its own: `forward` (NumPy), `TimeSformerConfig`, `Preprocessing`, `Clip`, `VideoError`,
-`Checkpoint`, `CheckpointError`, `load_checkpoint` and `save_checkpoint`.
+with help of its own: `forward` and `encode` (NumPy), `TimeSformerConfig`, `Preprocessing`, `Clip`,
+`VideoError`, `Checkpoint`, `CheckpointError`, `load_checkpoint` and `save_checkpoint`.
 """
 
 from importlib import import_module
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from timesformer_ref.input.preprocessing import Preprocessing as Preprocessing
     from timesformer_ref.input.video import Clip as Clip
     from timesformer_ref.input.video import read_clip as read_clip
+    from timesformer_ref.numpy_blocks.model import encode as encode
     from timesformer_ref.numpy_blocks.model import forward as forward
 
 _HOME = {
     "Checkpoint": "checkpoints", "CheckpointError": "checkpoints", "Clip": "input.video",
     "Preprocessing": "input.preprocessing", "TimeSformer": "checkpoints.pretrained",
     "TimeSformerConfig": "config", "VideoError": "input.decoding",
-    "choose_preprocessing": "checkpoints.choosing", "forward": "numpy_blocks.model",
+    "choose_preprocessing": "checkpoints.choosing", "encode": "numpy_blocks.model",
+    "forward": "numpy_blocks.model",
     "load_checkpoint": "checkpoints", "read_clip": "input.video", "save_checkpoint": "checkpoints",
 }  # fmt: skip
 

@@ -27,8 +27,17 @@ def blocks(page, language):
     return [block for block in found if "--8<--" not in block]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+SLOW = {"from-transformers.md": [pytest.mark.slow]}  # it imports the library
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=SLOW.get(p.name, ())) for p in PAGES if blocks(p, "python")],
+    ids=lambda p: p.name,
+)
 def test_the_python_blocks_of_a_page_run_one_after_another(page, tmp_path, monkeypatch):
+    if page.name in SLOW:
+        pytest.importorskip("transformers")
     monkeypatch.chdir(tmp_path)
     config = TimeSformerConfig(
         hidden_size=64, num_attention_heads=1, num_hidden_layers=1, intermediate_size=8

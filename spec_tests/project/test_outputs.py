@@ -12,7 +12,9 @@ from spec_tests.ports import numpy_port, torch_port
 from spec_tests.ports.variants import torch_float64
 from spec_tests.project.closeness import assert_close
 from timesformer_ref.config import TimeSformerConfig
-from timesformer_ref.numpy_blocks.model import forward
+from timesformer_ref.inference.fast import for_inference
+from timesformer_ref.inference.fold import fold
+from timesformer_ref.numpy_blocks.model import encode, forward
 
 FLOAT32 = [Port(numpy_port, "numpy"), Port(torch_port, "torch")]
 
@@ -75,3 +77,25 @@ def test_fresh_weights_are_float32(port32):
     config = TimeSformerConfig(image_size=16, hidden_size=12, num_hidden_layers=1, num_labels=2)
     fresh = port32.call("initial_weights", config, 0)
     assert {w.dtype for w in fresh.values()} == {np.dtype(np.float32)}
+
+
+def test_the_model_without_its_classifier_is_the_last_norm_of_the_last_hidden_state(case):
+    model = torch_float64.load(case.weights, case.config)
+    with torch.no_grad():
+        by_torch = model.encode(torch.tensor(case.video))
+        expected = by_torch[:, 0] @ model.head.weight.T + model.head.bias
+    by_numpy = encode(case.video, case.weights, case.config)
+    places = case.grid[1] * case.grid[2]
+    frames = 1 if case.config.separate_frames else case.grid[0]
+    assert by_numpy.shape == (len(case.video), 1 + places * frames, case.config.hidden_size)
+    assert_close(by_torch, by_numpy, "tokens")
+    assert_close(expected, case.out["logits"], "logits of the class token")
+
+
+def test_a_folded_model_has_no_last_norm_to_encode_with(case):
+    model = torch_float64.load(case.weights, case.config)
+    video = torch.tensor(case.video)
+    with torch.no_grad():
+        assert_close(for_inference(model).encode(video), model.encode(video), "tokens")
+        with pytest.raises(ValueError, match="use the unfolded model"):
+            fold(model).encode(video)

@@ -9,6 +9,7 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.classifier import (
     classifier,
     cross_entropy,
+    final_norm,
 )
 from timesformer_ref.numpy_blocks.divided_attention import block
 from timesformer_ref.numpy_blocks.layers import Array, Weights
@@ -81,3 +82,19 @@ def forward(
         tuple(hidden_states) if output_hidden_states else None,
         tuple(attentions) if output_attentions else None,
     )
+
+
+def encode(
+    video: Float[Array, "b t c H W"],
+    weights: Weights,
+    config: TimeSformerConfig,
+) -> Float[Array, "b s d"]:
+    """All tokens after the last norm: the model without classifier.
+
+    (In `transformers`: `last_hidden_state`.) Class token first, then
+    the patches, time fastest; space-only models have 1 + n tokens, each
+    the mean over frames. Raises ValueError as `forward` does.
+    """
+    out = forward(video, weights, config, output_hidden_states=True)
+    last = (out.hidden_states or ())[-1]
+    return final_norm(last, weights, config, video.shape[1])

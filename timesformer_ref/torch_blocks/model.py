@@ -12,6 +12,7 @@ from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.torch_blocks.classifier import (
     classifier,
     cross_entropy,
+    final_norm,
 )
 from timesformer_ref.torch_blocks.divided_attention import Block
 from timesformer_ref.torch_blocks.patchify import PatchEmbed, patchify
@@ -129,3 +130,14 @@ class TimeSformer(nn.Module):
             tuple(hidden_states) if output_hidden_states else None,
             tuple(attentions) if output_attentions else None,
         )
+
+    def encode(
+        self, video: Float[Tensor, "b t c H W"]
+    ) -> Float[Tensor, "b s d"]:
+        """All tokens after the last norm, as NumPy's `encode`.
+
+        Raises ValueError as `forward` does.
+        """
+        out = self.forward(video, output_hidden_states=True)
+        last = (out.hidden_states or ())[-1]
+        return final_norm(last, self, video.shape[1])
