@@ -22,6 +22,7 @@ from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_page, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
 from docs.making.suite_runs import write_runs
+from docs.making.twins import write_twins
 from docs.making.vectors import write_vectors
 from docs.making.versions_table import write_versions
 from timesformer_ref.default_model import FILE
@@ -33,6 +34,7 @@ FRAGMENTS = DOCS.parent / "build" / "fragments"
 def main() -> None:
     """Write figures to `assets/`, pages to `reference/` and beside it, fragments for the rest."""
     write_code(FRAGMENTS / "code")
+    write_twins(FRAGMENTS / "twins")
     write_port_code(FRAGMENTS / "code")
     write_port_figures(DOCS / "data" / "conformance.json", FRAGMENTS / "ports")
     write_interface(FRAGMENTS / "interface")

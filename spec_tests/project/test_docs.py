@@ -82,3 +82,15 @@ def test_every_local_link_leads_to_a_file(page):
     generated = re.compile(r"(\.\./|docs/)?(reference|assets)/")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists() or generated.match(target), target
+
+
+def test_twins_stand_line_by_line_beside_each_other_and_whole():
+    twins = import_module("docs.making.twins")
+    for name, pairs in twins.TWINS.items():
+        for numpy, torch in pairs:
+            left, right = twins.code("numpy_blocks", numpy), twins.code("torch_blocks", torch)
+            rows = twins.beside(left, right)
+            assert [line for line, _ in rows if line is not None] == left, name
+            assert [line for _, line in rows if line is not None] == right, name
+            apart = set(left) & set(right) - {a for a, b in rows if a == b} - {"    )", ""}
+            assert apart == set(), name

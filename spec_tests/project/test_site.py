@@ -109,6 +109,68 @@ def test_a_desktop_shows_both_writings_side_by_side(browser, address):
     assert labels[1].rect["x"] == torch.rect["x"]
 
 
+LINES = """
+const line = (texts, from, to) => {
+  const range = document.createRange();
+  let at = 0;
+  for (const text of texts) {
+    const start = at;
+    at += text.length;
+    if (start <= from && from < at) range.setStart(text, from - start);
+    if (start < to && to <= at) range.setEnd(text, to - start);
+  }
+  return range;
+};
+const linesOf = (code) => {
+  const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), texts = [];
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  let from = 0;
+  return code.textContent.trimEnd().split("\\n").map((text) => {
+    const { top, right } = line(texts, from, from + text.length).getBoundingClientRect();
+    from += text.length + 1;
+    return text && { text: text.trim(), top, right };
+  });
+};
+const room = (code) => {
+  const style = getComputedStyle(code), pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
+  const inner = code.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return inner / pen.measureText("m").width;
+};
+return [...document.querySelectorAll(".twin")].map((twin) =>
+  [...twin.querySelectorAll("pre > code")].map((code) => ({
+    lines: linesOf(code), room: room(code), right: code.getBoundingClientRect().right,
+    cut: code.scrollWidth - code.clientWidth,
+    size: parseFloat(getComputedStyle(code).fontSize),
+  })));
+"""
+"""Of every pair: each line of both columns and where it is, and how many characters fit."""
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+def test_both_writings_are_whole_and_line_by_line_beside_each_other(any_site, process, width):
+    site, address = any_site
+    resize(process, width)
+    measured = 0
+    for page in pages(site):
+        if 'class="twin"' not in (site / page / "index.html").read_text("utf-8"):
+            continue
+        process.get(address + page)
+        for pair in process.execute_script(LINES):
+            measured += 1
+            for column in pair:
+                assert column["room"] >= 72, (page, column["room"])
+                assert column["cut"] <= 0, (page, column["cut"])
+                assert column["size"] >= 10.5, (page, column["size"])
+                over = [x for x in column["lines"] if x and x["right"] > column["right"] + 0.5]
+                assert over == [], page
+            assert len(pair[0]["lines"]) > 2
+            for numpy, torch in zip(*(column["lines"] for column in pair), strict=False):
+                if numpy and torch:
+                    assert abs(numpy["top"] - torch["top"]) < 1, (page, numpy, torch)
+    assert measured == 7
+
+
 def test_a_phone_shows_one_writing_and_switches_by_tabs(browser, address, wait):
     resize(browser, 360)
     browser.get(f"{address}tour/patchify/")
