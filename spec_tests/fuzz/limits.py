@@ -21,6 +21,9 @@ MEMORY = 2**30
 PATIENCE = 90
 """Seconds until a process that says nothing counts as one that hangs."""
 
+HANGS = 3
+"""After so many files at which a process hangs, it is given no more."""
+
 FORBIDDEN = (
     "ctypes.", "os.", "pickle.find_class", "pty.", "shutil.", "socket.",
     "subprocess.", "tempfile.", "urllib.",
@@ -59,7 +62,7 @@ class _Worker:
 
     def __init__(self, kind, seeds):
         self.kind, self.seeds = kind, seeds
-        self.outcomes, self.failures, self.slowest = Counter(), {}, (0.0, -1)
+        self.outcomes, self.failures, self.slowest, self.hangs = Counter(), {}, (0.0, -1), 0
         self.start()
 
     def start(self):
@@ -75,6 +78,7 @@ class _Worker:
             if not self.answer.poll():
                 if time.monotonic() < self.deadline:
                     return True
+                self.hangs += 1
                 return self.failed(f"said nothing for {PATIENCE} s")
             try:
                 seed, outcome, seconds = self.answer.recv()
@@ -97,6 +101,9 @@ class _Worker:
         self.seeds = self.seeds[1:]
         self.process.kill()
         self.process.join()
+        if self.hangs == HANGS:
+            self.failures |= dict.fromkeys(self.seeds, f"not read: {HANGS} before it hung")
+            self.seeds = []
         if self.seeds:
             self.start()
         return bool(self.seeds)

@@ -483,3 +483,12 @@ def test_the_limits_catch_what_they_are_for(monkeypatch):
     assert len(result["failures"]) == len(KINDS) - 1
     for kind, failure in zip(KINDS, result["failures"].values(), strict=False):
         assert kind in failure
+
+
+@pytest.mark.slow
+def test_hanging_again_and_again_ends_the_reading(monkeypatch):
+    monkeypatch.setattr(limits, "PATIENCE", 5)
+    hangs, harmless = (list(KINDS).index(kind) for kind in ("said nothing", ""))
+    failures = limits.fuzz("misbehaviour", [hangs] * limits.HANGS + [harmless])["failures"]
+    assert "said nothing" in failures[hangs]
+    assert "not read" in failures[harmless]
