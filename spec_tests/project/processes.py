@@ -13,7 +13,7 @@ FRESH = get_context("forkserver")
 FRESH.set_forkserver_preload(["torch", "scipy.special", "pytest"])  # slow, and read no environment
 
 
-def afresh(function, *args, env=None, seconds=60):
+def afresh(function, *args, env=None, seconds=300):
     """What a function of a test file returns in a new process.
 
     env: the whole environment, in place before that file and what it imports are read.

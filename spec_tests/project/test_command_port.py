@@ -72,10 +72,11 @@ def program(tmp_path):
     """Start a program, given what it does when it describes itself and when it is called."""
     ports = []
 
-    def start(answer="zeros()", describe="respond()", timeout=5):
+    def start(answer="zeros()", describe="respond()", timeout=5, to_describe=30):
         path = tmp_path / f"program{len(ports)}.py"
         path.write_text(LIBRARY + LOOP.format(describe=describe, answer=answer))
-        ports.append(find_port(f"cmd:{sys.executable} -S -I {path}", timeout))
+        ports.append(find_port(f"cmd:{sys.executable} -S -I {path}", to_describe))
+        ports[-1].functions._program.timeout = timeout
         return ports[-1]
 
     yield start
@@ -133,7 +134,7 @@ def test_a_program_may_have_nothing_to_say_of_itself(program):
 )
 def test_a_program_that_describes_garbage_is_no_port(program, describe, words):
     with pytest.raises(BadPort) as error:
-        program(describe=describe, timeout=0.5)
+        program(describe=describe, to_describe=0.5 if "hung" in words else 30)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -214,9 +215,9 @@ def test_errors_of_any_length_block_nobody(program):
 
 
 def test_a_function_that_hung_is_not_asked_again(program):
-    port = program('time.sleep(60) if told["function"] == "forward" else zeros()', timeout=0.5)
+    port = program('time.sleep(60) if told["function"] == "forward" else zeros()', timeout=1)
     message = breakdown(port)
-    assert message.startswith("the program hung: no reply in 0.5 s; a reply is one line, flushed")
+    assert message.startswith("the program hung: no reply in 1 s; a reply is one line, flushed")
     assert "--port-timeout" in message
     with pytest.raises(NotRun, match=r"^forward was not called again after a failure: the program"):
         forward(port)

@@ -192,7 +192,7 @@ def node_checks(port, folder):
     """What the JavaScript port in a folder says of itself."""
     need(shutil.which("node"), "node")
     command = ["node", port / "check.js", folder]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_the_javascript_port_finds_itself_right(folder):
