@@ -27,12 +27,17 @@ def blocks(page, language):
     return [block for block in found if "--8<--" not in block]
 
 
-SLOW = {"from-transformers.md": [pytest.mark.slow]}  # it imports the library
+SLOW = ("ar.md", "from-transformers.md")
+"""Pages that import the models of transformers."""
 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(p, marks=SLOW.get(p.name, ())) for p in PAGES if blocks(p, "python")],
+    [
+        pytest.param(p, marks=[pytest.mark.slow] * (p.name in SLOW))
+        for p in PAGES
+        if blocks(p, "python")
+    ],
     ids=lambda p: p.name,
 )
 def test_the_python_blocks_of_a_page_run_one_after_another(page, tmp_path, monkeypatch):
