@@ -31,7 +31,7 @@ CONFIG = TimeSformerConfig(
 )  # fmt: skip
 
 IN_A_PAGE = """
-const done = arguments[0], start = performance.now();
+const done = arguments[0];
 async function classify() {
   const [{ readCheckpoint }, { forward }, { parse }] = await Promise.all(
     ["checkpoint", "model", "safetensors"].map((name) => import(`/port/${name}.js`)));
@@ -39,7 +39,7 @@ async function classify() {
     ["/model.safetensors", "/clip.safetensors"].map(async (a) => (await fetch(a)).arrayBuffer()));
   const { weights, config, labels } = readCheckpoint(model);
   const { logits } = forward(parse(clip).tensors.input, weights, config);
-  return { logits: [...logits.data], labels, seconds: (performance.now() - start) / 1000 };
+  return { logits: [...logits.data], labels };
 }
 classify().then(done, (error) => done({ error: error.stack }));
 """
@@ -92,4 +92,3 @@ def test_it_classifies_in_a_page_as_numpy_does(tmp_path):
     expected = forward(np.float64(clip), loaded.arrays(np.float64), loaded.config).logits.ravel()
     np.testing.assert_allclose(found["logits"], expected, atol=1e-4)
     assert found["labels"] == list(loaded.labels)
-    assert found["seconds"] < 2
