@@ -8,7 +8,7 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from timesformer_ref.cli import app
+from timesformer_ref.cli import run
 
 DOCS = Path(__file__).parents[1]
 
@@ -39,5 +39,5 @@ def said(line: str) -> str:
     """All that a command prints, without spaces at the ends of lines."""
     text = io.StringIO()
     with redirect_stdout(text), redirect_stderr(text):
-        app(shlex.split(line), standalone_mode=False)
+        run(shlex.split(line))
     return "".join(f"{row.rstrip()}\n" for row in text.getvalue().splitlines())

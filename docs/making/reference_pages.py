@@ -131,8 +131,7 @@ def command_line_page() -> str:
         )  # fmt: skip
         return done.stdout.replace("python -m timesformer_ref", "timesformer-ref").strip("\n")
 
-    names = [command.__name__ for command in COMMANDS]
-    sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in names]
+    sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
     return f"""# Command line
 
 `timesformer-ref`, also `python -m timesformer_ref`. Errors are one line on standard error; the exit

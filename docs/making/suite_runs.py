@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch  # noqa: F401  # here, once, and not in every process
 
 from spec_tests.harness import judging  # noqa: F401
-from timesformer_ref.cli import app
+from timesformer_ref.cli import run
 
 PORT = Path(__file__).parents[1] / "examples" / "port" / "my_port.py"
 
@@ -91,6 +91,6 @@ def write_run(command: str, room: Path, transcript: Path) -> None:
         print(f"$ {command}", file=output, flush=True)
         kept = os.dup(sys.stdout.fileno())
         os.dup2(output.fileno(), sys.stdout.fileno())
-        app(shlex.split(command)[1:], standalone_mode=False)
+        run(shlex.split(command)[1:])
         sys.stdout.flush()
         os.dup2(kept, sys.stdout.fileno())

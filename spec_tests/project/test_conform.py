@@ -7,9 +7,12 @@ import json
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.machinery import PathFinder
+from types import SimpleNamespace
 
 import pytest
 
+from spec_tests.harness.report import Report
 from spec_tests.project.processes import afresh
 from timesformer_ref import cli
 
@@ -60,6 +63,8 @@ def test_a_port_is_tested_from_any_folder_and_nothing_is_left_there(room):
     ]
     code, written = afresh(conform, str(room), "my_port.py", *options, "--", "-k", "two_linear")
     assert code == 1, written
+    assert written.startswith("testing my_port.py: ")
+    assert "\nMLP-1 F" in written
     assert "conformance of mine" in written
     found = json.loads((room / "report.json").read_text())
     assert {row["id"]: row["status"] for row in found["requirements"]} == {"MLP-1": "failed"}
@@ -131,6 +136,63 @@ def test_wrong_use(room, arguments, code, words):
     assert found == code
     assert words in written
     assert "Traceback" not in written
+
+
+@pytest.fixture
+def other_suite(tmp_path, monkeypatch):
+    """Another package of the name, in a folder that comes first."""
+    (tmp_path / "spec_tests").mkdir()
+    (tmp_path / "spec_tests/__init__.py").touch()
+
+    def find(name):
+        return PathFinder.find_spec(name, [str(tmp_path)])
+
+    monkeypatch.setattr("timesformer_ref.cli.conform.find_spec", find)
+    return str(tmp_path / "spec_tests"), "comes before it"
+
+
+@pytest.fixture
+def mixed_suite(other_suite, tmp_path, monkeypatch):
+    """Another package that has put its files into the folder of the suite."""
+    (tmp_path / "other-1.dist-info").mkdir()
+    (tmp_path / "other-1.dist-info/METADATA").write_text("Name: other\nVersion: 1")
+    files = "other/__init__.py,,\nspec_tests/__init__.py,,\n"
+    (tmp_path / "other-1.dist-info/RECORD").write_text(files)
+    own = f"{tmp_path}/timesformer_ref/cli/conform.py"
+    monkeypatch.setattr("timesformer_ref.cli.conform.__file__", own)
+    return "other has put files into it", other_suite[0]
+
+
+@pytest.mark.parametrize("command", [["conform", "port.py"], ["vectors", "folder"]])
+@pytest.mark.parametrize("which", ["other_suite", "mixed_suite"])
+def test_another_package_of_the_name_is_noticed(request, monkeypatch, capsys, which, command):
+    words = request.getfixturevalue(which)
+    monkeypatch.setattr(sys, "argv", ["timesformer-ref", *command])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("error: spec_tests of timesformer-ref lies in ")
+    assert all(word in written.err for word in words)
+
+
+def test_progress_names_each_requirement_before_its_tests():
+    def shown(*ids):
+        """What pytest writes of a passed test of these requirements."""
+        rest = {"when": "call", "outcome": "passed", "longrepr": None, "keywords": {}}
+        verdict = {"requirements": ids, "port": "mine", "outcome": "passed"}
+        test = pytest.TestReport("a", ("a", 1, "a"), user_properties=[("verdict", verdict)], **rest)
+        waiting = report.pytest_report_teststatus(test, config)
+        next(waiting)
+        with pytest.raises(StopIteration) as done:
+            waiting.send(("passed", ".", "PASSED"))
+        return done.value.value[1]
+
+    report = Report([SimpleNamespace(name="mine")], [])
+    config = SimpleNamespace(getoption=lambda name, default: default)
+    tests = [["MLP-1"], ["MLP-1"], ["PROP-3", "MLP-2"], ["HEAD-1"]]
+    assert [shown(*ids) for ids in tests] == ["\nMLP-1 .", ".", "  MLP-2 .", "\nHEAD-1 ."]
 
 
 @pytest.mark.parametrize("missing", ["pytest", "hypothesis", "spec_tests"])

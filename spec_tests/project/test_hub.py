@@ -22,7 +22,7 @@ import pytest
 from spec_tests.project.processes import afresh
 from spec_tests.project.tiny import INPUT, LABELS, checkpoint, same_weights
 from timesformer_ref.checkpoints import CheckpointError, hub, load_checkpoint, save_checkpoint
-from timesformer_ref.checkpoints.hub import is_hub_id
+from timesformer_ref.checkpoints.reading import is_hub_id
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HTML = b"<html>Welcome to our network! Please log in.</html>"

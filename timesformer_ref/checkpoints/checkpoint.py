@@ -3,15 +3,14 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from timesformer_ref.config import TimeSformerConfig
-
-Form = Literal["original", "Hugging Face", "safetensors"]
+from timesformer_ref.endings import Form
 
 
 class CheckpointError(Exception):

@@ -52,13 +52,6 @@ The classes go by name, since the library's releases raise those of two HTTP cli
 """
 
 
-def is_hub_id(source: str) -> bool:
-    """Whether a name has the form `owner/name` and no ending of a file."""
-    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source)) and not re.search(
-        r"\.(pyth?|pt|pth|bin|safetensors)$", source
-    )
-
-
 def download(hub_id: str) -> Path:
     """Download a hub model's config and weights, unless cached, and return their folder.
 

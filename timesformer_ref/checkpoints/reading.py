@@ -1,6 +1,7 @@
 """Read any form of checkpoint to weights under their original names."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from timesformer_ref import default_model
 from timesformer_ref.atomic import recover
-from timesformer_ref.checkpoints import hub, hugging_face, original
+from timesformer_ref.checkpoints import hugging_face
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, warn
 from timesformer_ref.checkpoints.geometry import check, infer_config
 from timesformer_ref.checkpoints.initialise import resize_weights
@@ -64,10 +65,19 @@ def _locate(source: str | PathLike[str]) -> Path:
         return path
     if str(source) == default_model.NAME:
         return default_model.FILE
-    if hub.is_hub_id(str(source)):
-        return hub.download(str(source))
+    if is_hub_id(str(source)):
+        from timesformer_ref.checkpoints.hub import download  # its client is slow to import
+
+        return download(str(source))
     raise CheckpointError(
         f"{source}: no such file or folder, nor {default_model.NAME}, nor a hub id like owner/model"
+    )
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether a name has the form `owner/name` and no ending of a file."""
+    return bool(re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source)) and not re.search(
+        r"\.(pyth?|pt|pth|bin|safetensors)$", source
     )
 
 
@@ -105,6 +115,8 @@ def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:
         return read_note(path, rest[KEY])
     if path.name in hugging_face.MODEL_FILES and (path.parent / hugging_face.CONFIG).is_file():
         return hugging_face.read_metadata(path.parent)
+    from timesformer_ref.checkpoints import original  # YAML, which other forms do without
+
     return original.read_cfg(path, rest.get("cfg"))
 
 

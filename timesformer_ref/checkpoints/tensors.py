@@ -17,9 +17,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from timesformer_ref.checkpoints.checkpoint import CheckpointError, Form
+from timesformer_ref.checkpoints.checkpoint import CheckpointError
 from timesformer_ref.checkpoints.pickled import Lazy, Refused, Storage, Unpickler
 from timesformer_ref.config import shown
+from timesformer_ref.endings import Form
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first value in a file that `torch.save` wrote before PyTorch 1.6."""

@@ -11,20 +11,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from timesformer_ref.atomic import whole_file, whole_folder
-from timesformer_ref.checkpoints import hugging_face, original
-from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, Form, warn
+from timesformer_ref.checkpoints import hugging_face
+from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, warn
 from timesformer_ref.checkpoints.geometry import check, type_names
 from timesformer_ref.checkpoints.notes import KEY, write_note
 from timesformer_ref.checkpoints.processors import preprocessor_json
-
-ENDINGS: dict[str, Form] = {
-    ".pyth": "original", ".pth": "original", ".safetensors": "safetensors", "": "Hugging Face",
-}  # fmt: skip
-"""The form of a file by the ending of its name; a name without one is a folder's."""
+from timesformer_ref.endings import CHECKPOINTS
 
 
 def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path:
-    """Write a checkpoint in the form that the target's ending means (`ENDINGS`).
+    """Write a checkpoint in the form that the target's ending means (`endings.CHECKPOINTS`).
 
     The file or folder appears whole, in place of an earlier one, or not at all.
     Raises CheckpointError for what that form cannot hold, for weights that do not fit the config,
@@ -32,13 +28,13 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
     Warns (CheckpointWarning) of what the form cannot hold exactly.
     """
     path = Path(target)
-    if path.suffix not in ENDINGS:
+    if path.suffix not in CHECKPOINTS:
         raise CheckpointError(
             f"{path}: the ending {path.suffix!r} means no form: use .pyth or .pth for the "
             "original's, .safetensors, or a name without ending for a Hugging Face folder"
         )
     check(path, checkpoint)
-    form = ENDINGS[path.suffix]
+    form = CHECKPOINTS[path.suffix]
     if form != "Hugging Face" and path.is_dir():
         raise CheckpointError(f"{path}: is a folder, expected the name of a file")
     try:
@@ -49,6 +45,8 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
 
 
 def _write_original(checkpoint: Checkpoint, path: Path) -> None:
+    from timesformer_ref.checkpoints import original  # YAML, which other forms do without
+
     with whole_file(path) as unfinished, unfinished.open("wb") as file:
         torch.save(original.content(checkpoint), file)
 

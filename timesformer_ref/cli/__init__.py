@@ -5,46 +5,31 @@ import sys
 import warnings
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 from typer import Option
 
-from timesformer_ref.cli.attend import attend
-from timesformer_ref.cli.bench import bench
-from timesformer_ref.cli.checkpoints import convert, inspect
-from timesformer_ref.cli.classify import classify
-from timesformer_ref.cli.conform import conform, vectors
 from timesformer_ref.cli.console import as_line, err, one_line, out, printable
-from timesformer_ref.cli.evaluate import evaluate
-from timesformer_ref.cli.export import export
-from timesformer_ref.cli.features import features
-from timesformer_ref.cli.train import train
 
-app = typer.Typer(
-    name="timesformer-ref",
-    help="TimeSformer, the convolution-free video transformer: classify videos with the published "
-    "checkpoints, through a readable NumPy and a fast PyTorch implementation of the same model.",
-    rich_markup_mode=None,  # its boxes leave the help a third of the width
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-COMMANDS = (
-    classify, attend, features, train, evaluate, inspect, convert, export, bench, conform, vectors,
-)  # fmt: skip
-for command in COMMANDS:
-    app.command()(command)
+COMMANDS = {
+    "classify": "classify", "attend": "attend", "features": "features", "train": "train",
+    "evaluate": "evaluate", "inspect": "checkpoints", "convert": "checkpoints", "export": "export",
+    "bench": "bench", "conform": "conform", "vectors": "conform",
+}  # fmt: skip
+"""The file of each command, by its name, in the order of the help."""
 
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         out.print(f"timesformer-ref {version('timesformer-ref')}")
         raise typer.Exit
 
 
-@app.callback()
 def general(
     version: Annotated[
         bool, Option("--version", help="Show the version and exit.", callback=_show_version)
@@ -74,7 +59,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # a name that its encoding lacks is no failure
         sys.stdout.reconfigure(errors="replace")
     try:
-        code = _command()(arguments or ["--help"], standalone_mode=False)
+        code = run(arguments)
     except typer.TyperException as error:
         err.print(one_line(error.format_message()))
         code = error.exit_code
@@ -86,9 +71,29 @@ def main() -> None:
     sys.exit(code)
 
 
+def run(arguments: list[str]) -> Any:
+    """Run a command line and return its exit code; errors are raised."""
+    named = next((word for word in arguments if not word.startswith("-")), "")
+    interface = _interface(named if named in COMMANDS else None)
+    return interface(arguments or ["--help"], standalone_mode=False)
+
+
 @cache
-def _command() -> Any:
-    """The parsed command line interface, made once: making it takes as long as a small model."""
+def _interface(command: str | None) -> Any:
+    """The parsed interface of a command alone, whose options take long to parse, or of all."""
+    app = typer.Typer(
+        name="timesformer-ref",
+        help="TimeSformer, the convolution-free video transformer: classify videos with the "
+        "published checkpoints, through a readable NumPy and a fast PyTorch implementation of the "
+        "same model.",
+        rich_markup_mode=None,  # its boxes leave the help a third of the width
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(general)
+    for name in [command] if command else COMMANDS:
+        file = import_module(f"{__name__}.{COMMANDS[name]}")
+        app.command()(getattr(file, name))
     return typer.main.get_command(app)
 
 

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
 from timesformer_ref.cli.console import bars, out, printable, progress_bar, require, wrong_use
+from timesformer_ref.endings import ATTENTION
 
 TOP_CLASSES, TOP_FRAMES = 3, 16
 """Most classes and frames that are printed."""
@@ -36,18 +37,18 @@ def attend(
     blocks (attention rollout), as a heat map over each frame; below, each frame's share, and how
     much frames attend to each other.
     """
+    options.check_replaced(out_file, [video])
+    options.check_target(out_file, ATTENTION)
+    require("pictures", "matplotlib")
+    given.asked()
     import numpy as np
-    from scipy.special import softmax
 
     from timesformer_ref.input.video import read_clip
-    from timesformer_ref.use.attend import ENDINGS, attend, read_shown_frames
+    from timesformer_ref.numpy_blocks.layers import softmax
+    from timesformer_ref.use.attend import attend, read_shown_frames
+    from timesformer_ref.use.attention_pictures import draw_attention
     from timesformer_ref.use.classify import Prediction
     from timesformer_ref.use.implementations import implementation
-
-    options.check_replaced(out_file, [video])
-    options.check_target(out_file, ENDINGS)
-    require("pictures", "matplotlib")
-    from timesformer_ref.use.attention_pictures import draw_attention
 
     loaded, preprocessing = given.read(checkpoint, labels)
     names, device = loaded.labels, options.check_device(device)

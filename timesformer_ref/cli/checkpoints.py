@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, printable
+from timesformer_ref.endings import CHECKPOINTS
 
 MOST_PROBLEMS = 12
 """Most problems that are shown."""
@@ -92,16 +93,16 @@ def convert(
     Every weight stays the same, bit for bit, unless --frames or --size resizes the embeddings, or
     --dtype is given.
     """
+    if target.suffix not in CHECKPOINTS:
+        raise typer.BadParameter(
+            f"{target}: use NAME.pyth, NAME.safetensors, or for a folder a name without a dot"
+        )
     import torch
 
     from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
     from timesformer_ref.checkpoints.variants import matching_variant
-    from timesformer_ref.checkpoints.writing import ENDINGS, rounded
+    from timesformer_ref.checkpoints.writing import rounded
 
-    if target.suffix not in ENDINGS:
-        raise typer.BadParameter(
-            f"{target}: use NAME.pyth, NAME.safetensors, or for a folder a name without a dot"
-        )
     loaded = load_checkpoint(source, num_frames=frames, image_size=size, num_attention_heads=heads)
     loaded = options.with_labels(loaded, labels)
     match = None if frames or size else matching_variant(loaded.config)

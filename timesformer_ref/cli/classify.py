@@ -14,6 +14,7 @@ from timesformer_ref import default_model
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
 from timesformer_ref.cli.console import err, out, require
+from timesformer_ref.endings import TIMELINES
 
 
 @options.takes_input
@@ -88,6 +89,7 @@ def classify(
         raise typer.BadParameter("--json and --picture do not go with --out, which writes JSON")
     if not out_file and (retry or many.launched()):
         raise typer.BadParameter("--retry, and several processes, need --out: a file of results")
+    given.asked(crops)
     import torch
 
     from timesformer_ref.use.classify import Classifier, Prediction, Progress
@@ -153,7 +155,5 @@ def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None
     if len(files) > 1:
         raise typer.BadParameter(f"--picture shows one video, not {len(files)}: name one")
     options.check_replaced(picture, files)
+    options.check_target(picture, TIMELINES)
     require("pictures", "matplotlib")
-    from timesformer_ref.use.timeline_picture import ENDINGS
-
-    options.check_target(picture, ENDINGS)

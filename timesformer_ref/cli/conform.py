@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from timesformer_ref.cli import options
-from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
+from timesformer_ref.cli.console import err, out, printable, progress_bar, require, wrong_use
 
 
 def conform(
@@ -58,12 +60,9 @@ def conform(
         raise typer.BadParameter(
             f"a run tests one port: run {pytest_args[0]} after {port}", param_hint="PORT"
         )
-    require("test", "pytest", "hypothesis", "spec_tests")
+    suite = str(find_suite())
+    out.print(f"testing {printable(port)}: each requirement is named when its tests begin")
     import pytest
-
-    import spec_tests
-
-    suite = str(Path(str(spec_tests.__file__)).parent)
 
     # with =, since pytest at first takes the word after an option of the suite for a file of tests
     words = [f"--port={port}", f"--port-timeout={port_timeout}"]
@@ -76,6 +75,30 @@ def conform(
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = room
         code = pytest.main([*_apart(suite, room), *words, *(pytest_args or ())])
     raise typer.Exit(int(code))
+
+
+def find_suite() -> Path:
+    """The folder of the suite, which lies beside this package.
+
+    Exits with a line where it is missing, or where another package of the name `spec_tests` comes
+    first or has written into it.
+    """
+    require("test", "pytest", "hypothesis", "spec_tests")
+    own = Path(__file__).parents[2] / "spec_tests"
+    spec = find_spec("spec_tests")
+    assert spec
+    found = Path((spec.submodule_search_locations or [str(spec.origin)])[0])
+    beside = distributions(path=[str(own.parent)])
+    writers = {d.name for d in beside if "\nspec_tests/" in f"\n{d.read_text('RECORD')}"}
+    others = writers - {"timesformer-ref"}
+    if found == own and not others:
+        return own
+    why = f"{', '.join(others)} has put files into it" if others else f"{found} comes before it"
+    err.print(
+        f"error: spec_tests of timesformer-ref lies in {own}, but {why}: rename or uninstall the "
+        "other, or use an environment of its own"
+    )
+    raise typer.Exit(1)
 
 
 def _apart(suite: str, room: str) -> list[str]:
@@ -96,7 +119,7 @@ def vectors(
     off it may be in each arithmetic, and the requirements that it is about. No Python is needed to
     use them.
     """
-    require("test", "pytest", "hypothesis", "spec_tests")
+    find_suite()
     from spec_tests.harness.vectors import write_vectors
 
     with wrong_use(), progress_bar() as bar:

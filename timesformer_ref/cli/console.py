@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
@@ -66,6 +65,8 @@ def one_line(error: Exception | str) -> str:
 
 def unexpected(error: Exception) -> str:
     """An unexpected error as one line: where it came from, and what to report."""
+    from importlib.metadata import requires, version
+
     package = Path(__file__).parents[1]
     places = [f for f in extract_tb(error.__traceback__) if package in Path(f.filename).parents]
     at = f"{Path(places[-1].filename).relative_to(package)}:{places[-1].lineno}" if places else "?"

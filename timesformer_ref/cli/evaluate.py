@@ -38,6 +38,7 @@ def evaluate(
     For example: timesformer-ref evaluate videos/ --checkpoint run/best.safetensors --out results
     """
     require("train", *NEEDED)
+    given.asked(crops)
     from accelerate import PartialState
 
     from timesformer_ref.checkpoints.pretrained import TimeSformer

@@ -7,6 +7,7 @@ from typer import Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
+from timesformer_ref.endings import EXPORTS
 
 
 @options.takes_input
@@ -33,10 +34,9 @@ def export(
     names of the classes and the preprocessing. The file is run on a random clip and compared with
     the model.
     """
-    from timesformer_ref.use.export import NEEDED
-
-    options.check_target(out_file, NEEDED)
-    require("export", *NEEDED[out_file.suffix])
+    options.check_target(out_file, EXPORTS)
+    require("export", *EXPORTS[out_file.suffix])
+    given.asked()
     import torch
 
     from timesformer_ref.checkpoints.pretrained import TimeSformer

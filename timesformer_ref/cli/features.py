@@ -12,6 +12,7 @@ from typer import Argument, Option
 from timesformer_ref import default_model
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.console import out, wrong_use
+from timesformer_ref.endings import FEATURES
 
 
 @options.takes_input
@@ -58,19 +59,20 @@ def features(
     each clip) and, of the last block, `class_feature`, the normed class token that the classifier
     takes.
     """
-    from timesformer_ref.input.video import read_clip
-    from timesformer_ref.use.classify import Progress
-    from timesformer_ref.use.features import ENDINGS, extract_features, save_features
-    from timesformer_ref.use.implementations import implementation
-    from timesformer_ref.use.results import fingerprint
-
     files = many.find_files(videos or [], listed)
     to_folder = not out_file.suffix
     if not to_folder:
-        options.check_target(out_file, ENDINGS)
+        options.check_target(out_file, FEATURES)
         if len(files) > 1 or retry or many.launched():
             raise typer.BadParameter(f"--out {out_file}: name a folder, for results of many videos")
     options.check_replaced(out_file, [*files, Path(checkpoint or default_model.FILE)])
+    given.asked(crops)
+    from timesformer_ref.input.video import read_clip
+    from timesformer_ref.use.classify import Progress
+    from timesformer_ref.use.features import extract_features, save_features
+    from timesformer_ref.use.implementations import implementation
+    from timesformer_ref.use.results import fingerprint
+
     loaded, preprocessing = given.read(checkpoint, crops=crops)
     depth = loaded.config.num_hidden_layers
     if block is not None and block > depth:

@@ -37,13 +37,13 @@ Answer = TypeVar("Answer")
 
 def find_files(videos: Sequence[Path], listed: Path | None) -> list[Path]:
     """The given and the listed files, with each folder replaced by the videos in it, by name."""
-    from timesformer_ref.input.folders import videos_in, warn_of_others
-
     files: list[Path] = []
     for video in [*videos, *(read_list(listed) if listed else ())]:
         if not video.is_dir():
             files.append(video)
             continue
+        from timesformer_ref.input.folders import videos_in, warn_of_others  # slow
+
         inside, others = videos_in(video)
         warn_of_others(video, others)
         if not inside:

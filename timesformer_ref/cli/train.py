@@ -84,6 +84,11 @@ def train(
     On several GPUs: accelerate launch -m timesformer_ref train …, or torchrun. RUN will hold
     last.safetensors and best.safetensors, which the other commands read, the log and pictures.
     """
+    given.asked()
+    if resume and overwrite:
+        raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
+    if (checkpoint is None) == (image_vit is None):
+        raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
     require("train", *NEEDED)
     if tensorboard:
         require("tensorboard", "tensorboard")
@@ -100,15 +105,10 @@ def train(
     from timesformer_ref.training.state import read_settings
     from timesformer_ref.training.tables import aligned, shortened
 
-    given.asked()  # before anything is read
     unreadable = Unreadable(run / UNREADABLE)
-    if resume and overwrite:
-        raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
     with progress_bar() as progress, wrong_use(), plain_errors(), ExitStack() as stack:
         changes = {"epochs": epochs, "steps": steps, "batch_size": batch, "clip_norm": clip_norm}
         chosen = choose_recipe(recipe, changes | {"learning_rate": learning_rate})
-        if (checkpoint is None) == (image_vit is None):
-            raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
         begun = read_settings(run / STATE) if resume and (run / STATE).exists() else {}
         found = find_videos(videos, begun.get("classes"))
         held_out = find_videos(validation, found.classes) if validation else None

@@ -6,7 +6,6 @@ from math import sqrt
 import numpy as np
 from einops import rearrange
 from jaxtyping import Float, Int
-from scipy.special import erf
 
 from timesformer_ref.weights import part
 
@@ -37,6 +36,8 @@ def layer_norm(
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The exact GELU: x times the normal distribution function at x."""
+    from scipy.special import erf  # slow, and PyTorch's users need none
+
     return x * (1 + erf(x / sqrt(2))) / 2
 
 

@@ -16,9 +16,6 @@ from timesformer_ref.input.video import read_clip
 from timesformer_ref.use.implementations import Implementation
 from timesformer_ref.use.rollout import frame_attention, rollout
 
-ENDINGS = (".png", ".gif")
-"""Endings of pictures of attention: all frames at once, or one frame after another."""
-
 SHOWN_SIDE = 240
 """Least height and width of a shown frame, roughly, in pixels; tiny models take far fewer."""
 

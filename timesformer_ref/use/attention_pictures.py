@@ -13,7 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from timesformer_ref.atomic import check_target, whole_file
-from timesformer_ref.use.attend import ENDINGS, ClipAttention
+from timesformer_ref.endings import ATTENTION
+from timesformer_ref.use.attend import ClipAttention
 
 Array = np.ndarray
 Frames = Float[Array, "t H W c"]
@@ -37,7 +38,7 @@ def draw_attention(
     frames: as `read_shown_frames` returns them; numbers: theirs in the video. answer: best class.
     Raises ValueError for another ending, and for a folder; OSError where it cannot be written.
     """
-    check_target(target, ENDINGS)
+    check_target(target, ATTENTION)
     with whole_file(target) as unfinished:
         if target.suffix == ".gif":
             write_animation(found, frames, numbers, answer, unfinished)

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import softmax
 
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import Clip, read_clip
+from timesformer_ref.numpy_blocks.layers import softmax
 from timesformer_ref.use import implementations
 
 Backend = Literal["torch", "numpy", "both"]
@@ -106,7 +106,7 @@ class Classifier:
         views = logits[0]
         mean = views.mean(axis=0)
         by_view = self.average == "softmax"
-        probabilities = softmax(views, axis=1).mean(axis=0) if by_view else softmax(mean)
+        probabilities = softmax(views).mean(axis=0) if by_view else softmax(mean)
         difference = float(np.abs(logits[0] - logits[-1]).max()) if len(logits) > 1 else None
         return Prediction(
             str(video), clip.frames, len(views), self.backend, mean, probabilities, difference

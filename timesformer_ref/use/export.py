@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.notes import KEY, write_note
+from timesformer_ref.endings import EXPORTS
 from timesformer_ref.inference.fast import FastTimeSformer
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.torch_blocks.model import TimeSformer
@@ -23,8 +24,6 @@ from timesformer_ref.torch_blocks.model import TimeSformer
 Shape = tuple[int, int, int, int]
 """The shape of a clip: t c H W."""
 
-NEEDED = {".onnx": ("onnx", "onnxscript"), ".pt2": ()}
-"""The formats by the ending of the file's name, with the packages that writing them needs."""
 ONNX_TYPES = {"float32": torch.float32, "float16": torch.float16}
 """The types of an ONNX file: on a CPU onnxruntime computes no convolution of others."""
 ONNX_BYTES = 1536 * 2**20
@@ -88,7 +87,7 @@ def write_model(
     Raises ValueError as `export_program` does, for another ending, and for a model that ONNX cannot
     hold; OSError where the file cannot be written.
     """
-    check_target(target, NEEDED)
+    check_target(target, EXPORTS)
     if target.suffix == ".pt2":
         program = export_program(model, shape, clips)
         content = BytesIO()  # PyTorch ends the process where it cannot write to an open file

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from timesformer_ref.atomic import check_target, whole_file
 from timesformer_ref.checkpoints import Checkpoint
+from timesformer_ref.endings import FEATURES
 from timesformer_ref.numpy_blocks.classifier import final_norm
 from timesformer_ref.use.implementations import Implementation
 
@@ -56,16 +57,12 @@ def extract_features(
     return Features(class_token, patches, normed[:, 0])
 
 
-ENDINGS = (".npz", ".safetensors")
-"""Endings of files of features."""
-
-
 def save_features(features: Features, frames: list[list[int]], target: Path) -> None:
     """Write features and the frame numbers of each clip as `.npz` or `.safetensors`.
 
     Raises ValueError for another ending, and for a folder.
     """
-    check_target(target, ENDINGS)
+    check_target(target, FEATURES)
     arrays = {name: array for name, array in features._asdict().items() if array is not None}
     arrays["frames"] = np.array(frames)
     with whole_file(target) as unfinished:

@@ -9,10 +9,8 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import MultipleLocator
 
 from timesformer_ref.atomic import check_target, whole_file
+from timesformer_ref.endings import TIMELINES
 from timesformer_ref.use.timeline import Timeline, clock
-
-ENDINGS = (".png", ".svg", ".pdf")
-"""Endings of pictures of a timeline."""
 
 COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")
 """Those of Matplotlib's colours that are easy to distinguish; as many classes have a row."""
@@ -38,7 +36,7 @@ def draw_timeline(timeline: Timeline, names: tuple[str, ...] | None, target: Pat
 
     Raises ValueError for another ending, and for a folder; OSError where it cannot be written.
     """
-    check_target(target, ENDINGS)
+    check_target(target, TIMELINES)
     figure = picture(timeline, names)
     with whole_file(target) as unfinished:
         figure.savefig(unfinished, dpi=120)

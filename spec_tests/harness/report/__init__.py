@@ -121,6 +121,25 @@ class Report:
                 for name in verdict["requirements"]:
                     self.verdicts[port][name].append(verdict)
 
+    begun: str | None = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport, config: pytest.Config
+    ) -> Generator[None, Any, Any]:
+        """Name each requirement of a port before the letters of its tests, a group a line."""
+        category, letter, word = yield
+        verdict = _verdict(report)
+        in_order = len(self.ports) == 1 and config.getoption("dist", "no") == "no"
+        if not (letter and verdict and in_order):
+            return category, letter, word
+        first = min(verdict["requirements"], key=list(requirements()).index)
+        if first != self.begun:
+            group, before = first.partition("-")[0], (self.begun or "").partition("-")[0]
+            letter = f"{'  ' if group == before else chr(10)}{first} {letter}"
+            self.begun = first
+        return category, letter, word
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Record a failure where the port ended a worker process, which then sends no outcome."""
