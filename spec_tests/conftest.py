@@ -96,12 +96,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Ask each port; where none is named, at full size the NumPy implementation, unless slow."""
+    """Ask each port; where none is named, this project's own at full size are slow tests."""
     if "port" in metafunc.fixturenames:
-        first, *others = metafunc.config.ports
-        slow = [pytest.mark.slow] * (metafunc.module.__name__.endswith("test_published_sizes"))
-        ports = [pytest.param(first, id=first.name)]
-        ports += [pytest.param(port, id=port.name, marks=slow) for port in others]
+        full_size = metafunc.module.__name__.endswith("test_published_sizes")
+        slow = [pytest.mark.slow] * (full_size and metafunc.config.option.port is None)
+        ports = [pytest.param(port, id=port.name, marks=slow) for port in metafunc.config.ports]
         metafunc.parametrize("port", ports, scope="session")
 
 
