@@ -19,7 +19,7 @@ from docs.making.interface_tables import write_interface
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
-from docs.making.reference_pages import command_line_page, variants_page, weights_page
+from docs.making.reference_pages import command_line_page, variants_table, weights_page
 from docs.making.suite_pages import conformance_page, mutants_page
 from docs.making.suite_runs import write_runs
 from docs.making.twins import write_twins
@@ -45,6 +45,7 @@ def main() -> None:
     write_vectors(DOCS / "data" / "vectors.json", FRAGMENTS / "vectors")
     write_citation(FRAGMENTS / "cite.bib")
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
+    (FRAGMENTS / "checkpoints" / "variants.md").write_text(variants_table(), encoding="utf-8")
     write_fine_tuning(FRAGMENTS / "fine_tuning")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
     for folder in ("reference", "assets"):
@@ -53,7 +54,6 @@ def main() -> None:
     write_figures(DOCS / "assets" / "figures")
     draw_experiment(DOCS / "experiment" / "results.json")
     pages = {
-        "reference/variants": variants_page(),
         "reference/weights": weights_page(),
         "reference/command-line": command_line_page(),
         "reference/camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),

@@ -30,6 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--checkpoint", metavar="FILE", help="also compare logits on this checkpoint")
     group.addoption("--video", metavar="FILE", help="with --checkpoint: on this video's clip")
+    group.addoption(
+        "--published",
+        action="store_true",
+        help="only download a published checkpoint and video, and compare with the stated logits",
+    )
 
 
 def _seconds(text: str) -> float:
@@ -41,7 +46,8 @@ def _seconds(text: str) -> float:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a test checks")
     config.addinivalue_line("markers", "slow: minutes; run with -m slow")
-    if not config.option.checkpoint and config.option.markexpr != "slow":
+    real = config.option.checkpoint or config.option.published
+    if not real and config.option.markexpr != "slow":
         # the other models are tiny: threads would cost more time than they save
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.option.port is not None:
@@ -66,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
     register_profiles(config.getoption("--hypothesis-profile", None))
     if config.option.video and not config.option.checkpoint:
         raise pytest.UsageError("--video: takes a clip for a checkpoint: give --checkpoint too")
+    if config.option.published and config.option.checkpoint:
+        raise pytest.UsageError(
+            "--published: names its own checkpoint: give it without --checkpoint"
+        )
     given = [option.partition("=")[0] for option in config.invocation_params.args]
     if given.count("--port") > 1:
         raise pytest.UsageError("--port: is given twice: one run tests one port")
@@ -89,7 +99,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the project's own tests under --port, and real checkpoints unless one is given."""
+    """Leave out the project's own tests under --port, and real checkpoints unless one is given.
+
+    With --published they are all that is left.
+    """
+    if config.option.published and collection_path.suffix == ".py":
+        return collection_path.name not in ("test_real_checkpoint.py", "conftest.py") or None
     left_out = [] if config.option.checkpoint else [HERE / "test_real_checkpoint.py"]
     left_out += [] if config.option.port is None else [HERE / "project"]
     return True if collection_path in left_out else None

@@ -1,6 +1,7 @@
-"""A real checkpoint through every implementation at hand: collected with --checkpoint only.
+"""A real checkpoint through every implementation: collected with --checkpoint or --published only.
 
-The input is a random clip of the trained size, or with --video the centre view of a real one.
+The input is a random clip of the trained size, or with --video the centre view of a real one; with
+--published it is a published video, for which the checkpoint's publisher states logits.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spec_tests.harness import judging
+from spec_tests.harness import judging, published
 from spec_tests.harness.judging import Answer, Question, requirement
 from spec_tests.harness.porting import Port, find_port
 from timesformer_ref.checkpoints import CheckpointError, load_checkpoint
@@ -35,7 +36,7 @@ TRANSFORMERS = ("joint_space_time", "divided_space_time")
 class Real:
     """A case like any other, but not drawn at random.
 
-    checkpoint, film: from the command line.
+    checkpoint, film: from the command line, or those that are published.
     """
 
     checkpoint: str
@@ -120,6 +121,18 @@ class Comparison:
 
 
 @cache
+def compare_published() -> Comparison | published.NotAtHand:
+    """The comparison for the published checkpoint and video, or why there is none."""
+    try:
+        loaded, video = published.download()
+    except published.NotAtHand as error:
+        return error
+    weights = loaded.arrays(np.float64)
+    given = published.CHECKPOINT, published.FILE, loaded.config, weights, np.float64(video)
+    return Comparison(Real(*given))
+
+
+@cache
 def compare(checkpoint: str, film: str | None) -> Comparison:
     """The comparison for these files; the run ends where they cannot be read."""
     try:
@@ -130,19 +143,29 @@ def compare(checkpoint: str, film: str | None) -> Comparison:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "peer" in metafunc.fixturenames:
-        option, tested = metafunc.config.option, {port.name for port in metafunc.config.ports}
-        names = compare(option.checkpoint, option.video).peers if option.checkpoint else ()
+        found, tested = chosen(metafunc.config), {port.name for port in metafunc.config.ports}
+        names = found.peers if isinstance(found, Comparison) else ()
         metafunc.parametrize("peer", [name for name in names if {name} != tested])
+
+
+def chosen(config: pytest.Config) -> Comparison | published.NotAtHand | None:
+    """The comparison that the options ask for."""
+    if config.option.published:
+        return compare_published()
+    return (
+        compare(config.option.checkpoint, config.option.video) if config.option.checkpoint else None
+    )
 
 
 @pytest.fixture
 def comparison(request, monkeypatch):
-    option = request.config.option
-    if not option.checkpoint:
-        pytest.skip("give --checkpoint FILE")
+    found = chosen(request.config)
+    if found is None:
+        pytest.skip("give --checkpoint FILE or --published")
+    if isinstance(found, published.NotAtHand):
+        pytest.skip(f"{published.plan()}; not here: {found}")
     monkeypatch.setattr(judging, "TRIALS", 1)  # among millions of roundings one run is enough
-    found = compare(option.checkpoint, option.video)
-    found.say = partial(show, request.config.pluginmanager, option.checkpoint)
+    found.say = partial(show, request.config.pluginmanager, found.case.checkpoint)
     return found
 
 
@@ -167,3 +190,16 @@ def test_logits_of_another_implementation(port, comparison, peer):
     question = Question(port, comparison.case, "forward")
     question.allowed = {"": own + theirs}
     question.compare(comparison.answer(port), comparison.answer(other), f"from {peer}")
+
+
+@requirement("MODEL-2", "MODEL-5")
+def test_logits_that_the_publisher_states(port, comparison, request):
+    if not request.config.option.published:
+        pytest.skip("no logits are stated for a checkpoint of your own: give --published")
+    found, stated = comparison.answer(port)[""][0], np.array(published.LOGITS)
+    allowed = published.TOLERANCE * (1 + np.abs(stated))
+    off = np.abs(found[: len(stated)] - stated)
+    assert (off <= allowed).all(), (
+        f"the first logits are {found[: len(stated)].tolist()}, {stated.tolist()} are stated: "
+        f"{off.max():.1e} off, {published.TOLERANCE} allowed, absolute and relative"
+    )

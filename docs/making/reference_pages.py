@@ -24,7 +24,7 @@ from timesformer_ref.weights import (
 )
 
 
-def variants_page() -> str:
+def variants_table() -> str:
     """The published checkpoints, from the table that `--variant` reads."""
     rows = [
         [
@@ -37,25 +37,13 @@ def variants_page() -> str:
             f"{v.top1}",
             f"{v.top5}" if v.top5 else "",
             f"`{v.file}`",
-            f"`{v.hub}`" if v.hub else "",
+            f"[`{v.hub}`](https://huggingface.co/{v.hub})" if v.hub else "",
         ]
         for v in VARIANTS
     ]
     head = ["model", "dataset", "classes", "frames × rate", "crop", "channels", "top-1", "top-5",
             "original file", "hub id"]  # fmt: skip
-    return f"""# Published checkpoints
-
-The thirteen files of the original repository's model zoo, all ViT-Base with patch 16, width 768,
-12 blocks, 12 heads and divided space-time attention. Mean 0.45 and standard deviation 0.225 for
-every channel. Accuracy as the authors report it, per cent: three crops of one clip, for HowTo100M
-of as many clips as cover the video.
-
-Name one with `--variant`, by any words that only it has: `--variant 'K400 HR'`.
-
-{table(head, rows)}
-The HowTo100M file of 64 frames is listed with a crop of 448 pixels, while its name says 224; the
-reader takes the geometry from the tensors.
-"""
+    return table(head, rows)
 
 
 def weights_page() -> str:
@@ -132,7 +120,12 @@ def command_line_page() -> str:
         return done.stdout.replace("python -m timesformer_ref", "timesformer-ref").strip("\n")
 
     sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
-    return f"""# Command line
+    return f"""---
+search:
+  boost: 0.2
+---
+
+# Command line
 
 `timesformer-ref`, also `python -m timesformer_ref`. Errors are one line on standard error; the exit
 code is 2 for wrong use and 1 for a failure. `conform` ends with pytest's exit codes instead.

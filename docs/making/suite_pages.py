@@ -226,6 +226,8 @@ def mutants_page(data: Path) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"""---
 hide: [toc]
+search:
+  exclude: true
 ---
 
 # Mutants

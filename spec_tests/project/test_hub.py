@@ -66,7 +66,7 @@ def served(folder, asked):
                 (send or self.wfile.write)(body)
 
         def do_GET(self):
-            owner, model, _, _, name = self.path.strip("/").split("/")
+            *_, owner, model, _, _, name = self.path.strip("/").split("/")  # `datasets/` before it
             downloads = model.startswith("get-")
             if owner == "faulty" and (self.command == "GET" or not downloads):
                 asked.append(model)

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "python -m spec_tests.matrix": ".ci/run",
     "python -m spec_tests.diagnosis": "test_diagnosis; in full it takes hours",
     "pytest spec_tests --port mutant:gelu-tanh": "test_report",
+    "pytest spec_tests --published": "test_published",
     "make -C spec_tests/ports/c_port": "spec_tests.matrix, in .ci/run",
     "timesformer-ref conform 'cmd:node spec_tests": "spec_tests.matrix, in .ci/run",
     "pip install -e '.[test,jax]'": "spec_tests.matrix, in .ci/run",
