@@ -843,12 +843,13 @@ def test_the_learning_rate_follows_the_batch():
 
 def test_a_missing_extra_is_named(run, monkeypatch):
     find = import_module("timesformer_ref.cli.console").find_spec
+    command = ["train", "v", "--out", "r", "-c", "camera-motion"]
     with monkeypatch.context() as without:
         without.setattr(
             "timesformer_ref.cli.console.find_spec",
             lambda name: None if name == "tensorboard" else find(name),
         )
-        said = run("train", "v", "--out", "r", "--tensorboard")
+        said = run(*command, "--tensorboard")
         one_line(said, 1, "tensorboard is missing: pip install 'timesformer-ref[tensorboard]'")
     monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
-    one_line(run("train", "v", "--out", "r"), 1, "pip install 'timesformer-ref[train]'")
+    one_line(run(*command), 1, "pip install 'timesformer-ref[train]'")
