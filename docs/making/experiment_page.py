@@ -40,23 +40,27 @@ def page(results: Results, pictures: str = "") -> str:
     recipe, config = results["recipe"], results["config"]
     size, clips = config["image_size"], recipe["steps"] * recipe["batch_size"]
     return f"""---
-description: Five attention schemes of TimeSformer on appearance and motion, in an hour on a CPU.
+description: Five attention schemes on appearance and motion, in an hour on a CPU, with one seed.
 hide: [toc]
 ---
 
 # The experiment
 
-The paper compares five attention schemes on hundreds of thousands of real videos and in hundreds of
-GPU hours. This page, made from what one command writes, asks the same questions in miniature, of
-generated clips and on a processor:
+This experiment shows how soon each of the five attention schemes learns motion from random
+weights, with one seed and {clips:,} clips; it does not show what a scheme can learn in the end.
+Where a scheme stays at chance, that is a statement about this budget.
+
+The paper compares the schemes on hundreds of thousands of real videos, in hundreds of GPU hours.
+One command asks the same questions in miniature, with generated clips on a CPU, and writes the data
+of this page:
 
 ```sh
 python -m docs.camera_motion.ablation.run docs/experiment/results.json
 ```
 
-**Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine moves is it?
-No single frame tells. Frames compared in any order can tell the axis of a move; only their order
-tells its direction. *Appearance*:
+**Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine movements is
+it? No single frame shows it. Frames compared in any order can show the axis of a movement; only
+their order shows its direction. *Appearance*:
 which of {len(APPEARANCES)} kinds of picture is it ({", ".join(APPEARANCES)})?
 One frame is enough.
 
@@ -72,12 +76,12 @@ PyTorch {results["torch"]} all of it took {results["minutes"]:.0f} minutes.
 
 {_schemes_table(results)}
 
-*Axis*: of the clips that move, those of which at least the axis was told (pan, tilt, zoom or roll);
-a guess among the four gets 25 %, and who always answers "static" gets none.
-*Direction*: of these, those whose direction was told too; a coin gets 50 %, – says that there were
-none. Multiply-adds are those of one clip, time is that of a training step against divided
-attention. The last column is the paper's table 1: top-1 on Kinetics-400, where a frame tells most,
-and on Something-Something-V2, where movement does.
+*Axis*: the share of the moving clips for which at least the axis was right (pan, tilt, zoom or
+roll); a guess among the four gets 25 %, and a model that always answers "static" gets none.
+*Direction*: of these, the share for which the direction was right too; a coin gets 50 %, and –
+means that there were none. Multiply-adds are those of one clip; time is that of a training step
+relative to divided attention. The last column is the paper's table 1: top-1 on Kinetics-400, where
+a single frame often is enough, and on Something-Something-V2, where movement counts.
 
 ![Accuracy on motion and appearance against clips seen]({pictures}learning.svg)
 
@@ -95,7 +99,7 @@ rises almost in proportion. {_rise(results)}
 
 ## Position embeddings
 
-Divided attention with less to tell places by; the last column is the paper's table 4.
+Divided attention with fewer position embeddings; the last column is the paper's table 4.
 
 {_positions_table(results)}
 
@@ -103,8 +107,8 @@ Divided attention with less to tell places by; the last column is the paper's ta
 
 The original starts its time embedding at zero, in a model whose patches were trained on images
 before. While it is zero the model sees frames without order; then a movement and its reverse look
-alike, and the axis of a movement can be learnt but not its direction. Divided attention on motion,
-by the amplitude of the sinusoids that the time embedding starts with:
+alike, and the axis of a movement can be learned but not its direction. This is divided attention on
+motion, by the amplitude of the sinusoids that the time embedding starts with:
 
 {_starts_table(results)}
 """
@@ -124,17 +128,16 @@ def _what_came_out(results: Results) -> str:
     recipe = RECIPE
     shipped = (recipe.steps or 0) * recipe.batch_size
     return f"""**Space-only** averages its frames and cannot know their order: a movement and its
-reverse look the same to it. It tells {_percent(space_only["top1"])} of the moves, and chance is
-{_percent(1 / len(CLASSES["motion"]))}.
+reverse look the same to it. It recognises {_percent(space_only["top1"])} of the movements; chance
+is {_percent(1 / len(CLASSES["motion"]))}.
 
-Of motion, within these clips,
+Within this budget,
 
-- the direction was learnt, beyond what a coin might do, by: {told["direction"]};
-- the axis, but not the direction, by: {told["axis"]};
-- neither by: {told["nothing"]}.
+- these learned the direction, beyond what a coin might get: {told["direction"]};
+- these learned the axis, but not the direction: {told["axis"]};
+- these learned neither: {told["nothing"]}.
 
-It is one seed and few clips (the model in the package has seen {shipped:,}), so the table tells how
-soon a scheme learns motion from nothing, not what it can learn in the end. In the paper, where the
+The model in the package has seen {shipped:,} clips. In the paper, where the
 schemes start from image weights, those that see time are within a few per cent of each other."""
 
 

@@ -55,18 +55,25 @@ def conformance_page(data: Path) -> str:
     own = [report for name, report in reports.items() if name.startswith(("numpy", "torch"))]
     others = [report for report in reports.values() if report not in own]
     return f"""---
+description: Which implementations of TimeSformer conform to the specification, and what others fail.
 hide: [toc]
 ---
 
 # Conformance
 
-Ports against the groups of the [specification](specification.md): ✓ all requirements passed, (✓)
-some of them in part, as for a port that lacks schemes, a number how many, – a group that the port
-does not offer. Every column is a run of the suite; this
-page is made from their reports. An input that a port may refuse, and does, does not count as
-passed.
+Which ports conform? Each column is a run of the suite on one port, each row a group of requirements
+of the [specification](specification.md). ✓: all of them passed; (✓): some of them passed in part,
+as for a port that lacks schemes; a number: how many passed; –: the port does not offer the group.
+An input that a port may refuse, and does, does not count as passed.
+
+## Other ports
+
+{matrix(others)}
 
 ## This project's implementations
+
+<details class="note" markdown>
+<summary>{len(own)} variants of the NumPy and PyTorch implementations, which all conform</summary>
 
 <div class="dense" markdown>
 
@@ -74,9 +81,7 @@ passed.
 
 </div>
 
-## Other ports
-
-{matrix(others)}
+</details>
 
 {"".join(map(failures, reports.values()))}Numbers in
 brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of `timesformer.py` in
