@@ -55,7 +55,7 @@ def conformance_page(data: Path) -> str:
     own = [report for name, report in reports.items() if name.startswith(("numpy", "torch"))]
     others = [report for report in reports.values() if report not in own]
     return f"""---
-description: Which implementations of TimeSformer conform to the specification, and what others fail.
+description: Which implementations of TimeSformer conform to the specification, and what fails.
 hide: [toc]
 ---
 
