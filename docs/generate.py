@@ -16,6 +16,7 @@ from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
 from docs.making.fine_tuning import write_fine_tuning
 from docs.making.interface_tables import write_interface
+from docs.making.live import write_live
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
@@ -52,6 +53,7 @@ def main() -> None:
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
     write_figures(DOCS / "assets" / "figures")
+    write_live(DOCS / "assets")
     draw_experiment(DOCS / "experiment" / "results.json")
     pages = {
         "reference/weights": weights_page(),

@@ -132,4 +132,3 @@ for (const [token, button] of tokens.entries()) {
 makeTabStop(tokens[chosen]);
 show();
 document.getElementById("explorer").hidden = false;
-document.getElementById("explorer-figure").hidden = true;

@@ -50,13 +50,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def chromium():
-    """Debian's Chromium without a window, as on a desktop."""
+def chromium(*arguments: str):
+    """Debian's Chromium without a window, as on a desktop; with more arguments of its own."""
     webdriver = pytest.importorskip("selenium.webdriver")
     need(shutil.which("chromium") and shutil.which("chromedriver"), "chromium and chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+    always = "--headless=new", "--no-sandbox", "--disable-dev-shm-usage"
+    for argument in (*always, *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(shutil.which("chromedriver"))

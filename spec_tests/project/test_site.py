@@ -182,7 +182,7 @@ def test_a_phone_shows_one_writing_and_switches_by_tabs(browser, address, wait):
 
 @pytest.fixture
 def explorer(browser, address, find, wait):
-    browser.get(f"{address}explorer/")
+    browser.get(f"{address}tour/schemes/")
     wait(lambda _: find("#scheme").is_displayed())
     return browser
 

@@ -16,7 +16,7 @@ LIGHTHOUSE = "lighthouse@12.8.2"  # the last that runs on Node 18 to 20
 pytestmark = pytest.mark.site
 
 
-@pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "explorer/"])
+@pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "live/"])
 def test_lighthouse_gives_at_least_95(page):
     need(shutil.which("npx") and shutil.which("chromium"), "npx and chromium")
     with served(SITES["mkdocs"]) as address:

@@ -13,9 +13,19 @@ function linspace(start, end, places, i) {
     frame 0 and the last ends before the video does. A video that is too short
     has its last frame repeated (original `datasets/decoder.py`). */
 export function frameIndices({ total, fps, num_frames, sampling_rate, clip, num_clips }) {
-  const span = ((sampling_rate * num_frames) / 30) * fps;
-  const start = (Math.max(total - span, 0) * clip) / num_clips;
-  const end = start + span - 1;
+  const length = span({ fps, num_frames, sampling_rate });
+  const start = (Math.max(total - length, 0) * clip) / num_clips;
+  return spread(total, start, length, num_frames);
+}
+
+/** How many frames of a video at this speed a clip spans. */
+export function span({ fps, num_frames, sampling_rate }) {
+  return ((sampling_rate * num_frames) / 30) * fps;
+}
+
+/** num_frames frames of `total`, evenly over a span that begins at `start`. */
+export function spread(total, start, length, num_frames) {
+  const end = start + length - 1;
   return Array.from({ length: num_frames }, (_, i) => {
     const place = linspace(Math.fround(start), Math.fround(end), num_frames, i);
     return Math.trunc(Math.max(0, Math.min(place, Math.fround(total - 1))));
