@@ -16,7 +16,7 @@ from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
 from docs.making.fine_tuning import write_fine_tuning
 from docs.making.interface_tables import write_interface
-from docs.making.live import write_live
+from docs.making.live import finish_vectors, start_vectors, write_live
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
@@ -34,6 +34,9 @@ FRAGMENTS = DOCS.parent / "build" / "fragments"
 
 def main() -> None:
     """Write figures to `assets/`, pages to `reference/` and beside it, fragments for the rest."""
+    FRAGMENTS.mkdir(parents=True, exist_ok=True)
+    vectors = DOCS / "assets" / "vectors"
+    writing = start_vectors(vectors, FRAGMENTS.parent / "vectors.sha256")
     write_code(FRAGMENTS / "code")
     write_twins(FRAGMENTS / "twins")
     write_port_code(FRAGMENTS / "code")
@@ -66,6 +69,7 @@ def main() -> None:
     }
     for name, text in pages.items():
         (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
+    finish_vectors(writing, vectors)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,23 @@ def passed(report: dict[str, Any]) -> str:
     return f"{count} of {len(report['requirements'])}"
 
 
+HERE = """## Run the suite here
+
+The [small vectors](ports.md#vectors), which are the suite's cases as files, on the [JavaScript
+port](porting/other-languages.md#javascript), in your browser: 3 MB are fetched from this site,
+nothing is sent. A requirement without a case among them has a dash.
+
+<div data-vectors>
+<button type="button">Run the vectors</button> <span role="status"></span>
+<ul></ul>
+<table><tbody></tbody></table>
+<noscript><p>This needs scripts, which are switched off.</p></noscript>
+</div>
+<script type="module">import "../assets/live/conformance.js";</script>
+"""
+"""The part of the page in which the reader runs the vectors."""
+
+
 def conformance_page(data: Path) -> str:
     """The matrix of ports against groups of requirements, and every failure."""
     reports = json.loads(data.read_text("utf-8"))
@@ -83,6 +100,7 @@ An input that a port may refuse, and does, does not count as passed.
 
 </details>
 
+{HERE}
 {"".join(map(failures, reports.values()))}Numbers in
 brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of `timesformer.py` in
 `mmaction2` 1.2.0, whose port declares what that library cannot vary.
