@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs.making.checkpoint_tables import write_checkpoint_tables
-from docs.making.citation import write_citation
+from docs.making.citation import write_citation, write_version
 from docs.making.code import write_code
 from docs.making.commands import write_commands
 from docs.making.examples import write_outputs
@@ -48,6 +48,7 @@ def main() -> None:
     write_explorer(FRAGMENTS / "explorer.json")
     write_vectors(DOCS / "data" / "vectors.json", FRAGMENTS / "vectors")
     write_citation(FRAGMENTS / "cite.bib")
+    write_version(FRAGMENTS / "version.md")
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
     (FRAGMENTS / "checkpoints" / "variants.md").write_text(variants_table(), encoding="utf-8")
     write_fine_tuning(FRAGMENTS / "fine_tuning")

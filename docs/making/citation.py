@@ -1,4 +1,4 @@
-"""How to cite this project, from what its package says of itself."""
+"""How to cite this project, and which version this is, from what its package says of itself."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def write_citation(file: Path) -> None:
 """,
         encoding="utf-8",
     )
+
+
+def write_version(file: Path) -> None:
+    """Write a sentence that names the version at hand."""
+    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    file.write_text(f"This is version {project['version']}.\n", encoding="utf-8")
