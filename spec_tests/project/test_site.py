@@ -80,17 +80,32 @@ def test_search_finds_a_word_of_the_specification(browser, find, wait):
     wait(lambda _: any("specification/" in link.get_attribute("href") for link in found))
 
 
-def test_the_palette_is_switched_and_remembered(browser, find, wait):
-    def scheme(_=None):
-        return find("body").get_attribute("data-md-color-scheme")
+def scheme(browser):
+    return browser.find_element("css selector", "body").get_attribute("data-md-color-scheme")
 
-    assert scheme() == "default"
-    find('label[title="Switch to dark mode"]').click()
-    wait(lambda _: scheme() == "slate")
+
+def prefer(browser, scheme, media=""):
+    """The system's scheme of colours, and the medium that the page is for."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    emulated = {"media": media, "features": [feature]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", emulated)
+
+
+def test_the_palette_follows_the_system_until_the_reader_chooses(browser, find, wait):
+    prefer(browser, "dark")
     browser.refresh()
-    wait(lambda _: scheme() == "slate")
+    wait(lambda _: scheme(browser) == "slate")
+    prefer(browser, "light")
+    browser.refresh()
+    wait(lambda _: scheme(browser) == "default")
     find('label[title="Switch to light mode"]').click()
-    wait(lambda _: scheme() == "default")
+    wait(lambda _: find('label[title="Switch to dark mode"]').is_displayed())
+    find('label[title="Switch to dark mode"]').click()
+    wait(lambda _: scheme(browser) == "slate")
+    browser.refresh()
+    wait(lambda _: scheme(browser) == "slate")
+    find('label[title="Switch to the system\'s mode"]').click()
+    wait(lambda _: scheme(browser) == "default")
 
 
 def code_blocks(browser):
@@ -241,3 +256,31 @@ def test_the_explorer_answers_a_finger(explorer, find, wait):
         event = {"type": kind, "touchPoints": points}
         explorer.execute_cdp_cmd("Input.dispatchTouchEvent", event)
     wait(lambda _: place(find(CHOSEN)) == (2, 1, 1))
+
+
+DARKNESS = """
+const luminance = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
+  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+};
+const parts = document.querySelectorAll(".md-content :is(h1, h2, p, li, a, td, code, code span)");
+return {
+  paper: luminance(getComputedStyle(document.body).backgroundColor),
+  brightest: Math.max(...[...parts].map((part) => luminance(getComputedStyle(part).color))),
+  filters: [...document.images].map((image) => getComputedStyle(image).filter) };
+"""
+
+
+@pytest.mark.parametrize("page", ["", "tour/divided-attention/", "live/"])
+def test_what_is_printed_from_dark_mode_is_dark_on_white(browser, address, page, wait):
+    prefer(browser, "dark")
+    browser.get(address + page)
+    wait(lambda _: scheme(browser) == "slate")
+    prefer(browser, "dark", "print")
+    try:  # colours change within a moment
+        wait(lambda _: browser.execute_script(DARKNESS)["brightest"] < 0.5)
+        found = browser.execute_script(DARKNESS)
+    finally:
+        prefer(browser, "light")
+    assert found["paper"] > 0.95
+    assert set(found["filters"]) <= {"none"}

@@ -14,17 +14,20 @@ pytestmark = pytest.mark.site
 
 
 class Page(HTMLParser):
-    """A page's links, the places that a link can name, and its description."""
+    """A page's links, the places that a link can name, its description, pictures without a size."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.links, self.places, self.description = set(), {""}, ""
+        self.sizeless = set()
         self.feed(file.read_text("utf-8"))
 
     def handle_starttag(self, tag, attributes):
         told = {name: value or "" for name, value in attributes}
         self.links |= {told[name] for name in ("href", "src") if name in told}
         self.places |= {told[name] for name in ("id", "name") if name in told}
+        if tag == "img" and not (told.get("width") and told.get("height")):
+            self.sizeless.add(told["src"])
         if told.get("name") == "description":
             self.description = told["content"]
 
@@ -57,3 +60,8 @@ def test_every_link_and_anchor_leads_somewhere(site):
 
 def test_every_page_has_a_description(site):
     assert [file.parent.name for file, page in site.items() if not page.description] == []
+
+
+def test_every_picture_but_the_logo_has_a_size_so_that_nothing_moves_as_it_loads(site):
+    sizeless = {src for page in site.values() for src in page.sizeless}
+    assert {src for src in sizeless if not src.endswith("assets/icon.svg")} == set()
