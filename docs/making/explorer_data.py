@@ -1,4 +1,4 @@
-"""What the attention explorer shows, from the step table: who looks at whom, and what it costs."""
+"""What the explorer shows, from the step table: what attends to what, and what it costs."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ def step_comparisons(step: str, last: bool, grid: Grid) -> dict[str, int]:
 def patch_says(step: str, last: bool) -> str:
     """What a patch does in a step."""
     _, members = group_shape(step, GRID)
-    patches = f"looks at {GROUPS[step]}: {members} patches"
-    return f"{patches}, and at the class token" if last else patches
+    patches = f"attends to {GROUPS[step]}: {members} patches"
+    return f"{patches}, and to the class token" if last else patches
 
 
 def class_token_says(scheme: str, step: str, last: bool) -> str:
@@ -134,7 +134,7 @@ def class_token_says(scheme: str, step: str, last: bool) -> str:
     if not last:
         return "takes no part"
     if groups == 1:
-        return f"looks at {GROUPS[step]}: {members} patches"
+        return f"attends to {GROUPS[step]}: {members} patches"
     if TimeSformerConfig(attention_type=scheme).separate_frames:
-        return f"there is one a frame, which looks at its frame: {members} patches"
+        return f"there is one per frame, which attends to its frame: {members} patches"
     return f"{groups} copies, one in each group of {members} patches; what they learn is averaged"

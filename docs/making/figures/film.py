@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from timesformer_ref.input.video import read_frames
 
 EXAMPLE = Path(__file__).parents[2] / "assets" / "example.mp4"
-GREY, ORANGE, BLUE = "#7c858f", "#f59e0b", "#2563eb"
+GREY = "#7c858f"
 
 Picture = Float[np.ndarray, "H W c"]
 

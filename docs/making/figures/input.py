@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from docs.making.figures.palette import FIRST, FRAME, SECOND
 from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
 from timesformer_ref.input.views import _corners, _resized
 
-DARK, ORANGE, BLUE, PALE = "#1f2328", "#c2410c", "#2563eb", "#94a3b855"
+DARK, PALE = "#1f2328", "#94a3b855"
 TOTAL, FPS = 450, 25
 """A video of 18 seconds."""
 KINETICS = {"num_frames": 8, "sampling_rate": 32}
@@ -44,7 +45,7 @@ def draw_row(axis: Axes, name: str, clips: list[np.ndarray]) -> None:
     axis.spines[:].set_visible(False)
     for row, frames in enumerate(clips):
         axis.plot([0, TOTAL / FPS], [row, row], color=PALE, linewidth=10, solid_capstyle="butt")
-        axis.plot(frames / FPS, [row] * len(frames), "|", color=ORANGE, markersize=18, mew=3.5)
+        axis.plot(frames / FPS, [row] * len(frames), "|", color=FRAME, markersize=18, mew=3.5)
 
 
 def draw_crops() -> Figure:
@@ -64,6 +65,6 @@ def draw_frame(axis: Axes, height: int, width: int, count: int) -> None:
     axis.set_title(words, loc="left", size=16, color=DARK)
     axis.add_patch(Rectangle((0, 0), width, height, color=PALE, linewidth=0))
     for (y, x), colour in zip(
-        _corners(height, width, 224, count), (ORANGE, BLUE, DARK), strict=False
+        _corners(height, width, 224, count), (FIRST, SECOND, DARK), strict=False
     ):
         axis.add_patch(Rectangle((x, y), 224, 224, fill=False, edgecolor=colour, linewidth=3))

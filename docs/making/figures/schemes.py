@@ -1,4 +1,4 @@
-"""The figure of the five schemes: for one patch, whom it looks at in each step."""
+"""The figure of the five schemes: for one patch, what it attends to in each step."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 
+from docs.making.figures.palette import ATTENDED, ATTENDING, CLASS_TOKEN, PATCH
 from docs.making.names import NAMES
 from timesformer_ref.schemes import SCHEMES, STEPS, Step
 
 FRAMES, SIDE, GAP = 4, 4, 0.8
 QUERY = (1, 1, 2)
-COLOURS = {"query": "#2563eb", "group": "#f59e0b", "other": "#94a3b84d", "text": "#7c858f"}
+COLOURS = {
+    "query": ATTENDING,
+    "group": ATTENDED,
+    "class token": CLASS_TOKEN,
+    "other": f"{PATCH}4d",
+    "text": "#7c858f",
+}
 STYLE = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "path", "font.size": 13}
 
 
@@ -31,7 +38,7 @@ def group_of(step: Step, query: tuple[int, int, int]) -> np.ndarray:
 
 
 def draw_schemes(path: Path) -> None:
-    """The five schemes: for one patch, whom it looks at in each step.
+    """The five schemes: for one patch, what it attends to in each step.
 
     It must be legible on a light and on a dark page: it also stands where no style sheet reaches.
     """
@@ -51,25 +58,25 @@ def draw_schemes(path: Path) -> None:
 
 
 def draw_step(axis: Axes, step: str, last: bool) -> None:
-    """Four frames side by side: the patch that looks, and what it sees; class tokens above."""
+    """Four frames, the patch that attends, and what it attends to; beside, the class token."""
     seen = group_of(STEPS[step], QUERY)
     for t, y, x in np.ndindex(seen.shape):
         kind = "query" if (t, y, x) == QUERY else "group" if seen[t, y, x] else "other"
         draw_patch(axis, t * (SIDE + GAP) + x, SIDE - 1 - y, kind)
     frame(axis)
     axis.text(0, -1.5, step, color=COLOURS["text"])
-    draw_class_token(axis, FRAMES * (SIDE + GAP), SIDE / 2, "group" if last else "other")
+    draw_class_token(axis, FRAMES * (SIDE + GAP), SIDE / 2, "class token" if last else "other")
 
 
 def draw_key(axis: Axes) -> None:
     """What the colours and shapes stand for."""
     frame(axis)
     for y, (kind, words) in zip(
-        (4.4, 2.2), (("query", "looks"), ("group", "is seen")), strict=True
+        (4.4, 2.2), (("query", "attends"), ("group", "is attended to")), strict=True
     ):
         draw_patch(axis, 0, y, kind)
         axis.text(1.8, y, words, color=COLOURS["text"])
-    draw_class_token(axis, 0.45, 0.4, "group")
+    draw_class_token(axis, 0.45, 0.4, "class token")
     axis.text(1.8, 0, "class token", color=COLOURS["text"])
 
 

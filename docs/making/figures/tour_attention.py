@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from docs.making.figures.film import (
     EXAMPLE,
-    ORANGE,
     Picture,
     canvas,
     cell,
@@ -20,6 +19,7 @@ from docs.making.figures.film import (
     paste,
     write,
 )
+from docs.making.figures.palette import ATTENDED
 from timesformer_ref import choose_preprocessing, load_checkpoint
 from timesformer_ref.input.video import read_windows
 from timesformer_ref.numpy_blocks.model import forward
@@ -27,11 +27,11 @@ from timesformer_ref.numpy_blocks.model import forward
 WINDOW, BLOCK, PLACE = 1, 0, 4
 """The second of the video from 1.1 s on, in which the camera pans; the middle of 3 x 3 patches."""
 
-HEAT = LinearSegmentedColormap.from_list("heat", [f"{ORANGE}00", ORANGE, "#c2410c"])
+HEAT = LinearSegmentedColormap.from_list("heat", [f"{ATTENDED}00", ATTENDED, "#c2410c"])
 
 
 def draw_heads() -> Figure:
-    """For each head who looks (a row) at whom (a column), in temporal attention."""
+    """For each head who attends (a row) to whom (a column), in temporal attention."""
     checkpoint = load_checkpoint("camera-motion")
     windows = read_windows(EXAMPLE, choose_preprocessing(checkpoint))
     clip = next(islice(windows, WINDOW, None)).clip
@@ -50,7 +50,7 @@ def draw_heads() -> Figure:
 def draw_head(
     axis: Axes, x: float, y: float, head: int, attention: np.ndarray, patches: list[Picture]
 ) -> None:
-    """A head's matrix, with the patches that look at its left and those that are seen above."""
+    """A head's matrix, with the patches that attend at its left, what they attend to above."""
     write(axis, x + 5.1, y + 0.6, f"head {head}", weight="bold")
     for number, patch in enumerate(patches):
         paste(axis, patch, x, y + 2.3 + number, 0.9)

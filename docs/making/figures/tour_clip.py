@@ -9,16 +9,15 @@ from einops import rearrange
 from matplotlib.figure import Figure
 
 from docs.making.figures.film import (
-    BLUE,
     EXAMPLE,
     GREY,
-    ORANGE,
     canvas,
     example_frames,
     outline,
     paste,
     write,
 )
+from docs.making.figures.palette import FIRST, FRAME, SECOND
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
 from timesformer_ref.input.survey import survey
@@ -43,7 +42,7 @@ def draw_film() -> Figure:
         seen = number in chosen
         paste(axis, picture, x, y, 0.92, alpha=1 if seen else 0.35)
         if seen:
-            outline(axis, x, y, 0.92, 0.92, ORANGE)
+            outline(axis, x, y, 0.92, 0.92, FRAME)
         write(axis, x + 0.46, y + 1.14, str(number), weight="bold" if seen else "normal")
     return figure
 
@@ -57,7 +56,7 @@ def draw_views() -> Figure:
     figure, axis = canvas(3.3, 3.05)
     paste(axis, frames[0], 0.2, 0.05, 2.9)
     unit = 2.9 / width
-    for number, (name, colour) in enumerate((("left", ORANGE), ("centre", BLUE), ("right", GREY))):
+    for number, (name, colour) in enumerate((("left", FIRST), ("centre", SECOND), ("right", GREY))):
         corner = ceil(number * (width - height) / 2)
         outline(axis, 0.2 + corner * unit, 0.05, height * unit, height * unit, colour)
         pixels = rearrange(views[number, 0], "c h w -> h w c") * told.std + told.mean

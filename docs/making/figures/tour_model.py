@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
+from docs.making.figures.palette import CLASS_TOKEN, PATCH
 from timesformer_ref.benchmark.cost import group_shape
 from timesformer_ref.config import TimeSformerConfig
 
 TEXT, LINE, PAPER = "#1f2328", "#57606a", "#f6f8fa"
-CLASS, PATCH, STEPS_COLOUR, MLP_COLOUR = "#2563eb", "#f59e0b", "#fde4b8", "#d7ece3"
+STEPS_COLOUR, MLP_COLOUR = "#fde4b8", "#d7ece3"
 CONFIG = TimeSformerConfig()
 FRAMES, ROWS, COLUMNS = CONFIG.grid
 PLACES = ROWS * COLUMNS
@@ -66,7 +67,7 @@ def sequence_picture(axis: Axes, x: float, y: float) -> None:
     """One class token; patches that show their frame."""
     token(axis, x + 0.75 * (FRAMES - 1), y + 2 * SHOWN)
     for frame in range(FRAMES):
-        shade = mpl.colormaps["YlOrBr"](0.25 + 0.55 * frame / (FRAMES - 1))
+        shade = mpl.colormaps["BuGn"](0.25 + 0.55 * frame / (FRAMES - 1))
         column(axis, x + 1.5 * frame, y, shade)
 
 
@@ -85,7 +86,7 @@ def scores_picture(axis: Axes, x: float, y: float) -> None:
     """The class token, and a bar for each of some classes."""
     token(axis, x, y + 6.4)
     for number, length in enumerate((2.5, 4, 1.5, 8.5, 3, 2)):
-        colour = CLASS if length > 8 else "#c6ccd3"
+        colour = TEXT if length > 8 else "#c6ccd3"
         axis.add_patch(Rectangle((x + 2.6, y + 2.2 * number), length, 1.5, color=colour, lw=0))
 
 
@@ -196,7 +197,7 @@ def square(axis: Axes, x: float, y: float, side: float, colour: object, edge: st
 
 def token(axis: Axes, x: float, y: float) -> None:
     """A class token."""
-    axis.add_patch(Circle((x + 0.6, y + 0.6), 0.75, color=CLASS, linewidth=0))
+    axis.add_patch(Circle((x + 0.6, y + 0.6), 0.75, color=CLASS_TOKEN, linewidth=0))
 
 
 def column(axis: Axes, x: float, y: float, colour: object) -> None:

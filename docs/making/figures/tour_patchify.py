@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from docs.making.figures.film import (
-    BLUE,
-    ORANGE,
     Picture,
     canvas,
     cell,
@@ -19,6 +17,7 @@ from docs.making.figures.film import (
     paste,
     write,
 )
+from docs.making.figures.palette import CLASS_TOKEN, FIRST, SECOND
 from timesformer_ref.checkpoints.initialise import initial_weights
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.preprocessing import Preprocessing
@@ -31,7 +30,7 @@ NUMBERS = 12
 """Of a token, that are drawn."""
 
 SIGNS = LinearSegmentedColormap.from_list(
-    "signs", [(0, BLUE), (0.5, f"{BLUE}00"), (0.5, f"{ORANGE}00"), (1, ORANGE)]
+    "signs", [(0, SECOND), (0.5, f"{SECOND}00"), (0.5, f"{FIRST}00"), (1, FIRST)]
 )
 
 
@@ -47,7 +46,7 @@ def draw_patches() -> Figure:
 
     figure, axis = canvas(10, 15)
     paste(axis, in_pieces(patches, h), 0.5, 0.1, 9)
-    axis.add_patch(Circle((0.5, 10), 0.36, color=BLUE, linewidth=0))
+    axis.add_patch(Circle((0.5, 10), 0.36, color=CLASS_TOKEN, linewidth=0))
     draw_token(axis, 0, 0, tokens[0])
     shown = {1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 8: h * w - 2, 9: h * w - 1}
     for column, number in shown.items():

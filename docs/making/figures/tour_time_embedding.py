@@ -10,11 +10,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
+from docs.making.figures.palette import CLASS_TOKEN
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.time_embedding import time_embedding
 
 GRID = T, H, W = 3, 2, 2
-BLUE, PLACES = "#2563eb", ("#f59e0b", "#047857", "#c2410c", "#7c3aed")
+PLACES = ("#be185d", "#4d7c0f", "#854d0e", "#0e7490")
 SHADES = (0.2, 0.4, 0.65)
 CLASS = -1
 
@@ -32,7 +33,7 @@ def draw_token_order() -> Figure:
     axis.set_axis_off()
     for token, patch in enumerate(sequence):
         if patch == CLASS:
-            axis.add_patch(Circle((0.5, 5.5), 0.43, color=BLUE, linewidth=0))
+            axis.add_patch(Circle((0.5, 5.5), 0.43, color=CLASS_TOKEN, linewidth=0))
             write(axis, 0.5, 5.5, str(token), color="white")
             continue
         t, y, x = (int(place) for place in np.unravel_index(patch, GRID))

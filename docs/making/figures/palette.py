@@ -1,0 +1,13 @@
+"""One colour for one thing in all pictures; `assets/site.css` has them for live figures."""
+
+CLASS_TOKEN = "#7c3aed"
+ATTENDING = "#2563eb"
+"""The patch that attends."""
+ATTENDED = "#f59e0b"
+"""What it attends to."""
+PATCH = "#94a3b8"
+"""Any other patch."""
+FRAME = "#0d9488"
+"""Frames that make a clip."""
+FIRST, SECOND = "#be185d", "#4d7c0f"
+"""What is only told apart: crops, signs."""
