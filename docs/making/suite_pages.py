@@ -80,8 +80,8 @@ hide: [toc]
 
 Which ports conform? Each column is a run of the suite on one port, each row a group of requirements
 of the [specification](specification.md). ✓: all of them passed; (✓): some of them passed in part,
-as for a port that lacks schemes; a number: how many passed; –: the port does not offer the group.
-An input that a port may refuse, and does, does not count as passed.
+as for a port that lacks schemes or is too slow at full size; a number: how many passed; –: the port
+does not offer the group. An input that a port may refuse, and does, does not count as passed.
 
 ## Other ports
 
