@@ -12,6 +12,7 @@ from docs.making.examples import write_outputs
 from docs.making.experiment_page import experiment_page
 from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
+from docs.making.figures.divided_steps import write_divided_steps
 from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
 from docs.making.fine_tuning import write_fine_tuning
@@ -57,6 +58,7 @@ def main() -> None:
         (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
     write_figures(DOCS / "assets" / "figures")
+    write_divided_steps(DOCS / "assets" / "figures" / "divided-steps.svg")
     write_live(DOCS / "assets")
     draw_experiment(DOCS / "experiment" / "results.json")
     pages = {

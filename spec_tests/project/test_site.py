@@ -284,3 +284,18 @@ def test_what_is_printed_from_dark_mode_is_dark_on_white(browser, address, page,
         prefer(browser, "light")
     assert found["paper"] > 0.95
     assert set(found["filters"]) <= {"none"}
+
+
+def test_the_animation_shows_time_then_space_then_every_patch(browser, address):
+    browser.get(f"{address}assets/figures/divided-steps.svg")
+    script = """
+        for (const animation of document.getAnimations()) {
+          animation.pause();
+          animation.currentTime = arguments[0];
+        }
+        return [...document.querySelectorAll("g")]
+          .filter((layer) => getComputedStyle(layer).opacity > 0.5)
+          .map((layer) => [layer.className.baseVal, layer.querySelectorAll("rect").length]);
+    """
+    shown = [browser.execute_script(script, milliseconds) for milliseconds in (1000, 3500, 6000)]
+    assert shown == [[["time", 4]], [["space", 16]], [["both", 64]]]
