@@ -36,8 +36,8 @@ FRAGMENTS = DOCS.parent / "build" / "fragments"
 def main() -> None:
     """Write figures to `assets/`, pages to `reference/` and beside it, fragments for the rest."""
     FRAGMENTS.mkdir(parents=True, exist_ok=True)
-    vectors = DOCS / "assets" / "vectors"
-    writing = start_vectors(vectors, FRAGMENTS.parent / "vectors.sha256")
+    vectors = FRAGMENTS.parent / "vectors"
+    writing = start_vectors(vectors)
     write_code(FRAGMENTS / "code")
     write_twins(FRAGMENTS / "twins")
     write_port_code(FRAGMENTS / "code")
@@ -72,7 +72,7 @@ def main() -> None:
     }
     for name, text in pages.items():
         (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
-    finish_vectors(writing, vectors)
+    finish_vectors(writing, vectors, DOCS / "assets")
 
 
 if __name__ == "__main__":

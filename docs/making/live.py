@@ -25,13 +25,14 @@ def write_live(assets: Path) -> None:
     shutil.copy(FILE, assets / "live")
 
 
-def start_vectors(folder: Path, note: Path) -> subprocess.Popen[bytes] | None:
+def start_vectors(folder: Path) -> subprocess.Popen[bytes] | None:
     """Start to write the suite's small vectors, which takes a minute, unless they are there.
 
-    note: a file that says of which sources those that are there were made.
+    Beside the folder stands of which sources they were made.
     """
     sources = [f for name in ("spec_tests", "timesformer_ref") for f in (ROOT / name).rglob("*.py")]
     made_of = sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()
+    note = folder.with_suffix(".sha256")
     if folder.exists() and note.exists() and note.read_text("utf-8") == made_of:
         return None
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,11 +41,12 @@ def start_vectors(folder: Path, note: Path) -> subprocess.Popen[bytes] | None:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
-def finish_vectors(writing: subprocess.Popen[bytes] | None, folder: Path) -> None:
-    """Wait for the vectors, whose README would become a page of the site.
+def finish_vectors(writing: subprocess.Popen[bytes] | None, folder: Path, assets: Path) -> None:
+    """Wait for the vectors, and copy them to `vectors/`, less their README, which is no page.
 
     Raises RuntimeError where they could not be written.
     """
     if writing and writing.wait():
         raise RuntimeError(f"{writing.args!r} failed with exit code {writing.returncode}")
-    (folder / "README.md").unlink(missing_ok=True)
+    shutil.rmtree(assets / "vectors", ignore_errors=True)
+    shutil.copytree(folder, assets / "vectors", ignore=shutil.ignore_patterns("README.md"))
