@@ -90,7 +90,7 @@ does not offer the group. An input that a port may refuse, and does, does not co
 ## This project's implementations
 
 <details class="note" markdown>
-<summary>{len(own)} variants of the NumPy and PyTorch implementations, which all conform</summary>
+<summary>{len(own)} variants of the NumPy and PyTorch implementations</summary>
 
 <div class="dense" markdown>
 
