@@ -12,7 +12,7 @@ from timesformer_ref.numpy_blocks.layers import softmax
 from timesformer_ref.numpy_blocks.model import forward
 
 checkpoint = load_checkpoint("camera-motion")
-weights = checkpoint.arrays()
+weights, names = checkpoint.arrays(), checkpoint.labels or ()
 timeless = weights | {"time_embed": np.zeros_like(weights["time_embed"])}
 windows = read_windows("docs/assets/example.mp4", choose_preprocessing(checkpoint))
 
@@ -23,5 +23,5 @@ for window in islice(windows, 3, 13, 3):
         answers = []
         for table in (weights, timeless):
             (chances,) = softmax(forward(frames, table, checkpoint.config).logits)
-            answers.append(f"{checkpoint.labels[chances.argmax()]} {chances.max():.2f}")
+            answers.append(f"{names[chances.argmax()]} {chances.max():.2f}")
         print(f"{window.start:4.1f} {played:8} {answers[0]:14} {answers[1]}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.numpy_blocks.classifier import classifier, final_norm
 from timesformer_ref.numpy_blocks.layers import softmax
 
-SIZES = {"hidden_size": 4, "num_attention_heads": 1, "num_labels": 3}
 weights = {
     "norm.weight": np.ones(4),
     "norm.bias": np.zeros(4),
@@ -22,7 +23,7 @@ def show(what: str, numbers: np.ndarray) -> None:
     print(f"{what:13}", *(f"{number:6.2f}" for number in numbers))
 
 
-divided = TimeSformerConfig(**SIZES)
+divided = TimeSformerConfig(hidden_size=4, num_attention_heads=1, num_labels=3)
 class_token = np.array([1.0, 3, 5, 7])
 patch = np.array([9.0, 9, 9, 0])
 tokens = np.stack([class_token, patch])[None]
@@ -32,7 +33,7 @@ show("normed", final_norm(tokens, weights, divided, frames=1)[0, 0])
 show("logits", logits[0])
 show("softmax", softmax(logits)[0])
 
-space_only = TimeSformerConfig(**SIZES, attention_type="space_only")
+space_only = replace(divided, attention_type="space_only")
 frames = np.array([[class_token], [[40, 0, 0, 0]]])
 print("\nSpace-only, two frames:")
 show("mean, norm", classifier(frames, weights, space_only, frames=2)[0])

@@ -11,7 +11,7 @@ GRID = T, H, W = 2, 4, 4
 FRAME, ROW, COLUMN = 0, 1, 2
 
 numbers = np.arange(1, 1 + T * H * W)  # of the patches in the sequence; 0 is the class token
-clip = rearrange(numbers, "(h w t) -> t h w", t=T, h=H)
+clip: np.ndarray = rearrange(numbers, "(h w t) -> t h w", t=T, h=H)
 asks = clip[FRAME, ROW, COLUMN]
 print(f"Frame {FRAME}, row {ROW}, column {COLUMN} is token {asks}.")
 

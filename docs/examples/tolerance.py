@@ -10,11 +10,12 @@ from spec_tests.harness.arithmetic import ARITHMETICS
 from spec_tests.harness.cases import Case
 from spec_tests.harness.judging import ROUNDINGS, Question
 from spec_tests.harness.porting import Port
+from timesformer_ref import TimeSformerConfig
 
-CONFIG = {
-    "image_size": 4, "patch_size": 2, "num_channels": 1, "num_frames": 2, "hidden_size": 8,
-    "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "num_labels": 3,
-}  # fmt: skip
+CONFIG = TimeSformerConfig(
+    image_size=4, patch_size=2, num_channels=1, num_frames=2, hidden_size=8,
+    num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, num_labels=3,
+)  # fmt: skip
 
 print(f"{'arithmetic':10} {'one rounding':>14} {'error made':>14} {'bound':>14}")
 for name in ARITHMETICS:

@@ -1,12 +1,14 @@
 """A packed model gives the same answers, of every scheme, to the rounding of its type."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from spec_tests.project.tiny import checkpoint, clip
 from timesformer_ref import TimeSformer
 from timesformer_ref.inference.fold import fold
-from timesformer_ref.inference.pack import can_pack, fastest, pack
+from timesformer_ref.inference.pack import can_pack, fastest, one_dnn_multiplies, pack
 from timesformer_ref.schemes import SCHEMES
 
 ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
@@ -33,6 +35,40 @@ def test_float32_packs_wherever_one_dnn_is_there():
     assert can_pack(model(torch.bfloat16)) == IN_BFLOAT16
     assert not can_pack(model(torch.float64))
     assert not can_pack(model().to("meta"))
+
+
+def other_order(x, weight, bias, *rest):
+    """An operator that has changed: what it returns is another layer's."""
+    return torch.zeros(*x.shape[:-1], len(bias), dtype=x.dtype)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_reorder_linear_weight": None},
+        {"_linear_pointwise": None},
+        {"_is_mkldnn_bf16_supported": None},
+        {"_linear_pointwise": lambda x, weight, bias: x},
+        {"_linear_pointwise": other_order},
+    ],
+    ids=["no layout", "no product", "no question", "other arguments", "other results"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_where_private_operators_have_gone_or_changed_nothing_is_packed(
+    monkeypatch, dtype, changes
+):
+    names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
+    operators = {name: getattr(torch.ops.mkldnn, name) for name in names} | changes
+    left = SimpleNamespace(**{name: found for name, found in operators.items() if found})
+    monkeypatch.setattr(torch.ops, "mkldnn", left)
+    one_dnn_multiplies.cache_clear()
+    try:
+        found, video = fastest(model(dtype)), clip().to(dtype)
+        assert found.packed == (changes == {"_is_mkldnn_bf16_supported": None} and ONE_DNN
+                                and dtype == torch.float32)  # fmt: skip
+        torch.testing.assert_close(found(video).logits, fold(model(dtype))(video).logits)
+    finally:
+        one_dnn_multiplies.cache_clear()
 
 
 @needs_one_dnn

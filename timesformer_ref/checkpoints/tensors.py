@@ -113,6 +113,15 @@ class _Place(NamedTuple):
     crc: int = 0
 
 
+class _Frugal(io.FileIO):
+    """A file of which `zipfile` reads its directory, in one piece, only if that is not huge."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if (size or 0) > MOST_DIRECTORY:
+            raise Refused(f"a directory of {size:,} bytes, of at most {MOST_DIRECTORY:,}")
+        return super().read(size)
+
+
 class _TorchFile:
     """An open file of `torch.save`: a pickle, and the storages of the tensors in it.
 
@@ -129,10 +138,7 @@ class _TorchFile:
 
     def archive(self) -> Any:
         """The content of a zip archive, in which the pickle and each storage are entries."""
-        end = zipfile._EndRecData(self.file)  # type: ignore[attr-defined]
-        if end and end[5] > MOST_DIRECTORY:
-            raise Refused(f"a directory of {end[5]:,} bytes, of at most {MOST_DIRECTORY:,}")
-        with zipfile.ZipFile(self.file) as archive:
+        with zipfile.ZipFile(_Frugal(self.file.fileno(), closefd=False)) as archive:
             entries = archive.infolist()
         names = [entry.filename for entry in entries]
         root = next((n.removesuffix("data.pkl") for n in names if n.endswith("/data.pkl")), None)

@@ -4,12 +4,14 @@ PyTorch gives a float32 product on a CPU to MKL, which took a quarter longer tha
 processor of the performance page. oneDNN also applies the GELU as results leave the registers.
 """
 
+from functools import cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from timesformer_ref.inference.fast import FastTimeSformer, for_inference
-from timesformer_ref.inference.fold import fold
+from timesformer_ref.inference.fold import fold, linear
 from timesformer_ref.torch_blocks.model import TimeSformer
 
 
@@ -42,12 +44,27 @@ class PackedLinear(nn.Module):
 def can_pack(model: TimeSformer) -> bool:
     """Whether oneDNN multiplies in this model's type, on the model's device."""
     weight = model.cls_token
-    one_dnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if weight.device.type != "cpu" or not one_dnn:
-        return False
-    return weight.dtype == torch.float32 or (
-        weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    packs = (torch.float32, torch.bfloat16)
+    return (
+        weight.device.type == "cpu" and weight.dtype in packs and one_dnn_multiplies(weight.dtype)
     )
+
+
+@cache
+def one_dnn_multiplies(dtype: torch.dtype) -> bool:
+    """Whether PyTorch's private operators for oneDNN are there, and right: they may change."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    layer = linear(torch.ones(2, 3), torch.tensor([-1.0, 1.0]), like=nn.Linear(1, 1, dtype=dtype))
+    x = torch.eye(3, dtype=dtype)
+    try:
+        if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
+        with torch.no_grad():
+            found = PackedLinear(layer, "gelu")(x)
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    return torch.allclose(found, nn.functional.gelu(layer(x)), rtol=0, atol=0.02)
 
 
 def pack(model: TimeSformer) -> FastTimeSformer:

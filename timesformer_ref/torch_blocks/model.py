@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Integer
@@ -130,6 +130,12 @@ class TimeSformer(nn.Module):
             tuple(hidden_states) if output_hidden_states else None,
             tuple(attentions) if output_attentions else None,
         )
+
+    if TYPE_CHECKING:  # so that the type of `model(video)` is known
+
+        def __call__(self, *args: Any, **options: Any) -> Output:
+            """See `forward`."""
+            ...
 
     def encode(
         self, video: Float[Tensor, "b t c H W"]

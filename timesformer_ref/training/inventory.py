@@ -169,11 +169,15 @@ def plan_run(
         warnings.warn(f"{steps} steps teach little: {small or 'use '}{more}", stacklevel=2)
     half = (precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")) != "no"
     size = max(1, recipe.batch_size // (accumulate * state.num_processes))
-    memory = step_memory(config, recipe, size, half, recompute)
-    amounts = ", ".join(f"{what} {decimal(count)}" for what, count in memory.items())
+    try:
+        memory = step_memory(config, recipe, size, half, recompute)
+        amounts = ", ".join(f"{what} {decimal(count)}" for what, count in memory.items())
+        computed = f"{decimal(sum(memory.values()))} ({amounts})"
+    except (ImportError, AttributeError):
+        computed = "not with this PyTorch"
     return [
         f"{epochs:.3g} epochs are {steps} steps of {recipe.batch_size} clips: {size} at once × "
         f"{accumulate} parts × {state.num_processes} processes",
         f"on {state.device}, in {'float32 and 16 bits' if half else 'float32'}; memory, computed: "
-        f"{decimal(sum(memory.values()))} ({amounts})",
+        f"{computed}",
     ]

@@ -4,7 +4,6 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor
-from torch._subclasses import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
 from timesformer_ref.checkpoints.pretrained import TimeSformer
@@ -21,8 +20,11 @@ def step_memory(
 
     clips: computed at once on one device, of the config's size. half: mixed precision. recompute:
         see `checkpoint_blocks`; the activations of the block that is computed again count too.
-    What lives within one operation, or in a library, is left out.
+    What lives within one operation, or in a library, is left out. Raises ImportError or
+    AttributeError where a later PyTorch lacks what is private to it.
     """
+    from torch._subclasses import FakeTensorMode
+
     with torch.device("meta"):
         model = TimeSformer(config)
     make_optimizer(recipe, model)  # which decides what learns
