@@ -8,6 +8,7 @@ from docs.making.checkpoint_tables import write_checkpoint_tables
 from docs.making.citation import write_citation, write_version
 from docs.making.code import write_code
 from docs.making.commands import write_commands
+from docs.making.dependencies import write_dependencies
 from docs.making.examples import write_outputs
 from docs.making.experiment_page import experiment_page
 from docs.making.explorer_data import write_explorer
@@ -53,6 +54,7 @@ def main() -> None:
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
     (FRAGMENTS / "checkpoints" / "variants.md").write_text(variants_table(), encoding="utf-8")
     write_fine_tuning(FRAGMENTS / "fine_tuning")
+    write_dependencies(FRAGMENTS / "dependencies.md")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)

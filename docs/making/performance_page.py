@@ -8,10 +8,12 @@ from typing import Any
 
 from docs.making.names import NAMES
 from docs.making.tables import table
-from timesformer_ref.benchmark.runners import FLOOR
+from timesformer_ref.benchmark.limit import LIMIT
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES
 
+FLOORS = LIMIT, "matrix products alone"
+"""The last runner by its name now, and before, when it computed the original's products."""
 DATA = Path(__file__).parents[1] / "data" / "bench"
 TARGETS = {
     "divided-8x224": (0.76, 0.62),
@@ -40,6 +42,11 @@ def best(found: dict[str, Any]) -> dict[str, Any]:
     return min(ours, key=lambda t: t["ratio"])
 
 
+def to_floor(timing: dict[str, Any]) -> float | None:
+    """A time in parts of the last runner's, if there is one of `FLOORS`."""
+    return timing["limit_ratio"] if "limit_ratio" in timing else timing["floor_ratio"]
+
+
 def named(found: dict[str, Any], name: str) -> dict[str, Any]:
     """One runner's row."""
     return next(t for t in found["timings"] if t["name"] == name)
@@ -51,12 +58,12 @@ def targets_table() -> str:
     for case, aims in TARGETS.items():
         for dtype, aim in zip(TYPES, aims, strict=True):
             found = read(f"{case}-{dtype}")
-            ours, floor = best(found), named(found, FLOOR)
+            ours, floor = best(found), found["timings"][-1]
             met = "yes" if ours["ratio"] <= aim else "**no**"
             form = ours["name"].removeprefix("timesformer_ref ").strip("()")
             rows.append(
                 [title(found), f"{aim}", f"{ours['ratio']:.2f}", met, form,
-                 f"{floor['ratio']:.2f}", f"{ours['floor_ratio']:.2f}"]
+                 f"{floor['ratio']:.2f}", f"{to_floor(ours):.2f}"]
             )  # fmt: skip
     head = ["case", "aim", "measured", "met", "in which form", "products", "to the products"]
     return table(head, rows)
@@ -92,7 +99,7 @@ def timings_table(found: dict[str, Any]) -> str:
             t["name"],
             f"{t['median_seconds']:.2f} s",
             f"{t['ratio']:.2f}",
-            "" if t["floor_ratio"] is None else f"{t['floor_ratio']:.2f}",
+            "" if to_floor(t) is None else f"{to_floor(t):.2f}",
             "" if t["peak_memory"] is None else f"{t['peak_memory'] / 1e6:.0f} MB",
             "" if t["difference"] is None else f"{t['difference']:.1e}",
         ]
@@ -141,7 +148,7 @@ def performance_page() -> str:
         machine=divided["machine"],
         targets=targets_table(),
         numpy=f"{named(divided, 'timesformer_ref (NumPy)')['ratio']:.2f}",
-        floor=f"{best(divided)['floor_ratio']:.2f}",
+        floor=f"{to_floor(best(divided)):.2f}",
         memory=memory_words(),
         videos="\n".join(timings_table(read(f"videos-{dtype}")) for dtype in TYPES),
         minute=minute_words(read("videos-minute")),

@@ -2,20 +2,26 @@
 
 from dataclasses import replace
 from functools import partial
+from math import prod
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from docs.making import scale
 from spec_tests.make_example import write_video
-from spec_tests.project.tiny import CONFIG
+from spec_tests.project.tiny import CONFIG, checkpoint, clip
+from timesformer_ref import TimeSformer
+from timesformer_ref.benchmark.breakdown import breakdown
 from timesformer_ref.benchmark.cost import group_shape, linear_layers, multiply_adds
+from timesformer_ref.benchmark.limit import LIMIT, Layer, needed
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
 from timesformer_ref.benchmark.report import report
-from timesformer_ref.benchmark.runners import FLOOR, PEER, Case, runners
-from timesformer_ref.benchmark.timing import Timing, time_runners
+from timesformer_ref.benchmark.runners import PEER, Case, runners
+from timesformer_ref.benchmark.timing import Timing, quiet, time_runners
 from timesformer_ref.benchmark.videos import video_runners
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.inference.fold import fold
 from timesformer_ref.schemes import SCHEMES
 
 
@@ -31,6 +37,35 @@ def test_the_products_are_those_of_the_model_without_its_attention(scheme):
     assert found + attention == sum(multiply_adds(config).values())
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_limit_has_the_products_of_the_folded_model_and_no_other(scheme, monkeypatch):
+    config = replace(CONFIG, attention_type=scheme)
+    model = fold(TimeSformer.from_checkpoint(checkpoint(attention_type=scheme)))
+    as_products = lambda q, k, v, **_: (q @ k.mT).softmax(-1) @ v  # noqa: E731
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", as_products)
+    with FlopCounterMode(display=False) as counted, torch.inference_mode():
+        model(clip(config))
+    d = config.hidden_size
+    found = sum(
+        prod(task) if isinstance(task, Layer) else 2 * prod(task) * d for task in needed(config)
+    )
+    assert counted.get_total_flops() == 2 * found
+
+
+def test_rounds_beside_a_slow_product_are_left_out_but_for_the_quieter_half():
+    rounds = [{"a": float(number)} for number in range(4)]
+    assert quiet(rounds, [1.0, 1.1, 1.2, 1.0, 1.1]) == rounds
+    assert quiet(rounds, [1.0, 1.1, 1.5, 1.0, 1.1]) == [rounds[0], rounds[3]]
+    assert quiet(rounds, [2.0, 4.0, 1.0, 3.0, 2.0]) == [rounds[2], rounds[3]]
+
+
+def test_the_time_of_a_model_is_divided_among_its_operators():
+    model, video = fold(TimeSformer.from_checkpoint(checkpoint())), clip()
+    shares = breakdown(lambda: model(video))
+    assert sum(shares.values()) == pytest.approx(1)
+    assert {"linear layers", "attention", "norms", "GELU", "copies", "sums"} < shares.keys()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_all_that_are_timed_give_the_same_answer(dtype):
@@ -39,13 +74,18 @@ def test_all_that_are_timed_give_the_same_answer(dtype):
     timings = time_runners(runners(case), repeats=2)
     names = [timing.name for timing in timings]
     assert names[0] == PEER
-    assert names[-1] == FLOOR
+    assert names[-1] == LIMIT
     assert ("timesformer_ref (NumPy)" in names) == (dtype == torch.float32)
     for timing in timings[:-1]:
         assert timing.difference is not None
         assert timing.difference < (1e-4 if dtype == torch.float32 else 0.1), timing.name
     assert timings[-1].difference is None
-    assert report(case, timings)["dtype"] == str(dtype).split(".")[1]
+    for timing in timings:
+        low, high = timing.spread
+        assert 0 < low <= timing.limit_ratio <= high
+    found = report(case, timings, 2, {})
+    assert found["dtype"] == str(dtype).split(".")[1]
+    assert found["left_out"] == 2 - len(timings[0].seconds)
 
 
 def test_a_training_step_has_the_peers_loss():
@@ -53,7 +93,7 @@ def test_a_training_step_has_the_peers_loss():
     case = Case(CONFIG, train=True, checkpointing=True)
     _, ours = time_runners(runners(case), repeats=1)
     assert ours.difference < 1e-5
-    assert ours.floor_ratio is None
+    assert ours.limit_ratio is None
 
 
 @pytest.mark.skipif(not CLEAR_REFS.exists(), reason="only Linux tells it")
@@ -67,9 +107,9 @@ def test_the_picture_has_a_bar_for_everyone_and_a_mark_for_each_round():
     pytest.importorskip("matplotlib")
     from docs.making.figures.performance import draw_benchmarks
 
-    names = PEER, "timesformer_ref (PyTorch)", FLOOR
-    timings = [Timing(name, (2.0, 1.0, 3.0), 1.0, 1.0, None, None) for name in names]
-    (axis,) = draw_benchmarks([report(Case(CONFIG), timings)]).axes
+    names = PEER, "timesformer_ref (PyTorch)", LIMIT
+    timings = [Timing(name, (2.0, 1.0, 3.0), 1.0, 1.0, (1.0, 1.0), None, None) for name in names]
+    (axis,) = draw_benchmarks([report(Case(CONFIG), timings, 3, {})]).axes
     assert len(axis.patches) == len(names)
     assert [len(line.get_xdata()) for line in axis.lines] == [3, 3, 3]
 
@@ -83,7 +123,7 @@ def test_the_way_from_files_to_answers_is_timed_on_the_same_frames(tmp_path):
     config = replace(CONFIG, image_size=64)
     theirs, ours = time_runners(video_runners(videos, Case(config)), repeats=1)
     assert ours.difference < 0.1  # frames are resized in another way
-    assert report(Case(config), [theirs, ours], videos=2)["videos"] == 2
+    assert report(Case(config), [theirs, ours], 1, {}, videos=2)["videos"] == 2
 
 
 def test_scale_tells_time_memory_and_operations_or_what_is_in_the_way(monkeypatch):

@@ -13,8 +13,14 @@ from timesformer_ref.benchmark.runners import Case
 from timesformer_ref.benchmark.timing import Timing
 
 
-def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]:
-    """The report for a JSON file. videos: the number of videos that were read, if any."""
+def report(
+    case: Case, timings: list[Timing], repeats: int, shares: dict[str, float], videos: int = 0
+) -> dict[str, Any]:
+    """The report for a JSON file.
+
+    repeats: rounds that were run. shares: of operators in the fastest form's time (`breakdown`).
+    videos: the number of videos that were read, if any.
+    """
     config = case.config
     return {
         "scheme": config.attention_type,
@@ -27,6 +33,8 @@ def report(case: Case, timings: list[Timing], videos: int = 0) -> dict[str, Any]
         "checkpointing": case.checkpointing,
         "machine": machine(case.device),
         "repeats": len(timings[0].seconds),
+        "left_out": repeats - len(timings[0].seconds),
+        "operators": shares,
         "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
     }
 

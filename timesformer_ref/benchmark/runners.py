@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from timesformer_ref.benchmark.cost import linear_layers
+from timesformer_ref.benchmark.limit import LIMIT, limit
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.checkpoints.hugging_face import config_json, rename_to_hugging_face
 from timesformer_ref.checkpoints.initialise import random_weights
@@ -25,7 +25,6 @@ Runner = Callable[[], np.ndarray | None]
 
 PEER = "transformers (eager)"
 """The runner to compare with: `TimesformerForVideoClassification` as its users run it."""
-FLOOR = "matrix products alone"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Case:
 
 
 def runners(case: Case) -> dict[str, Runner]:
-    """All runners by name, on the same weights; the peer first, the floor last."""
+    """All runners by name, on the same weights; the peer first, the limit last."""
     checkpoint = case.checkpoint()
     make = training_step if case.train else forward_pass
     runs = {name: make(model, case) for name, model in models(checkpoint, case).items()}
@@ -69,7 +68,7 @@ def runners(case: Case) -> dict[str, Runner]:
         weights = checkpoint.arrays()
         runs["timesformer_ref (NumPy)"] = lambda: forward(case.clips, weights, case.config).logits
     if not case.train:
-        runs[FLOOR] = products(case.config, case.dtype, case.device, case.batch)
+        runs[LIMIT] = limit(case.config, case.dtype, case.device, case.batch)
     return runs
 
 
@@ -111,24 +110,6 @@ def transformers_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
         (renamed or model.gradient_checkpointing_enable)()
     prepared: nn.Module = nn.Module.to(model, case.device, case.dtype)
     return prepared.eval()
-
-
-def products(
-    config: TimeSformerConfig, dtype: torch.dtype, device: str = "cpu", batch: int = 1
-) -> Callable[[], None]:
-    """The lower limit: the original's linear layers as bare products, with nothing between them.
-
-    Each has weights of its own. batch: the number of clips.
-    """
-    layers = [(batch * rows, i, o) for _, rows, i, o in linear_layers(config)]
-    tokens = {(rows, i): torch.randn(rows, i).to(device, dtype) for rows, i, _ in layers}
-    weights = [torch.randn(o, i).to(device, dtype) for _, i, o in layers]
-
-    def run() -> None:
-        for (rows, i, _), weight in zip(layers, weights, strict=True):
-            tokens[rows, i] @ weight.T
-
-    return run
 
 
 def forward_pass(model: nn.Module, case: Case) -> Runner:

@@ -2,30 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 import torch
 
+from timesformer_ref.benchmark.limit import LIMIT, seconds
 from timesformer_ref.benchmark.memory import peak_memory
-from timesformer_ref.benchmark.runners import FLOOR, Runner
+from timesformer_ref.benchmark.runners import Runner
+
+DISTURBED = 1.25
+"""How many times the least time of a fixed product, beside a round, shows a disturbed machine."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One runner's seconds for its clips, in order, and their ratios to others'.
+    """One runner's seconds for its clips in the rounds that count, and their ratios to others'.
 
-    ratio, floor_ratio: to the peer's time and to the bare products', medians over the rounds.
+    ratio, limit_ratio: to the peer's time and to the limit's, medians over the rounds.
+    spread: the least and the largest ratio to the limit of any round, to the peer without a limit.
     difference: the largest of any logit from the peer's, relative to the peer's largest logit; None
-        for products.
+        for the limit.
     peak_memory: bytes beyond the weights and the clips.
     """
 
     name: str
     seconds: tuple[float, ...]
     ratio: float
-    floor_ratio: float | None
+    limit_ratio: float | None
+    spread: tuple[float, float]
     difference: float | None
     peak_memory: int | None
 
@@ -44,9 +51,9 @@ def time_runners(
     """Time all runners; the first one is the peer. Ratios are medians over the rounds.
 
     Two rounds before those are not timed: one warms up and compares the logits, one measures the
-    memory. `progress` is called after each run.
+    memory. `progress` is called after each run. Rounds in which the machine was disturbed are left
+    out, but for the quieter half of all.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
     answers, memory = {}, {}
     peer = next(iter(runs))
     for name, run in runs.items():
@@ -55,33 +62,44 @@ def time_runners(
     for name, run in runs.items():
         memory[name] = peak_memory(run, device)
         progress()
+    square = torch.randn(4096, 1024, device=device)
+    gauge = partial(torch.mm, square.T, square)  # 4 · 10⁹ multiply-adds
+    gauges = [min(seconds(gauge, device) for _ in range(3))]
+    rounds: list[dict[str, float]] = []
     for _ in range(repeats):
+        rounds.append({})
         for name, run in runs.items():
-            seconds[name].append(_seconds(run, device))
+            rounds[-1][name] = seconds(run, device)
             progress()
-    return [
-        Timing(
+        gauges.append(seconds(gauge, device))
+    kept = quiet(rounds, gauges)
+
+    def timing(name: str) -> Timing:
+        to_peer = [times[name] / times[peer] for times in kept]
+        to_limit = [times[name] / times[LIMIT] for times in kept if LIMIT in runs]
+        return Timing(
             name,
-            tuple(times),
-            _ratio(times, seconds[peer]),
-            _ratio(times, seconds[FLOOR]) if FLOOR in seconds else None,
+            tuple(times[name] for times in kept),
+            median(to_peer),
+            median(to_limit) if to_limit else None,
+            (min(to_limit or to_peer), max(to_limit or to_peer)),
             _difference(answers[name], answers[peer]),
             memory[name],
         )
-        for name, times in seconds.items()
-    ]
+
+    return [timing(name) for name in runs]
 
 
-def _seconds(run: Runner, device: str) -> float:
-    start = perf_counter()
-    run()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return perf_counter() - start
+def quiet(rounds: list[dict[str, float]], gauges: list[float]) -> list[dict[str, float]]:
+    """The rounds beside which no fixed product took long; no fewer than half of all.
 
-
-def _ratio(times: list[float], others: list[float]) -> float:
-    return median(t / other for t, other in zip(times, others, strict=True))
+    gauges: the product's seconds before the first round and after each.
+    """
+    beside = [max(pair) for pair in pairwise(gauges)]
+    undisturbed = sum(slower <= DISTURBED * min(gauges) for slower in beside)
+    count = max(undisturbed, (len(rounds) + 1) // 2)
+    chosen = sorted(range(len(rounds)), key=beside.__getitem__)[:count]
+    return [rounds[number] for number in sorted(chosen)]
 
 
 def _difference(found: np.ndarray | None, expected: np.ndarray | None) -> float | None:

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from docs.making.figures.tour_costs import COLOURS
 from docs.making.names import NAMES
-from docs.making.performance_page import read, reports, title
-from timesformer_ref.benchmark.runners import FLOOR
+from docs.making.performance_page import FLOORS, read, reports, title
 
 RUNNERS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1f2328"}
 
@@ -68,7 +67,7 @@ def colour(name: str) -> str:
     """The colour of a runner: ours, a peer, or the floor."""
     if name.startswith("timesformer_ref"):
         return RUNNERS["ours"]
-    return RUNNERS["floor"] if name == FLOOR else RUNNERS["peer"]
+    return RUNNERS["floor"] if name in FLOORS else RUNNERS["peer"]
 
 
 @mpl.rc_context({"font.size": 13})

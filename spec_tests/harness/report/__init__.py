@@ -129,7 +129,7 @@ class Report:
     ) -> Generator[None, Any, Any]:
         """Name each requirement of a port before the letters of its tests, a group a line."""
         category, letter, word = yield
-        verdict = _verdict(report)
+        verdict = _verdict(report) if isinstance(report, pytest.TestReport) else None
         in_order = len(self.ports) == 1 and config.getoption("dist", "no") == "no"
         if not (letter and verdict and in_order):
             return category, letter, word
