@@ -92,10 +92,9 @@ def test_the_model_without_its_classifier_is_the_last_norm_of_the_last_hidden_st
     assert_close(expected, case.out["logits"], "logits of the class token")
 
 
-def test_a_folded_model_has_no_last_norm_to_encode_with(case):
+def test_faster_copies_have_the_same_tokens_after_the_last_norm(case):
     model = torch_float64.load(case.weights, case.config)
     video = torch.tensor(case.video)
     with torch.no_grad():
-        assert_close(for_inference(model).encode(video), model.encode(video), "tokens")
-        with pytest.raises(ValueError, match="use the unfolded model"):
-            fold(model).encode(video)
+        for copy in (for_inference(model), fold(model)):
+            assert_close(copy.encode(video), model.encode(video), "tokens")

@@ -63,12 +63,6 @@ class FastTimeSformer(TimeSformer):
         assert isinstance(last, Block)
         return Output(classifier(class_token_after(last, tokens, grid), self, grid[0]))
 
-    def encode(self, video: Float[Tensor, "b t c H W"]) -> Float[Tensor, "b s d"]:
-        """See `TimeSformer.encode`. Raises ValueError for a folded model."""
-        if not self.norm.elementwise_affine:
-            raise ValueError("the last norm is folded into the classifier: use the unfolded model")
-        return super().encode(video)
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FastTimeSformer":
         """What `.to`, `.double` and the like call. Raises ValueError for a packed model."""
         old = self.cls_token.detach()

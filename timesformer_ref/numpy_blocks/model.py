@@ -91,9 +91,8 @@ def encode(
 ) -> Float[Array, "b s d"]:
     """All tokens after the last norm: the model without classifier.
 
-    (In `transformers`: `last_hidden_state`.) Class token first, then
-    the patches, time fastest; space-only models have 1 + n tokens, each
-    the mean over frames. Raises ValueError as `forward` does.
+    (`last_hidden_state` in `transformers`.) Class token first, then
+    patches, time fastest; space-only: 1 + n means over the frames.
     """
     out = forward(video, weights, config, output_hidden_states=True)
     last = (out.hidden_states or ())[-1]

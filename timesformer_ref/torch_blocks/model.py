@@ -21,16 +21,7 @@ from timesformer_ref.weights import weight_table
 
 
 class Output(NamedTuple):
-    """What the model returns; the last three only on request.
-
-    logits: b labels.
-    loss: mean cross-entropy over the batch, where labels were given.
-    hidden_states: the tokens that enter block 0, then those that leave
-        each block, b (1 + n t) d, class token first and time fastest
-        (space-only: (b t) (1 + n) d).
-    attentions: for each block, the weights of each step by name,
-        groups heads m m.
-    """
+    """What the model returns: see NumPy's `Output`."""
 
     logits: Float[Tensor, "b labels"]
     loss: Float[Tensor, ""] | None = None
@@ -140,10 +131,7 @@ class TimeSformer(nn.Module):
     def encode(
         self, video: Float[Tensor, "b t c H W"]
     ) -> Float[Tensor, "b s d"]:
-        """All tokens after the last norm, as NumPy's `encode`.
-
-        Raises ValueError as `forward` does.
-        """
+        """All tokens after the last norm, as NumPy's `encode`."""
         out = self.forward(video, output_hidden_states=True)
         last = (out.hidden_states or ())[-1]
         return final_norm(last, self, video.shape[1])
