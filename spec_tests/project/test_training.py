@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors import safe_open
 
-from spec_tests.project.tiny import INPUT, checkpoint, one_line, same_weights, write_video
+from spec_tests.project.tiny import CONFIG, INPUT, checkpoint, one_line, same_weights, write_video
 from spec_tests.project.training_runs import RECIPE, Clips, Views, losses, model
 from timesformer_ref.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from timesformer_ref.checkpoints.pretrained import TimeSformer
@@ -31,7 +32,7 @@ from timesformer_ref.training.clips import (
 )
 from timesformer_ref.training.evaluate import NO_CLASS, evaluate
 from timesformer_ref.training.folder import VideosError, as_begun, find_videos
-from timesformer_ref.training.inventory import look_at_all, take_stock, warn_of_copies
+from timesformer_ref.training.inventory import look_at_all, plan_run, take_stock, warn_of_copies
 from timesformer_ref.training.loop import make_optimizer, train
 from timesformer_ref.training.memory import step_memory
 from timesformer_ref.training.recipe import RECIPES, Recipe, count_steps, learning_rate
@@ -853,3 +854,10 @@ def test_a_missing_extra_is_named(run, monkeypatch):
         one_line(said, 1, "tensorboard is missing: pip install 'timesformer-ref[tensorboard]'")
     monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
     one_line(run(*command), 1, "pip install 'timesformer-ref[train]'")
+
+
+def test_memory_is_left_out_where_a_later_pytorch_lacks_what_is_private_to_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch._subclasses", None)
+    recipe = replace(RECIPES["paper"], epochs=None, steps=100)
+    *_, line = plan_run(CONFIG, recipe, 1000, 1, "no", False)
+    assert line.endswith("memory, computed: not with this PyTorch")
