@@ -42,10 +42,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder beside the path to fill, which takes the path's place once all is written.
-
-    Folders on the way to the path are made. Raises OSError where it cannot be written.
-    """
+    """A folder to fill, which takes the path's place whole; all else is as for `whole_file`."""
     path = path.parent.resolve() / path.name  # a path through the folder itself breaks as it moves
     with _place_beside(path) as aside:
         new, old = aside / "new", aside / "old"

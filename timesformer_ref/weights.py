@@ -1,7 +1,6 @@
 """Every weight of a TimeSformer in one table: its name, shape, start value and meaning."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from math import prod
 from types import MappingProxyType
@@ -102,8 +101,7 @@ CLASSIFIER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Weight:
+class Weight(NamedTuple):
     """One weight of one model."""
 
     shape: tuple[int, ...]

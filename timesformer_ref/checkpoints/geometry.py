@@ -124,20 +124,14 @@ def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
 
 
 def check(path: object, checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint with problems.
-
-    Raises CheckpointError, which names the first problem and counts the others.
-    """
+    """Raise CheckpointError for a checkpoint with problems: names the first, counts the others."""
     if problems := find_problems(checkpoint):
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise CheckpointError(f"{path}: {problems[0]}{more}")
 
 
 def find_problems(checkpoint: Checkpoint) -> list[str]:
-    """Compare weights with the weight table: none missing, none more, right shapes, real numbers.
-
-    Also whether labels, if there are any, are one per class.
-    """
+    """What is wrong with the weights (names, shapes, types, numbers) and the labels, in words."""
     config, weights, labels = checkpoint.config, checkpoint.weights, checkpoint.labels
     problems = list(misfits(weights, config))
     problems += [

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from time import monotonic
 
-import huggingface_hub
+import huggingface_hub as hf
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, FileMetadataError, LocalEntryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
@@ -25,7 +25,6 @@ constants.DOWNLOAD_CHUNK_SIZE = 1 << 16  # not 10 MB, of which a slow line is si
 LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 NO_MODEL = f"no such model on the hub, or a private one: for that, {LOGIN}"
 PORTAL = "what answers is not the hub but perhaps a login page of the network: open it in a browser"
-FAULT = "the hub has a fault of its own: try again later"
 CAUSES: dict[str | int, str] = {
     "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set: unset it to download",
     "GatedRepoError": f"it is gated: accept its terms on its page of the hub, then {LOGIN}",
@@ -36,7 +35,7 @@ CAUSES: dict[str | int, str] = {
     404: NO_MODEL,
     429: f"the hub counts too many requests from here: wait some minutes, or {LOGIN} for more",
     511: PORTAL,
-    **dict.fromkeys((500, 502, 503, 504), FAULT),
+    **dict.fromkeys((500, 502, 503, 504), "the hub has a fault of its own: try again later"),
     "FileMetadataError": f"{PORTAL}, or see where HF_ENDPOINT and the proxy lead",
     "TooManyRedirects": "the hub redirects in circles: see where HF_ENDPOINT and the proxy lead",
     "TimeoutException": "the hub does not answer: try again later, or allow more seconds by "
@@ -83,18 +82,16 @@ def _files(hub_id: str, cached: bool = False) -> list[Path]:
     Raises errors of the library, and CheckpointError for a model without weights.
     """
     if not cached:  # without the library's retries, which take minutes and hide the cause
-        url = huggingface_hub.hf_hub_url(hub_id, CONFIG)
-        about = huggingface_hub.get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        url = hf.hf_hub_url(hub_id, CONFIG)
+        about = hf.get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if about.commit_hash is None:
             raise FileMetadataError(f"{url} names no commit")
-    fetch = partial(
-        huggingface_hub.hf_hub_download, hub_id, local_files_only=cached, tqdm_class=_Bar
-    )
+    fetch = partial(hf.hf_hub_download, hub_id, local_files_only=cached, tqdm_class=_Bar)
     files = [Path(fetch(CONFIG))]
     commit = files[0].parent.name
 
     def has(name: str) -> bool:
-        known = huggingface_hub.try_to_load_from_cache(hub_id, name, revision=commit)
+        known = hf.try_to_load_from_cache(hub_id, name, revision=commit)
         if known is not None and not isinstance(known, str):  # known not to exist
             return False
         try:

@@ -40,13 +40,6 @@ def read_metadata(folder: Path) -> Metadata:
 
     Raises CheckpointError where there is no `config.json`, and for another model's.
     """
-    config = read_config(folder)
-    labels = _labels(folder / CONFIG, config.get("id2label"))
-    return Metadata(config, labels, read_preprocessing(folder))
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The content of a folder's `config.json`. Raises CheckpointError for another model's."""
     path = folder / CONFIG
     if not path.is_file():
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
@@ -63,7 +56,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     if stated.get("drop_path_rate") == 0:  # whole, as the library asks
         stated["drop_path_rate"] = 0.0
-    return stated
+    return Metadata(stated, _labels(path, stated.get("id2label")), read_preprocessing(folder))
 
 
 def _labels(path: Path, id2label: object) -> tuple[str, ...] | None:

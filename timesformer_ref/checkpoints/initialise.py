@@ -18,15 +18,6 @@ Shape = tuple[int, ...]
 Table = TypeVar("Table", np.ndarray, Tensor)
 
 
-def _normal(rng: np.random.Generator, shape: Shape) -> Array:
-    # The original cuts at an absolute 2, a hundred standard deviations away: a formality, kept.
-    return (0.02 * rng.standard_normal(shape, dtype=np.float32)).clip(-2, 2)
-
-
-def _fan_in(rng: np.random.Generator, bound: float, shape: Shape) -> Array:
-    return rng.uniform(-bound, bound, shape).astype(np.float32)
-
-
 def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
     """Random float32 weights, distributed as the original's (`VisionTransformer.__init__`)."""
     rng = np.random.default_rng(seed)
@@ -35,8 +26,9 @@ def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
     start: dict[str, Callable[[Shape], Array]] = {
         "zeros": lambda shape: np.zeros(shape, np.float32),
         "ones": lambda shape: np.ones(shape, np.float32),
-        "normal": lambda shape: _normal(rng, shape),
-        "fan_in": lambda shape: _fan_in(rng, bound, shape),
+        # The original cuts at an absolute 2, a hundred standard deviations away: a formality, kept.
+        "normal": lambda shape: (0.02 * rng.standard_normal(shape, np.float32)).clip(-2, 2),
+        "fan_in": lambda shape: rng.uniform(-bound, bound, shape).astype(np.float32),
     }
     return {name: start[weight.start](weight.shape) for name, weight in table.items()}
 
@@ -62,8 +54,9 @@ def weights_from_image_vit(
 
     Raises ValueError for another model's state dict, and for a weight whose shape does not fit.
     """
-    if _IMAGE_ATTENTION not in vit:
-        raise ValueError(f"an image ViT has {_IMAGE_ATTENTION}, this state dict has not")
+    attention = "blocks.0.attn.qkv.weight"
+    if attention not in vit:
+        raise ValueError(f"an image ViT has {attention}, this state dict has not")
     weights = initial_weights(config, seed)
     for name, fresh in weights.items():
         source = vit.get(_image_name(name, config))
@@ -81,15 +74,11 @@ def weights_from_image_vit(
     return weights
 
 
-_IMAGE_ATTENTION = "blocks.0.attn.qkv.weight"
-
-
 def _image_name(name: str, config: TimeSformerConfig) -> str:
     """The name of the image ViT's weight that initialises a weight of this name."""
     for step in config.steps:
         prefix = step_prefix(config.attention_type, step)
-        if prefix:
-            name = name.replace(f".{prefix}norm1.", ".norm1.").replace(f".{prefix}attn.", ".attn.")
+        name = name.replace(f".{prefix}norm1.", ".norm1.").replace(f".{prefix}attn.", ".attn.")
     return name
 
 
@@ -111,8 +100,6 @@ def resize_positions(pos_embed: Table, patches: int) -> Table:
 
     This is what the original's loader does; its forward pass resizes in two dimensions.
     """
-    if pos_embed.shape[1] == 1 + patches:
-        return pos_embed
     source = 1 + nearest(pos_embed.shape[1] - 1, patches)
     return pos_embed[:, np.concatenate([[0], source])]
 
@@ -127,6 +114,6 @@ def resize_weights(
     resized = replace(config, num_frames=num_frames, image_size=image_size)
     new = dict(weights)
     new["pos_embed"] = resize_positions(weights["pos_embed"], resized.grid[1] * resized.grid[2])
-    if "time_embed" in weights and num_frames != config.num_frames:
+    if "time_embed" in weights:
         new["time_embed"] = weights["time_embed"][:, nearest(config.num_frames, num_frames)]
     return new, resized

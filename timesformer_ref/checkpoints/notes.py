@@ -28,8 +28,6 @@ class Metadata(NamedTuple):
 MOST_JSON = 2**24
 """The most bytes of JSON that are read; objects take thirty times as many."""
 
-NO_METADATA = Metadata({}, None, {})
-
 
 def write_note(checkpoint: Checkpoint) -> str:
     """Everything in a checkpoint but its weights, as JSON."""

@@ -59,12 +59,12 @@ def read_cfg(path: object, cfg: object) -> notes.Metadata:
     the original's configs.
     """
     if isinstance(cfg, str):
-        if len(cfg) > MOST_YAML or cfg.count("[") + cfg.count("{") > MOST_BRACKETS:
-            return notes.NO_METADATA
+        brackets = cfg.count("[") + cfg.count("{")
         try:
-            cfg = yaml.load(cfg, _Loader)
+            short = len(cfg) <= MOST_YAML and brackets <= MOST_BRACKETS
+            cfg = yaml.load(cfg, _Loader) if short else None
         except Exception:  # of its parser and of its types: a dozen
-            return notes.NO_METADATA
+            cfg = None
     data = _section(cfg, "DATA")
     preprocessing = {field: data[key] for field, key in _DATA.items() if key in data}
     if "ssv2" in (_section(cfg, part).get("DATASET") for part in ("TRAIN", "TEST")):

@@ -34,10 +34,8 @@ class TimeSformer(model.TimeSformer):
     ) -> "TimeSformer":
         """The model of a checkpoint file, a Hugging Face folder or a hub id, ready to classify.
 
-        `camera-motion` is the small model that comes with the package.
-        num_frames, image_size: another clip length or frame size (pixels) than the file's, for
-        training on; a clip of any size is taken without.
-        num_attention_heads: see `load_checkpoint`, whose CheckpointError it raises.
+        source, num_frames, image_size, num_attention_heads: as for `load_checkpoint`, whose
+        CheckpointError it raises. A clip of any length and size is taken without.
         """
         checkpoint = load_checkpoint(
             source,

@@ -47,12 +47,17 @@ def load_checkpoint(
     size = config.image_size if image_size is None else image_size
     if (frames, size) == (config.num_frames, config.image_size):
         return checkpoint
-    resized = _resize(source, checkpoint, frames, size)
+    try:
+        weights, resized = resize_weights(checkpoint.weights, config, frames, size)
+    except ValueError as error:
+        raise CheckpointError(f"{source}: cannot be resized: {error}") from error
     warn(
         f"{source}: trained for {config.num_frames} frames of {config.image_size} pixels, its "
         f"embeddings were resized for {frames} frames of {size} pixels"
     )
-    return resized
+    sizes = ("num_frames", "crop", "single_crop_scale")
+    preprocessing = {k: v for k, v in checkpoint.preprocessing.items() if k not in sizes}
+    return replace(checkpoint, config=resized, weights=weights, preprocessing=preprocessing)
 
 
 def _locate(source: str | PathLike[str]) -> Path:
@@ -118,15 +123,3 @@ def _metadata(path: Path, rest: Mapping[str, Any]) -> Metadata:
     from timesformer_ref.checkpoints import original  # YAML, which other forms do without
 
     return original.read_cfg(path, rest.get("cfg"))
-
-
-def _resize(path: object, checkpoint: Checkpoint, num_frames: int, image_size: int) -> Checkpoint:
-    try:
-        new, config = resize_weights(checkpoint.weights, checkpoint.config, num_frames, image_size)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: cannot be resized: {error}") from error
-    preprocessing = {k: v for k, v in checkpoint.preprocessing.items() if k not in _SIZES}
-    return replace(checkpoint, config=config, weights=new, preprocessing=preprocessing)
-
-
-_SIZES = ("num_frames", "crop", "single_crop_scale")

@@ -1,6 +1,6 @@
 """The thirteen published checkpoints (original repository's model zoo), and how to name one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.input.preprocessing import ChannelOrder, Preprocessing
@@ -110,12 +110,7 @@ def _words(text: str) -> set[str]:
 
 def matching_variant(config: TimeSformerConfig) -> Variant | None:
     """The published variant of this geometry, if there is one; training's rates do not count."""
-    for variant in VARIANTS:
-        published = variant.config
-        if all(
-            getattr(config, name) == getattr(published, name)
-            for name in published.__dataclass_fields__
-            if not name.startswith(("drop_", "hidden_dropout", "attention_probs"))
-        ):
-            return variant
-    return None
+    rates = ("hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate")
+    published = {name: getattr(TimeSformerConfig, name) for name in rates}
+    geometry = replace(config, **published)
+    return next((variant for variant in VARIANTS if variant.config == geometry), None)

@@ -34,30 +34,29 @@ def save_checkpoint(checkpoint: Checkpoint, target: str | PathLike[str]) -> Path
             "original's, .safetensors, or a name without ending for a Hugging Face folder"
         )
     check(path, checkpoint)
-    form = CHECKPOINTS[path.suffix]
-    if form != "Hugging Face" and path.is_dir():
-        raise CheckpointError(f"{path}: is a folder, expected the name of a file")
+    write = _write_folder if CHECKPOINTS[path.suffix] == "Hugging Face" else _write_file
     try:
-        _WRITERS[form](checkpoint, path)
+        write(checkpoint, path)
     except OSError as error:
         raise CheckpointError(str(error)) from error
     return path
 
 
-def _write_original(checkpoint: Checkpoint, path: Path) -> None:
-    from timesformer_ref.checkpoints import original  # YAML, which other forms do without
-
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        torch.save(original.content(checkpoint), file)
-
-
-def _write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
+def _write_file(checkpoint: Checkpoint, path: Path) -> None:
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, expected the name of a file")
     with whole_file(path) as unfinished:
-        metadata = {"format": "pt", KEY: write_note(checkpoint)}
-        save_file(_apart(checkpoint.weights), unfinished, metadata)
+        if CHECKPOINTS[path.suffix] == "safetensors":
+            metadata = {"format": "pt", KEY: write_note(checkpoint)}
+            save_file(_apart(checkpoint.weights), unfinished, metadata)
+        else:
+            from timesformer_ref.checkpoints import original  # YAML, which others do without
+
+            with unfinished.open("wb") as file:
+                torch.save(original.content(checkpoint), file)
 
 
-def _write_hugging_face(checkpoint: Checkpoint, path: Path) -> None:
+def _write_folder(checkpoint: Checkpoint, path: Path) -> None:
     config = checkpoint.config
     if config.attention_type not in hugging_face.SCHEMES:
         raise CheckpointError(
@@ -106,13 +105,6 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         plain = weight.contiguous()
         apart[name] = plain.clone() if shared and plain is weight else plain
     return apart
-
-
-_WRITERS = {
-    "original": _write_original,
-    "safetensors": _write_safetensors,
-    "Hugging Face": _write_hugging_face,
-}
 
 
 def _check_folder(path: Path) -> None:

@@ -24,11 +24,10 @@ def frame_indices(
 
     Raises ValueError where no frame can be chosen so.
     """
-    _check_clip(total, fps, num_frames, sampling_rate)
-    _at_least_one(num_clips=num_clips)
+    span = _span(total, fps, num_frames, sampling_rate)
+    at_least_one(num_clips=num_clips)
     if not 0 <= clip < num_clips:
         raise ValueError(f"clip {clip} is not one of {num_clips}: use 0 to {num_clips - 1}")
-    span = _span(fps, num_frames, sampling_rate)
     return _spread(total, max(total - span, 0) * clip / num_clips, span, num_frames)
 
 
@@ -50,10 +49,9 @@ def windows(
 
     Raises ValueError where a number is impossible.
     """
-    _check_clip(total, fps, num_frames, sampling_rate)
+    span = _span(total, fps, num_frames, sampling_rate)
     if every is not None and not (isfinite(every) and every > 0):
         raise ValueError(f"every {every} is impossible: use seconds above 0")
-    span = _span(fps, num_frames, sampling_rate)
     last = max(total - span, 0)
     step = max(span if every is None else every * fps, 1)
     # a window that starts half a frame before the last would be the same one twice
@@ -63,8 +61,11 @@ def windows(
     return Windows(seconds, np.stack(indices))
 
 
-def _span(fps: float, num_frames: int, sampling_rate: int) -> float:
-    """How many frames of a video at this speed a clip spans."""
+def _span(total: int, fps: float, num_frames: int, sampling_rate: int) -> float:
+    """How many frames of a video a clip spans. Raises ValueError for an impossible number."""
+    at_least_one(total=total, num_frames=num_frames, sampling_rate=sampling_rate)
+    if not (isfinite(fps) and fps > 0):
+        raise ValueError(f"fps {fps} is impossible: use a number above 0")
     return sampling_rate * num_frames / TARGET_FPS * fps
 
 
@@ -81,18 +82,13 @@ def segment_indices(total: int, num_frames: int) -> Int64[np.ndarray, " t"]:
     Segment bounds are rounded half to even, the middle is rounded down, and a video of fewer than
     `num_frames` frames repeats some of them. Raises ValueError where a number is below 1.
     """
-    _at_least_one(total=total, num_frames=num_frames)
+    at_least_one(total=total, num_frames=num_frames)
     bounds = np.round((total - 1) / num_frames * np.arange(num_frames + 1)).astype(np.int64)
     return (bounds[:-1] + bounds[1:]) // 2
 
 
-def _check_clip(total: int, fps: float, num_frames: int, sampling_rate: int) -> None:
-    _at_least_one(total=total, num_frames=num_frames, sampling_rate=sampling_rate)
-    if not (isfinite(fps) and fps > 0):
-        raise ValueError(f"fps {fps} is impossible: use a number above 0")
-
-
-def _at_least_one(**numbers: int) -> None:
+def at_least_one(**numbers: int) -> None:
+    """Raise ValueError for a number below 1, by its name."""
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} {number} is impossible: use a whole number above 0")

@@ -62,11 +62,15 @@ def survey(path: Path, timed: bool = True) -> Footage:
         elif container.format.name == "avi" and len(index) > 1:
             missing = len(index) - len(pictures)
         else:
-            missing = announced(stream.frames, path) - slots(stamps, fps)
+            missing = _unread(stream.frames, stamps, fps, path)
         missing = max(missing, 0)
         if stream.codec_context.name in FIELD_CODECS and hold_fields(stamps, fps):
             stamps, missing = stamps[::2], missing // 2
-        _warn_of_choice(path, container, stream)
+        streams = decoding.moving_streams(container)
+        if len(streams) > 1:
+            which = f"number {stream.index} is read, of {stream.width} × {stream.height} pixels"
+            message = f"{path}: has {len(streams)} video streams; {which}"
+            warnings.warn(message, VideoWarning, stacklevel=3)
     times = frame_times(stamps, fps, path)
     if len(times) == 1:
         warnings.warn(f"{path}: has one frame, which fills the clip", VideoWarning, stacklevel=3)
@@ -79,8 +83,9 @@ def _read(container: decoding.Container, stream: av.VideoStream) -> list[Picture
     Raw streams have no times, but how long each picture lasts, by their own headers.
     """
     raw, pictures, moment = container.format.flags & NO_TIMESTAMPS, [], 0.0
+    is_vp8 = stream.codec_context.name == "vp8"  # has packets that only serve to decode others
     for p in packets(container, stream):
-        if p.size and is_shown(stream.codec_context.name, bytes(p)):
+        if p.size and not (is_vp8 and not bytes(p)[0] & 0x10):
             lasts = float((p.duration or 0) * p.time_base)
             unsaid = moment if raw and lasts else None
             seconds = unsaid if p.pts is None else float(p.pts * p.time_base)
@@ -117,32 +122,15 @@ def _claimed_rates(container: decoding.Container, stream: av.VideoStream) -> lis
     return [float(rate) for rate in claims if rate]
 
 
-def announced(frames: int, path: Path) -> int:
-    """The frames that a header announces; none where they cannot be, of 8 bytes and more each.
+def _unread(announced: int, stamps: Stamps, fps: float, path: Path) -> int:
+    """How many more frames a header announces than packets cover, of which empty ones repeat some.
 
     A program that writes AVI to a pipe cannot go back to fill in the number.
     """
-    return frames if 8 * frames <= path.stat().st_size else 0
-
-
-def slots(stamps: Stamps, fps: float) -> int:
-    """The frames that packets cover, those included that an empty packet repeats."""
+    if 8 * announced > path.stat().st_size:  # they cannot be there, of 8 bytes and more each
+        return 0
     last = stamps[-1] if stamps else None
-    return max(len(stamps), 0 if last is None else round(last * fps) + 1)
-
-
-def _warn_of_choice(path: Path, container: decoding.Container, stream: av.VideoStream) -> None:
-    """Warn which of several moving pictures is read."""
-    streams = decoding.moving_streams(container)
-    if len(streams) > 1:
-        which = f"number {stream.index} is read, of {stream.width} × {stream.height} pixels"
-        message = f"{path}: has {len(streams)} video streams; {which}"
-        warnings.warn(message, VideoWarning, stacklevel=4)
-
-
-def is_shown(codec: str, packet: bytes) -> bool:
-    """Whether a packet is shown; VP8 has others, which only serve to decode those that follow."""
-    return codec != "vp8" or bool(packet[0] & 0x10)
+    return announced - max(len(stamps), 0 if last is None else round(last * fps) + 1)
 
 
 def frame_times(stamps: Stamps, fps: float, path: Path) -> Float64[np.ndarray, " n"]:

@@ -18,7 +18,7 @@ from timesformer_ref.input import decoding
 from timesformer_ref.input.decoding import VideoError, VideoWarning
 from timesformer_ref.input.display import PIXEL_FORMATS, Display, frame_pixels, thumbnail
 from timesformer_ref.input.preprocessing import Pixels, Preprocessing
-from timesformer_ref.input.sampling import frame_indices, segment_indices, windows
+from timesformer_ref.input.sampling import at_least_one, frame_indices, segment_indices, windows
 from timesformer_ref.input.survey import Footage, Stamps, frame_times, survey
 from timesformer_ref.input.views import crops
 
@@ -224,8 +224,7 @@ def _check(
     channels = len(preprocessing.mean)
     if channels not in PIXEL_FORMATS:
         raise ValueError(f"mean has {channels} numbers: use 3 for colour or 1 for grey frames")
-    if num_clips < 1:
-        raise ValueError(f"num_clips {num_clips} is impossible: use a whole number above 0")
+    at_least_one(num_clips=num_clips)
     if num_clips > 1 and preprocessing.sampling_rate is None:
         raise ValueError(
             f"num_clips {num_clips} with segments (sampling_rate None): segments span the whole "
