@@ -29,10 +29,8 @@ def crops(
     scale: length in pixels to which the shorter side is resized; crop: side of a view, in pixels.
     num_crops: 3 takes left, centre and right, or top, centre and bottom of an upright frame (the
         paper, at the opening of section 4, names the corners instead); 1 takes the centre.
-    mean, std: one number per channel, for pixels in [0, 1], in the order that the views have.
-    channel_order: `bgr` turns the channels around before they are normalised.
-    antialias: whether the resize averages over all pixels that a smaller one covers; the original's
-        interpolates between the nearest four only.
+    mean, std, channel_order, antialias: as in `Preprocessing`; `bgr` turns the channels around
+        before they are normalised, so mean and std are in the order that the views have.
 
     Pixels are normalised first and resized then, so that values are not rounded to bytes between;
     one frame at a time, so that only one is ever held as floats at full size.
