@@ -33,8 +33,7 @@ def content(checkpoint: Checkpoint) -> dict[str, Any]:
         "INPUT_CHANNEL_NUM": [config.num_channels],
     }
     for field, key in _DATA.items():
-        value = preprocessing.get(field)
-        if value is not None:
+        if (value := preprocessing.get(field)) is not None:
             data[key] = list(value) if isinstance(value, tuple) else value
     cfg: dict[str, Any] = {
         "DATA": data,

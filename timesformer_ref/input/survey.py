@@ -83,9 +83,10 @@ def _read(container: decoding.Container, stream: av.VideoStream) -> list[Picture
     Raw streams have no times, but how long each picture lasts, by their own headers.
     """
     raw, pictures, moment = container.format.flags & NO_TIMESTAMPS, [], 0.0
-    is_vp8 = stream.codec_context.name == "vp8"  # has packets that only serve to decode others
+    is_vp8 = stream.codec_context.name == "vp8"
     for p in packets(container, stream):
-        if p.size and not (is_vp8 and not bytes(p)[0] & 0x10):
+        # VP8 has packets that are not shown, which only serve to decode those that follow.
+        if p.size and (not is_vp8 or bytes(p)[0] & 0x10):
             lasts = float((p.duration or 0) * p.time_base)
             unsaid = moment if raw and lasts else None
             seconds = unsaid if p.pts is None else float(p.pts * p.time_base)
