@@ -25,10 +25,9 @@ from spec_tests.project.tiny import LABELS, checkpoint, same_weights
 from timesformer_ref import load_checkpoint, save_checkpoint
 from timesformer_ref.checkpoints import CheckpointError
 from timesformer_ref.checkpoints.choosing import choose_preprocessing
-from timesformer_ref.checkpoints.hugging_face import config_json
+from timesformer_ref.checkpoints.hugging_face import FIXED, config_json, preprocessor_json
 from timesformer_ref.checkpoints.labels import LabelError, read_labels
 from timesformer_ref.checkpoints.notes import KEY, write_note
-from timesformer_ref.checkpoints.processors import FIXED, preprocessor_json
 
 NARROW = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8, "image_size": 16}
 START = [

@@ -15,7 +15,6 @@ from timesformer_ref.checkpoints import hugging_face
 from timesformer_ref.checkpoints.checkpoint import Checkpoint, CheckpointError, warn
 from timesformer_ref.checkpoints.geometry import check, type_names
 from timesformer_ref.checkpoints.notes import KEY, write_note
-from timesformer_ref.checkpoints.processors import preprocessor_json
 from timesformer_ref.endings import CHECKPOINTS
 
 
@@ -79,7 +78,7 @@ def _write_folder(checkpoint: Checkpoint, path: Path) -> None:
         save_file(_apart(weights), unfinished / "model.safetensors", {"format": "pt"})
         files = {hugging_face.CONFIG: hugging_face.config_json(config, checkpoint.labels)}
         if stated := checkpoint.preprocessing:
-            files[hugging_face.PROCESSORS[0]] = preprocessor_json(stated)
+            files[hugging_face.PROCESSORS[0]] = hugging_face.preprocessor_json(stated)
         for name, content in files.items():
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (unfinished / name).write_text(text + "\n", encoding="utf-8")
