@@ -40,15 +40,11 @@ def report(
 
 
 def machine(device: str) -> str:
-    """Processor or GPU, threads and versions as text."""
+    """Processor or GPU, threads and versions as text; Linux has the most precise name."""
     versions = f"PyTorch {torch.__version__}, NumPy {np.__version__}"
     if device != "cpu":
         return f"{torch.cuda.get_device_name()}, {versions}"
-    return f"{_processor()}, {torch.get_num_threads()} threads, {versions}"
-
-
-def _processor() -> str:
-    """The processor's name; Linux has the most precise one."""
     info = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {torch.get_num_threads()} threads, {versions}"

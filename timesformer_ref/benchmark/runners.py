@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -93,8 +92,7 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
 
 def compiled(model: nn.Module, case: Case) -> nn.Module:
     """Compile a model with `torch.compile` for clips of one shape; on a GPU as one CUDA graph."""
-    options: dict[str, Any] = {} if case.device == "cpu" else {"mode": "reduce-overhead"}
-    model.compile(dynamic=False, **options)
+    model.compile(dynamic=False, mode=None if case.device == "cpu" else "reduce-overhead")
     return model
 
 

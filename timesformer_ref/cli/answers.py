@@ -54,7 +54,8 @@ def show_prediction(prediction: Prediction, names: Names, top: int) -> None:
     """Print a table of the best classes."""
     best = prediction.top(top)
     out.print(bars((prediction.probabilities[i], _numbered(i, names)) for i in best))
-    _show_difference([prediction])
+    if difference := _difference([prediction]):
+        out.print(difference)
 
 
 def show_line(prediction: Prediction, names: Names, top: int) -> None:
@@ -63,10 +64,8 @@ def show_line(prediction: Prediction, names: Names, top: int) -> None:
         f"{_label(index, names)} {100 * prediction.probabilities[index]:.1f} %"
         for index in prediction.top(top)
     )
-    line = f"{printable(prediction.video)}: {classes}"
-    if prediction.max_difference is not None:
-        line += f" ({_difference([prediction])})"
-    out.print(line)
+    difference = _difference([prediction])
+    out.print(f"{printable(prediction.video)}: {classes}" + f" ({difference})" * bool(difference))
 
 
 def show_timeline(timeline: Timeline, names: Names, with_video: bool) -> None:
@@ -83,7 +82,8 @@ def show_timeline(timeline: Timeline, names: Names, with_video: bool) -> None:
         times = f"{clock(start)}–{clock(end)}"
         table.add_row(times, f"{100 * probability:.1f} %", _numbered(best, names))
     out.print(table)
-    _show_difference(timeline.predictions)
+    if difference := _difference(timeline.predictions):
+        out.print(difference)
 
 
 def _numbered(index: int, names: Names) -> str:
@@ -94,11 +94,7 @@ def _label(index: int, names: Names) -> str:
     return printable(names[index]) if names else str(index)
 
 
-def _show_difference(predictions: list[Prediction]) -> None:
-    if predictions[0].max_difference is not None:
-        out.print(_difference(predictions))
-
-
 def _difference(predictions: list[Prediction]) -> str:
-    largest = max(prediction.max_difference or 0 for prediction in predictions)
-    return f"largest difference between NumPy and PyTorch: {largest:.1e}"
+    """The largest one in words, where both implementations computed."""
+    found = [p.max_difference for p in predictions if p.max_difference is not None]
+    return f"largest difference between NumPy and PyTorch: {max(found):.1e}" if found else ""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.markup import escape
-from typer import Argument, Option
+from typer import Argument
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.answers import show_prediction
@@ -23,9 +23,7 @@ def attend(
         options.file("The picture: .png for all frames at once, .gif for one by one.", "--out"),
     ],
     checkpoint: options.CheckpointOption = None,
-    backend: Annotated[
-        options.Implementation, Option(help="Which implementation computes.")
-    ] = "torch",
+    backend: options.ImplementationOption = "torch",
     labels: options.LabelsOption = None,
     device: options.DeviceOption = "cpu",
     *,

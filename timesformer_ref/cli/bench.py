@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import out, progress_bar, require, wrong_use
-from timesformer_ref.cli.options import number
+from timesformer_ref.cli.options import flag, number
 
 
 def bench(
@@ -31,11 +31,10 @@ def bench(
     batch: Annotated[int, number("Clips at once.")] = 1,
     device: options.DeviceOption = "cpu",
     compiled: Annotated[
-        bool, Option("--compile", help="Also time the models compiled by torch.compile.")
+        bool, flag("--compile", "Also time the models compiled by torch.compile.")
     ] = False,
     with_numpy: Annotated[
-        bool,
-        Option("--numpy/--no-numpy", help="Also time the NumPy implementation where possible."),
+        bool, flag("--numpy/--no-numpy", "Also time the NumPy implementation where possible.")
     ] = True,
     train: Annotated[bool, Option(help="Time a training step: forward, backward, AdamW.")] = False,
     checkpointing: Annotated[

@@ -14,6 +14,7 @@ from timesformer_ref import default_model
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.answers import answer_json, show_line, show_prediction, show_timeline
 from timesformer_ref.cli.console import err, out, require
+from timesformer_ref.cli.options import flag, number
 from timesformer_ref.endings import TIMELINES
 
 
@@ -25,23 +26,22 @@ def classify(
     listed: many.ListOption = None,
     out_file: Annotated[
         Path | None,
-        Option(
-            "--out",
-            help="Write JSON, an object per line and video, to a file instead, as results come; "
+        options.file(
+            "Write JSON, an object per line and video, to a file instead, as results come; "
             "given again, it is gone on with.",
-            metavar="FILE",
+            "--out",
         ),
     ] = None,
     retry: many.RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     backend: Annotated[
-        options.Backend, Option(help="Which implementation computes; 'both' compares them.")
+        Literal["torch", "numpy", "both"],
+        Option(help="Which implementation computes; 'both' compares them."),
     ] = "torch",
     clips: options.ClipsOption = 1,
     crops: options.CropsOption = None,
     timeline: Annotated[
-        bool,
-        Option("--timeline", help="Classify every part of each video, with start and end."),
+        bool, flag("--timeline", "Classify every part of each video, with start and end.")
     ] = False,
     every: Annotated[
         float | None,
@@ -53,12 +53,9 @@ def classify(
     ] = None,
     picture: Annotated[
         Path | None,
-        Option(
-            help="With --timeline, for one video: also draw it, as .png, .svg or .pdf.",
-            metavar="FILE",
-        ),
+        options.file("With --timeline, for one video: also draw it, as .png, .svg or .pdf."),
     ] = None,
-    top: Annotated[int, Option(help="How many classes to show.", min=1, metavar="N")] = 5,
+    top: Annotated[int, number("How many classes to show.")] = 5,
     labels: options.LabelsOption = None,
     average: Annotated[
         Literal["logits", "softmax"],

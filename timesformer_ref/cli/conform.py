@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
-from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, printable, progress_bar, require, wrong_use
+from timesformer_ref.cli.options import file, flag, value
 
 
 def conform(
@@ -32,21 +32,18 @@ def conform(
     ] = None,
     report: Annotated[
         list[Path] | None,
-        options.file("Write the report to FILE.json or FILE.html; give it twice for both."),
+        file("Write the report to FILE.json or FILE.html; give it twice for both."),
     ] = None,
-    checkpoint: Annotated[
-        Path | None, options.file("Compare logits on this checkpoint, too.")
-    ] = None,
-    video: Annotated[Path | None, options.file("With --checkpoint: on this video's clip.")] = None,
+    checkpoint: Annotated[Path | None, file("Compare logits on this checkpoint, too.")] = None,
+    video: Annotated[Path | None, file("With --checkpoint: on this video's clip.")] = None,
     port_timeout: Annotated[
-        float,
-        Option(help="Seconds per call of a program; --checkpoint: 60 times.", metavar="S"),
+        float, value("Seconds per call of a program; --checkpoint: 60 times.", "S")
     ] = 10.0,
     thorough: Annotated[
-        bool, Option("--thorough", help="Try twenty times as many inputs, and new ones.")
+        bool, flag("--thorough", "Try twenty times as many inputs, and new ones.")
     ] = False,
     full_size: Annotated[
-        bool, Option("--full-size", help="Run ViT-Base, however long the port takes for it.")
+        bool, flag("--full-size", "Run ViT-Base, however long the port takes for it.")
     ] = False,
 ) -> None:
     """Test a port of TimeSformer against the specification.
@@ -60,7 +57,7 @@ def conform(
         raise typer.BadParameter(
             f"a run tests one port: run {pytest_args[0]} after {port}", param_hint="PORT"
         )
-    suite = str(find_suite())
+    suite = find_suite()
     out.print(f"testing {printable(port)}: each requirement is named when its tests begin")
     import pytest
 
@@ -73,7 +70,10 @@ def conform(
     words += ["--full-size"] if full_size else []
     with tempfile.TemporaryDirectory(prefix="timesformer-conform-") as room:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = room
-        code = pytest.main([*_apart(suite, room), *words, *(pytest_args or ())])
+        # pytest reads nothing from the user's folder and leaves nothing there
+        apart = ["-c", os.devnull, f"--rootdir={suite}", f"--confcutdir={suite}"]
+        apart += ["-o", f"cache_dir={room}", "--no-header", "-q"]
+        code = pytest.main([str(suite), *apart, *words, *(pytest_args or ())])
     raise typer.Exit(int(code))
 
 
@@ -101,17 +101,9 @@ def find_suite() -> Path:
     raise typer.Exit(1)
 
 
-def _apart(suite: str, room: str) -> list[str]:
-    """Arguments with which pytest reads nothing from the user's folder and leaves nothing there."""
-    places = [f"--rootdir={suite}", f"--confcutdir={suite}", "-o", f"cache_dir={room}"]
-    return [suite, "-c", os.devnull, *places, "--no-header", "-q"]
-
-
 def vectors(
     folder: Annotated[Path, Argument(help="A new folder to write to, or an earlier run's.")],
-    small: Annotated[
-        bool, Option("--small", help="Fewer cases: less than 3 MB instead of 20.")
-    ] = False,
+    small: Annotated[bool, flag("--small", "Fewer cases: less than 3 MB instead of 20.")] = False,
 ) -> None:
     """Write the cases of the conformance suite as files, for tests of a port in any language.
 

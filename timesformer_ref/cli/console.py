@@ -63,8 +63,10 @@ def one_line(error: Exception | str) -> str:
     return f"error: {printable(' '.join(str(error).splitlines()))}"
 
 
-def unexpected(error: Exception) -> str:
-    """An unexpected error as one line: where it came from, and what to report."""
+def as_line(error: Exception) -> str:
+    """An error as one line; where it was not foreseen, with its place and what to report."""
+    if is_ours(error):
+        return one_line(error)
     from importlib.metadata import requires, version
 
     package = Path(__file__).parents[1]
@@ -77,11 +79,6 @@ def unexpected(error: Exception) -> str:
         f"{one_line(f'{type(error).__name__}: {error}')} (at {at}). This was not foreseen: please "
         f"report this line (--debug shows the traceback). Python {python_version()}, {versions}"
     )
-
-
-def as_line(error: Exception) -> str:
-    """An error as one line, with what to report where it was not foreseen."""
-    return one_line(error) if is_ours(error) else unexpected(error)
 
 
 def is_ours(error: Exception) -> bool:

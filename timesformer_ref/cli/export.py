@@ -7,6 +7,7 @@ from typer import Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, require, wrong_use
+from timesformer_ref.cli.options import flag
 from timesformer_ref.endings import EXPORTS
 
 
@@ -15,12 +16,11 @@ def export(
     out_file: Annotated[Path, options.file("The file: .onnx, or .pt2 for torch.export.", "--out")],
     checkpoint: options.CheckpointOption = None,
     fold: Annotated[
-        bool,
-        Option("--fold", help="Merge layers: fewer operations, same logits (exact algebra)."),
+        bool, flag("--fold", "Merge layers: fewer operations, same logits (exact algebra).")
     ] = False,
     uint8: Annotated[
         bool,
-        Option("--uint8", help="Merge the normalisation too: the file takes pixels from 0 to 255."),
+        flag("--uint8", "Merge the normalisation too: the file takes pixels from 0 to 255."),
     ] = False,
     batch: Annotated[int | None, options.number("Fix the number of clips; by default any.")] = None,
     dtype: Annotated[options.Dtype, Option(help="Arithmetic of the file.")] = "float32",

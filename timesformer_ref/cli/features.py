@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
 from timesformer_ref import default_model
 from timesformer_ref.cli import many, options
 from timesformer_ref.cli.console import out, wrong_use
+from timesformer_ref.cli.options import value
 from timesformer_ref.endings import FEATURES
 
 
@@ -19,10 +20,10 @@ from timesformer_ref.endings import FEATURES
 def features(
     out_file: Annotated[
         Path,
-        Option(
+        options.file(
+            "The file to write for one video: .npz or .safetensors; or a folder, for any number of "
+            "them, of .npz files and an index.jsonl. Given again, it is gone on with.",
             "--out",
-            help="The file to write for one video: .npz or .safetensors; or a folder, for any "
-            "number of them, of .npz files and an index.jsonl. Given again, it is gone on with.",
             metavar="FILE|FOLDER",
         ),
     ],
@@ -35,19 +36,11 @@ def features(
     checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
-        Option(
-            help="The block, 1 for the first; 0 for the embeddings. By default the last.",
-            min=0,
-            metavar="N",
-        ),
+        value("The block, 1 for the first; 0 for the embeddings. By default the last.", "N", min=0),
     ] = None,
-    backend: Annotated[
-        options.Implementation, Option(help="Which implementation computes.")
-    ] = "torch",
+    backend: options.ImplementationOption = "torch",
     clips: options.ClipsOption = 1,
-    crops: Annotated[
-        str, Option(help="Crops of each clip: 3, or 1 for the centre.", metavar="1|3")
-    ] = "1",
+    crops: Annotated[str, value("Crops of each clip: 3, or 1 for the centre.", "1|3")] = "1",
     device: options.DeviceOption = "cpu",
     *,
     given: options.Input,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.markup import escape
-from typer import Option
 
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import as_line, err, is_ours, out, progress_bar, require, wrong_use
@@ -23,14 +22,13 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 
 ListOption = Annotated[
     Path | None,
-    Option(
+    options.file(
+        "More videos: a file of a path per line, or a .csv file, whose first column counts. Paths "
+        "are relative to that file's folder.",
         "--list",
-        help="More videos: a file of a path per line, or a .csv file, whose first column counts. "
-        "Paths are relative to that file's folder.",
-        metavar="FILE",
     ),
 ]
-RetryOption = Annotated[bool, Option("--retry", help="Try videos again that failed before.")]
+RetryOption = Annotated[bool, options.flag("--retry", "Try videos again that failed before.")]
 
 Answer = TypeVar("Answer")
 

@@ -1,6 +1,6 @@
 """The options that several commands share, and what they mean."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -39,8 +39,6 @@ def flag(name: str, text: str) -> Any:
     return Option(name, help=text)
 
 
-Implementation = Literal["torch", "numpy"]
-Backend = Literal["torch", "numpy", "both"]
 Dtype = Literal["float32", "float64", "bfloat16", "float16"]
 
 CheckpointOption = Annotated[
@@ -57,15 +55,14 @@ CheckpointOption = Annotated[
 ]
 CropsOption = Annotated[
     str | None,
-    Option(
-        help="Crops of each clip: 3, or 1 for the centre; by default the checkpoint's, or 3.",
-        metavar="1|3",
-    ),
+    value("Crops of each clip: 3, or 1 for the centre; by default the checkpoint's, or 3.", "1|3"),
 ]
-ClipsOption = Annotated[int, Option(help="Clips across the video.", min=1, max=1000, metavar="N")]
+ClipsOption = Annotated[int, value("Clips across the video.", "N", min=1, max=1000)]
+ImplementationOption = Annotated[
+    Literal["torch", "numpy"], Option(help="Which implementation computes.")
+]
 DeviceOption = Annotated[
-    str,
-    Option(help="Where the PyTorch implementation runs: cpu, cuda, mps, …", metavar="NAME"),
+    str, value("Where the PyTorch implementation runs: cpu, cuda, mps, …", "NAME")
 ]
 LabelsOption = Annotated[Path | None, file("Names of the classes: one per line, or JSON.")]
 HeadsOption = Annotated[
@@ -100,14 +97,10 @@ class Input:
     crop: Annotated[int | None, number("Side of a crop, in pixels.")] = None
     mean: Annotated[
         str | None,
-        Option(
-            help="Subtracted from pixels of 0 to 1: a number, or one per channel.",
-            metavar="A|A,B,C",
-        ),
+        value("Subtracted from pixels of 0 to 1: a number, or one per channel.", "A|A,B,C"),
     ] = None
     std: Annotated[
-        str | None,
-        Option(help="Divides pixels after that: a number, or one per channel.", metavar="A|A,B,C"),
+        str | None, value("Divides pixels after that: a number, or one per channel.", "A|A,B,C")
     ] = None
     channel_order: Annotated[
         Literal["rgb", "bgr"] | None,
@@ -124,20 +117,24 @@ class Input:
 
     def asked(self, crops: str | None = None) -> dict[str, Any]:
         """The fields of `Preprocessing` that the user gave."""
-        asked: dict[str, Any] = {"num_frames": self.frames, "crop": self.crop}
-        asked["num_crops"] = None if crops is None else count_crops(crops)
-        asked |= {"mean": _numbers("--mean", self.mean), "std": _numbers("--std", self.std)}
-        asked |= {"channel_order": self.channel_order, "pixels": self.pixels}
+        if crops not in (None, "1", "3"):
+            raise typer.BadParameter(f"--crops {crops}: use 1 or 3")
+        asked: dict[str, Any] = {
+            "num_frames": self.frames,
+            "crop": self.crop,
+            "num_crops": crops and int(crops),
+            "mean": _numbers("--mean", self.mean),
+            "std": _numbers("--std", self.std),
+            "channel_order": self.channel_order,
+            "pixels": self.pixels,
+        }
         given = {name: value for name, value in asked.items() if value is not None}
-        if self.rate == "segments":
-            return given | {"sampling_rate": None}
-        if self.rate is not None:
-            if not self.rate.isdecimal() or int(self.rate) < 1:
-                raise typer.BadParameter(
-                    f"--rate {self.rate}: use a whole number above 0, or segments"
-                )
-            given["sampling_rate"] = int(self.rate)
-        return given
+        if self.rate is None:
+            return given
+        rate = None if self.rate == "segments" else self.rate
+        if rate is not None and (not rate.isdecimal() or int(rate) < 1):
+            raise typer.BadParameter(f"--rate {rate}: use a whole number above 0, or segments")
+        return given | {"sampling_rate": rate and int(rate)}
 
     def choose(self, checkpoint: "Checkpoint", crops: str | None = None) -> "Preprocessing":
         """The input that the options, the named variant or the checkpoint itself ask for."""
@@ -186,10 +183,8 @@ def takes_input(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def check_target(target: Path, endings: Collection[str]) -> None:
-    """Refuse to write a folder, and a file of another ending."""
-    with wrong_use():
-        atomic.check_target(target, endings)
+check_target = wrong_use()(atomic.check_target)
+"""Refuse to write a folder, and a file of another ending."""
 
 
 def check_replaced(target: Path, read: Iterable[Path]) -> None:
@@ -217,13 +212,6 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if not all(map(isfinite, numbers)):
         raise typer.BadParameter(f"{option} {text}: use a number, or one per channel (a,b,c)")
     return numbers
-
-
-def count_crops(crops: str) -> int:
-    """The number of crops."""
-    if crops not in ("1", "3"):
-        raise typer.BadParameter(f"--crops {crops}: use 1 or 3")
-    return int(crops)
 
 
 def check_device(name: str) -> str:

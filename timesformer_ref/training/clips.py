@@ -128,17 +128,16 @@ def random_clip(
     The square is cut out first and resized then; the original resizes first, so its squares lie
     between pixels. Raises VideoError (see `read_frames`).
     """
-    start, jitter = rng.random(), rng.random(preprocessing.num_frames)
+    p = preprocessing
+    start, jitter = rng.random(), rng.random(p.num_frames)
 
     def choose(total: int, fps: float) -> Int64[np.ndarray, " t"]:
-        t, rate = preprocessing.num_frames, preprocessing.sampling_rate
-        if rate is None:
+        if p.sampling_rate is None:
             return random_segment_indices(total, jitter)
-        return frame_indices(total, fps, t, rate, int(start * STARTS), STARTS)
+        place = int(start * STARTS)
+        return frame_indices(total, fps, p.num_frames, p.sampling_rate, place, STARTS)
 
-    frames = read_frames(
-        path, choose, channels=len(preprocessing.mean), pixels=preprocessing.pixels
-    )
+    frames = read_frames(path, choose, channels=len(p.mean), pixels=p.pixels)
     least, most = recipe.shorter_side
     part = (
         rng.uniform(1 / most, 1 / least) if recipe.inverse_scale else 1 / rng.uniform(least, most)
@@ -149,7 +148,7 @@ def random_clip(
         squares = [square[:, ::-1] for square in squares]
     if recipe.colour_jitter:
         squares = jittered(squares, *rng.uniform(-1, 1, 3) * recipe.colour_jitter)
-    whole = replace(preprocessing, num_crops=1, single_crop_scale=preprocessing.crop)
+    whole = replace(p, num_crops=1, single_crop_scale=p.crop)
     return np.concatenate([cut(square, whole) for square in squares])
 
 

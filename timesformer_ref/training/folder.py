@@ -80,12 +80,8 @@ def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
             raise VideosError(f"{where}: {path} is no file")
         if (other := seen.setdefault(path.resolve(), label)) != label:
             raise VideosError(f"{where}: {path} is of class {other!r} and {label!r}: leave one")
-    return Videos(
-        [video.path for video in named],
-        [places[video.label] for video in named],
-        tuple(classes),
-        [video.name for video in named],
-    )
+    paths, names, given, _ = map(list, zip(*named, strict=True))
+    return Videos(paths, [places[label] for label in given], tuple(classes), names)
 
 
 def as_begun(videos: Videos, listed: Sequence[Sequence[str]]) -> tuple[Videos, list[str]]:
@@ -98,15 +94,12 @@ def as_begun(videos: Videos, listed: Sequence[Sequence[str]]) -> tuple[Videos, l
     then = list(map(tuple, listed))
     if paths.keys() - set(then) or {label for _, label in then} - set(videos.classes):
         return videos, []
-    return (
-        Videos(
-            [paths.get(video, Path(video[0])) for video in then],
-            [videos.classes.index(label) for _, label in then],
-            videos.classes,
-            [name for name, _ in then],
-        ),
-        [name for name, label in then if (name, label) not in paths],
+    begun = videos._replace(
+        paths=[paths.get(video, Path(video[0])) for video in then],
+        labels=[videos.classes.index(label) for _, label in then],
+        names=[name for name, _ in then],
     )
+    return begun, [name for name, label in then if (name, label) not in paths]
 
 
 class Named(NamedTuple):

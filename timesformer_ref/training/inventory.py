@@ -47,29 +47,22 @@ def look(path: Path) -> Look:
     if first is None:
         raise no_frame(path)
     frame, shown = first
-    seconds = len(footage.times) / footage.fps
-    return Look(seconds, frame.height, frame.width, bool(display_words(shown)), _key(path))
-
-
-def _key(path: Path) -> tuple[int, bytes]:
     size = path.stat().st_size
     with path.open("rb") as file:
         ends = file.read(SAMPLE)
         file.seek(-min(size, SAMPLE), os.SEEK_END)
-        return size, hashlib.sha256(ends + file.read()).digest()
+        key = size, hashlib.sha256(ends + file.read()).digest()
+    seconds = len(footage.times) / footage.fps
+    return Look(seconds, frame.height, frame.width, bool(display_words(shown)), key)
 
 
-Looks = Iterable[Look | VideoError]
-Track = Callable[..., Looks]
+Looks = Sequence[Look | VideoError]
+"""A look at each video, or the error that it gives."""
+Track = Callable[..., Iterable[Look | VideoError]]
 
 
-def untracked(looks: Looks, total: int = 0) -> Looks:
-    """The looks as they come, without a bar."""
-    return looks
-
-
-def look_at_all(videos: Videos, track: Track = untracked) -> list[Look | VideoError]:
-    """A look at every video, or the error that it gives. track: as `rich.progress.track`."""
+def look_at_all(videos: Videos, track: Track = lambda looks, total: looks) -> Looks:
+    """A look at every video. track: as `rich.progress.track`."""
 
     def one(path: Path) -> Look | VideoError:
         try:
@@ -82,7 +75,10 @@ def look_at_all(videos: Videos, track: Track = untracked) -> list[Look | VideoEr
 
 
 def take_stock(
-    parts: Mapping[str, Videos], most: float, clips: int, track: Track = untracked
+    parts: Mapping[str, Videos],
+    most: float,
+    clips: int,
+    track: Track = lambda looks, total: looks,
 ) -> list[list[str]]:
     """Look at every video once, warn of what is odd, and return a table of what there is.
 
@@ -112,9 +108,7 @@ def take_stock(
     return [["", *columns]] + [[n, *(c.get(n, "") for c in columns.values())] for n in names]
 
 
-def warn_of_copies(
-    parts: Mapping[str, Videos], looks: Mapping[str, Sequence[Look | VideoError]]
-) -> None:
+def warn_of_copies(parts: Mapping[str, Videos], looks: Mapping[str, Looks]) -> None:
     """Warn of files that are there more than once, in a line for each kind of it."""
     copies: defaultdict[tuple[int, bytes], list[tuple[str, str, str]]] = defaultdict(list)
     for part, videos in parts.items():
@@ -135,7 +129,7 @@ def warn_of_copies(
         warnings.warn(f"the same video is {kind}: {len(found)} ({found[0]})", stacklevel=2)
 
 
-def _column(videos: Videos, looks: Sequence[Look | VideoError]) -> dict[str, str]:
+def _column(videos: Videos, looks: Looks) -> dict[str, str]:
     seen = [one for one in looks if isinstance(one, Look)]
     column: dict[str, object] = {"videos": len(looks), "unreadable": len(looks) - len(seen)}
     column["turned, or pixels not square"] = sum(one.is_odd for one in seen)

@@ -138,7 +138,7 @@ def train(
         chance = seed_sequence(seed, step, accelerator.process_index)
         torch.manual_seed(int(chance.generate_state(1)[0]))
         model.train()
-        loss = _step(accelerator, spread, stepper, parts, accumulate, recipe, weights)
+        loss = _step(accelerator, spread, stepper, parts, recipe, weights)
         if not isfinite(loss):
             raise RunError(f"the loss of step {step} is {loss}: use a lower learning rate")
         history.losses.append(loss)
@@ -149,13 +149,12 @@ def train(
         best = found is not None and history.best == step
         curves = {f"validation {name}": s for name, s in history.scores.get(step, {}).items()}
         accelerator.log({"loss": loss, "learning rate": rate} | curves, step)
-        reason = None
         if writer and best:
             model.save_pretrained(writer / BEST)
         if writer:
             _log(writer / LOG, history, recipe, steps, step - 1)
-        if accelerator.is_main_process:
-            reason = report(Report(step, steps, rate, loss, found, best))
+        latest = Report(step, steps, rate, loss, found, best)
+        reason = report(latest) if accelerator.is_main_process else None
         if writer and (reason or step % save_every == 0 or step == steps):
             model.save_pretrained(writer / LAST)
             save_state(writer / STATE, model, optimizer, accelerator.scaler, history, settings)
@@ -173,10 +172,11 @@ def begin_folder(out: Path, resume: bool) -> None:
     What a run left that was killed before its first save is removed where it is to be resumed.
     Raises RunError for a folder with anything else of a run.
     """
-    there = [out / name for name in FILES if (out / name).exists()]
+    there = [name for name in FILES if (out / name).exists()]
     if there and not resume:
-        holds = f"{out}: holds {there[0].name} of a run"
-        raise RunError(f"{holds}: --resume it, --overwrite it, or give another folder")
+        raise RunError(
+            f"{out}: holds {there[0]} of a run: --resume it, --overwrite it, or give another folder"
+        )
     empty_folder(out)
 
 
@@ -226,19 +226,17 @@ def _step(
     model: nn.Module,
     optimizer: AcceleratedOptimizer,
     parts: Iterator[tuple[Tensor, Tensor]],
-    accumulate: int,
     recipe: Recipe,
     weights: Tensor | None,
 ) -> float:
     """Train on the clips of one step, part by part; returns the mean loss over all processes."""
     losses = []
-    for _ in range(accumulate):
+    for _ in range(accelerator.gradient_accumulation_steps):
         video, label = next(parts)
         with accelerator.accumulate(model):
             logits = model(video).logits
-            loss = F.cross_entropy(
-                logits, label, label_smoothing=recipe.label_smoothing, reduction="none"
-            )
+            smoothing = recipe.label_smoothing
+            loss = F.cross_entropy(logits, label, label_smoothing=smoothing, reduction="none")
             loss = (loss if weights is None else loss * weights[label]).mean()
             accelerator.backward(loss)
             if recipe.clip_norm and accelerator.sync_gradients:

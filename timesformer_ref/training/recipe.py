@@ -7,7 +7,6 @@ from typing import Literal
 from timesformer_ref.config import COUNT, FLAG, PROBABILITY, Rule, check_fields, is_number
 from timesformer_ref.input.preprocessing import COUNT_OR_NONE
 
-Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["no", "bf16", "fp16"]
 """The arithmetic of most products in training; weights stay float32."""
 
@@ -69,7 +68,7 @@ class Recipe:
     Raises ValueError, which names the value and what would be right.
     """
 
-    optimizer: Optimizer = "sgd"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 0.005
     momentum: float = 0.9
     weight_decay: float = 1e-4

@@ -27,9 +27,8 @@ def with_classes(checkpoint: Checkpoint, classes: Sequence[str], seed: int) -> C
     config = replace(checkpoint.config, num_labels=len(classes))
     fresh = initial_weights(replace(config, num_hidden_layers=1), seed)
     head = {name: torch.from_numpy(w) for name, w in fresh.items() if name.startswith("head.")}
-    return replace(
-        checkpoint, config=config, weights={**checkpoint.weights, **head}, labels=tuple(classes)
-    )
+    weights = {**checkpoint.weights, **head}
+    return replace(checkpoint, config=config, weights=weights, labels=tuple(classes))
 
 
 def model_to_train(start: Checkpoint, preprocessing: Preprocessing, recipe: Recipe) -> TimeSformer:

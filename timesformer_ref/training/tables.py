@@ -47,9 +47,9 @@ def write_tables(tables: Mapping[str, Table], folder: Path) -> None:
 
 
 def read_tables(folder: Path) -> dict[str, Table]:
-    """The tables that a folder has. Raises OSError where one cannot be read."""
-    there = [path for name in (CLASSES, PREDICTIONS) if (path := folder / name).exists()]
-    return {p.name: list(csv.reader(p.open(encoding="utf-8", newline=""))) for p in there}
+    """The tables in a folder that `results` takes. Raises OSError where one cannot be read."""
+    paths = [folder / CLASSES, folder / PREDICTIONS]
+    return {p.name: list(csv.reader(p.open(encoding="utf-8", newline=""))) for p in paths}
 
 
 def results(tables: Mapping[str, Table], surest: int = 5) -> list[str]:

@@ -13,7 +13,7 @@ from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.video import Clip, read_clip
 from timesformer_ref.numpy_blocks.layers import softmax
-from timesformer_ref.use import implementations
+from timesformer_ref.use.implementations import Name, implementation
 
 Backend = Literal["torch", "numpy", "both"]
 Average = Literal["logits", "softmax"]
@@ -67,12 +67,8 @@ class Classifier:
         self.preprocessing = preprocessing
         self.backend: Backend = backend
         self.average = average
-        array_type = np.float64 if dtype == torch.float64 else np.float32
-        self.runs: list[implementations.Implementation] = []
-        if backend != "numpy":
-            self.runs.append(implementations.torch_implementation(checkpoint, device, dtype))
-        if backend != "torch":
-            self.runs.append(implementations.numpy_implementation(checkpoint, array_type))
+        names: list[Name] = ["torch", "numpy"] if backend == "both" else [backend]
+        self.runs = [implementation(name, checkpoint, device, dtype) for name in names]
 
     def __call__(
         self, video: str | PathLike[str], *, num_clips: int = 1, progress: Progress = lambda _: None

@@ -15,14 +15,21 @@ from timesformer_ref.numpy_blocks.model import Output, forward
 Implementation = Callable[[Float[np.ndarray, "t c H W"]], Output]
 """Returns a model's output for one view: a batch of one."""
 
+Name = Literal["torch", "numpy"]
+
 
 def implementation(
-    name: Literal["torch", "numpy"], checkpoint: Checkpoint, device: str, **outputs: bool
+    name: Name,
+    checkpoint: Checkpoint,
+    device: str,
+    dtype: torch.dtype = torch.float32,
+    **outputs: bool,
 ) -> Implementation:
-    """One of the two, in float32. device, outputs: as for `torch_implementation`."""
+    """One of the two. NumPy computes in float64 if that is the dtype, else in float32."""
     if name == "torch":
-        return torch_implementation(checkpoint, device, torch.float32, **outputs)
-    return numpy_implementation(checkpoint, np.float32, **outputs)
+        return torch_implementation(checkpoint, device, dtype, **outputs)
+    array_type = np.float64 if dtype == torch.float64 else np.float32
+    return numpy_implementation(checkpoint, array_type, **outputs)
 
 
 def torch_implementation(

@@ -37,9 +37,8 @@ def draw_timeline(timeline: Timeline, names: tuple[str, ...] | None, target: Pat
     Raises ValueError for another ending, and for a folder; OSError where it cannot be written.
     """
     check_target(target, TIMELINES)
-    figure = picture(timeline, names)
     with whole_file(target) as unfinished:
-        figure.savefig(unfinished, dpi=120)
+        picture(timeline, names).savefig(unfinished, dpi=120)
 
 
 def picture(timeline: Timeline, names: tuple[str, ...] | None) -> Figure:
