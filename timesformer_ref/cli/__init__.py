@@ -16,7 +16,7 @@ from timesformer_ref.cli.console import as_line, err, one_line, out, printable
 
 COMMANDS = {
     "classify": "classify", "attend": "attend", "features": "features", "train": "train",
-    "evaluate": "evaluate", "inspect": "checkpoints", "convert": "checkpoints", "export": "export",
+    "evaluate": "train", "inspect": "checkpoints", "convert": "checkpoints", "export": "export",
     "bench": "bench", "conform": "conform", "vectors": "conform",
 }  # fmt: skip
 """The file of each command, by its name, in the order of the help."""

@@ -17,37 +17,32 @@ Names = tuple[str, ...] | None
 
 def answer_json(answer: Prediction | Timeline, names: Names, top: int) -> dict[str, Any]:
     """A prediction, or a timeline's windows with `start` and `end` in seconds, as a JSON object."""
-    from timesformer_ref.use.classify import Prediction
+    from timesformer_ref.use.timeline import Timeline
 
-    if isinstance(answer, Prediction):
-        return _prediction_json(answer, names, top)
-    windows = zip(answer.seconds.tolist(), answer.predictions, strict=True)
-    return {
-        "windows": [
-            {"start": start, "end": end, **_prediction_json(prediction, names, top)}
-            for (start, end), prediction in windows
-        ]
-    }
-
-
-def _prediction_json(prediction: Prediction, names: Names, top: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "frames": [index for clip in prediction.frames for index in clip],
-        "views": prediction.views,
-        "backend": prediction.backend,
+    if isinstance(answer, Timeline):
+        windows = zip(answer.seconds.tolist(), answer.predictions, strict=True)
+        return {
+            "windows": [
+                {"start": start, "end": end, **answer_json(prediction, names, top)}
+                for (start, end), prediction in windows
+            ]
+        }
+    found = {
+        "frames": [index for clip in answer.frames for index in clip],
+        "views": answer.views,
+        "backend": answer.backend,
         "top": [
             {
                 "index": index,
                 "label": names[index] if names else str(index),
-                "probability": float(prediction.probabilities[index]),
+                "probability": float(answer.probabilities[index]),
             }
-            for index in prediction.top(top)
+            for index in answer.top(top)
         ],
-        "logits": prediction.logits.tolist(),
+        "logits": answer.logits.tolist(),
+        "max_difference": answer.max_difference,
     }
-    if prediction.max_difference is not None:
-        answer["max_difference"] = prediction.max_difference
-    return answer
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def show_prediction(prediction: Prediction, names: Names, top: int) -> None:

@@ -65,9 +65,7 @@ def classify(
     dtype: Annotated[
         options.Dtype, Option(help="Arithmetic of the PyTorch implementation.")
     ] = "float32",
-    as_json: Annotated[
-        bool, Option("--json", help="Print JSON: one object per line and video.")
-    ] = False,
+    as_json: Annotated[bool, flag("--json", "Print JSON: one object per line and video.")] = False,
     *,
     given: options.Input,
 ) -> None:

@@ -75,14 +75,13 @@ class TrainingClips(Dataset[tuple[Tensor, int]]):
             path = self.videos.paths[number]
             try:
                 clip = random_clip(path, self.preprocessing, self.recipe, rng)
+                return torch.from_numpy(clip), self.videos.labels[number]
             except VideoError as error:
                 if self.unreadable is None:
                     raise
                 self.unreadable.add(path, error)
                 rng = generator(self.seed, 1, k, draw)
                 number = int(rng.integers(len(self)))
-            else:
-                return torch.from_numpy(clip), self.videos.labels[number]
         raise VideosError(f"{path}: the last of {DRAWS - 1} videos that cannot be read")
 
 

@@ -74,9 +74,8 @@ def draw_confusion(
     )
     if count <= MOST_NAMES:
         names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes]
-        names = [name.replace("$", r"\$") for name in names]
-        axes.set_xticks(range(count), names, rotation=90)
-        axes.set_yticks(range(count), names)
+        axes.set_xticks(range(count), names, rotation=90, parse_math=False)
+        axes.set_yticks(range(count), names, parse_math=False)
     if count <= MOST_NUMBERS:
         for (row, column), number in np.ndenumerate(confusion):
             if number:
