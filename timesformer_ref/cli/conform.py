@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from functools import cache
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -115,12 +116,10 @@ def vectors(
     from spec_tests.harness.vectors import write_vectors
 
     with wrong_use(), progress_bar() as bar:
-        tasks = {}
+        task = cache(bar.add_task)
 
         def show(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what)
-            bar.update(tasks[what], completed=done, total=of)
+            bar.update(task(what), completed=done, total=of)
 
         count = write_vectors(folder, small, show)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

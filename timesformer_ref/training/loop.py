@@ -190,13 +190,12 @@ def empty_folder(out: Path) -> None:
 def _accelerator(
     accumulate: int, mixed_precision: Precision | None, events: Path | None
 ) -> Accelerator:
+    parts = GradientAccumulationPlugin(num_steps=accumulate, sync_with_dataloader=False)
     accelerator = Accelerator(
         log_with=TENSORBOARD if events else None,
         project_dir=events,
         mixed_precision=mixed_precision,
-        gradient_accumulation_plugin=GradientAccumulationPlugin(
-            num_steps=accumulate, sync_with_dataloader=False
-        ),
+        gradient_accumulation_plugin=parts,
         dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
     )
     if accelerator.mixed_precision != "no" and not accelerator.native_amp:

@@ -34,9 +34,8 @@ def draw_run(log: Path, target: Path) -> None:
     axes[0].plot(steps, smooth, color=BLUE, label="training")
     if evaluated:
         steps = [row["step"] for row in evaluated]
-        axes[0].plot(
-            steps, [r["scores"]["loss"] for r in evaluated], "o-", color=ORANGE, label="validation"
-        )
+        losses = [row["scores"]["loss"] for row in evaluated]
+        axes[0].plot(steps, losses, "o-", color=ORANGE, label="validation")
         for name, label, style in (("top1", "top-1", "o-"), ("top5", "top-5", "s--")):
             parts = [row["scores"][name] for row in evaluated]
             if min(parts) < 1 or name == "top1":  # of five classes or fewer, all are among five
@@ -67,11 +66,8 @@ def draw_confusion(
     image = axes.imshow(parts, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, shrink=0.7, format=PercentFormatter(1), label="part of the class")
     right = confusion.trace() / max(confusion.sum(), 1)
-    axes.set(
-        xlabel="prediction",
-        ylabel="class",
-        title=f"{confusion.sum()} videos, {100 * right:.1f} % right",
-    )
+    title = f"{confusion.sum()} videos, {100 * right:.1f} % right"
+    axes.set(xlabel="prediction", ylabel="class", title=title)
     if count <= MOST_NAMES:
         names = [name if len(name) <= 24 else f"{name[:23]}…" for name in classes]
         axes.set_xticks(range(count), names, rotation=90, parse_math=False)

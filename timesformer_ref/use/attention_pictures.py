@@ -66,11 +66,9 @@ def picture(found: ClipAttention, frames: Frames, numbers: Sequence[int], answer
     if steps:
         across = 1.6 + 1.75 * min(len(found.frames), MOST_BLOCKS)
         ratios = [WIDTH - across, across]
-        left, right = below.subfigures(1, 2, squeeze=False, width_ratios=ratios)[0]
+        below, right = below.subfigures(1, 2, squeeze=False, width_ratios=ratios)[0]
         _draw_between_frames(right, found.frames, numbers)
-    else:
-        left = below
-    _draw_shares(left.subplots(), found, numbers)
+    _draw_shares(below.subplots(), found, numbers)
     return figure
 
 
@@ -116,11 +114,9 @@ def _draw_shares(axis: Axes, found: ClipAttention, numbers: Sequence[int]) -> No
     t = len(numbers)
     axis.bar(np.arange(t), 100 * found.frame_shares, color=ORANGE)
     axis.axhline(100 / t, color="grey", linewidth=0.8, linestyle="--")
-    places, labels = _ticks(numbers, 8)
-    axis.set_xticks(places, labels)
+    axis.set_xticks(*_ticks(numbers, 8))
     axis.set_title("share of each frame", fontsize="medium")
-    axis.set_xlabel("frame")
-    axis.set_ylabel("per cent (dashed: even)")
+    axis.set(xlabel="frame", ylabel="per cent (dashed: even)")
 
 
 def _draw_between_frames(

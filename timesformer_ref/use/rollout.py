@@ -43,40 +43,36 @@ def rollout(
     shares[:, 0] = 1 / clips
     for block in reversed(attentions):
         for step in reversed(config.steps):
-            run = last_step if step == config.steps[-1] else earlier_step
-            shares = run(shares, block[step].mean(axis=1), grid, step)
+            last = step == config.steps[-1]
+            shares = step_back(shares, block[step].mean(axis=1), grid, step, last)
     by_place = rearrange(shares[:, 1:], "b (h w t) 1 -> b t h w", h=h, w=w)
     return rearrange(by_place, "(b clips) t h w -> b (clips t) h w", clips=clips)
 
 
-def earlier_step(
-    shares: Float[Array, "b s 1"], attention: Float[Array, "g m m"], grid: Grid, step: str
+def step_back(
+    shares: Float[Array, "b s 1"],
+    attention: Float[Array, "g m m"],
+    grid: Grid,
+    step: str,
+    last: bool,
 ) -> Float[Array, "b s 1"]:
-    """Pass each patch's share on to its group; the class token takes no part and keeps its own.
+    """The shares of the tokens before a step from those after it, class token first.
 
-    shares: of the tokens after the step, class token first. Returns those of the tokens before it.
+    In a block's last step every group starts with a copy of the class token. The copies are
+    averaged after it, so each has an equal part of the class token's share. In earlier steps the
+    class token takes no part and keeps its own.
     """
     rule, lengths = STEPS[step], STEPS[step].lengths(len(shares), grid)
-    class_share, patches = shares[:, :1], shares[:, 1:]
-    passed = attention.mT @ rearrange(patches, rule.group, **lengths)
-    patches = (patches + rearrange(passed, rule.ungroup, **lengths)) / 2
-    return np.concatenate([class_share, patches], axis=1)
-
-
-def last_step(
-    shares: Float[Array, "b s 1"], attention: Float[Array, "g m m"], grid: Grid, step: str
-) -> Float[Array, "b s 1"]:
-    """The same for the step in which every group starts with a copy of the class token.
-
-    The copies are averaged after the step, so each has an equal part of the class token's share.
-    """
-    rule, lengths = STEPS[step], STEPS[step].lengths(len(shares), grid)
-    groups = rearrange(shares[:, 1:], rule.group, **lengths)
-    per_clip = len(groups) // len(shares)
-    copies = repeat(shares[:, :1] / per_clip, "b 1 1 -> (b g) 1 1", g=per_clip)
-    passed = attention.mT @ np.concatenate([copies, groups], axis=1)
-    class_share = reduce(passed[:, :1], "(b g) 1 1 -> b 1 1", "sum", g=per_clip)
-    patches = rearrange(passed[:, 1:], rule.ungroup, **lengths)
+    class_share, groups = shares[:, :1], rearrange(shares[:, 1:], rule.group, **lengths)
+    if last:
+        per_clip = len(groups) // len(shares)
+        copies = repeat(class_share / per_clip, "b 1 1 -> (b g) 1 1", g=per_clip)
+        groups = np.concatenate([copies, groups], axis=1)
+    passed = attention.mT @ groups
+    if last:
+        class_share = reduce(passed[:, :1], "(b g) 1 1 -> b 1 1", "sum", g=per_clip)
+        passed = passed[:, 1:]
+    patches = rearrange(passed, rule.ungroup, **lengths)
     return (shares + np.concatenate([class_share, patches], axis=1)) / 2
 
 

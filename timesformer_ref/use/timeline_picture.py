@@ -93,9 +93,8 @@ def _draw_rows(
         axes.axhspan(foot - FULL, foot, color=colour, alpha=0.08, linewidth=0)
     middles = [foot - FULL / 2 for foot in range(len(colours))]
     axes.set_yticks(middles, [_name(label, names) for label in colours], parse_math=False)
-    axes.set_ylim(len(colours) - 1, -1)
     start, *_, end = timeline.borders
-    axes.set_xlim(start, end)
+    axes.set(xlim=(start, end), ylim=(len(colours) - 1, -1))
     step = next((tick for tick in TICKS if (end - start) / tick < MOST_TICKS), TICKS[-1])
     axes.xaxis.set_major_locator(MultipleLocator(step))
     axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds).removesuffix(".0"))
