@@ -29,10 +29,8 @@ def breakdown(run: Callable[[], object], device: str = "cpu") -> dict[str, float
         run()
     times: Counter[str] = Counter()
     for event in found.key_averages():
-        kind = next(
-            (k for k, parts in KINDS.items() if any(p in event.key for p in parts)), "other"
-        )
+        kinds = (kind for kind, parts in KINDS.items() if any(part in event.key for part in parts))
         own = event.self_cpu_time_total if device == "cpu" else event.self_device_time_total
-        times[kind] += own
+        times[next(kinds, "other")] += own
     total = times.total() or 1
     return {kind: own / total for kind, own in times.most_common()}

@@ -21,7 +21,6 @@ def conform(
         Argument(
             help="The port: FILE.py, package.module, or 'cmd:COMMAND' for a program.",
             metavar="PORT",
-            show_default=False,
         ),
     ],
     pytest_args: Annotated[

@@ -50,7 +50,6 @@ CheckpointOption = Annotated[
         "(facebook/timesformer-base-finetuned-k400), or a .safetensors file; without, the small "
         "model of camera motions that comes with the package.",
         metavar="PATH_OR_HUB_ID",
-        show_default=False,
     ),
 ]
 CropsOption = Annotated[

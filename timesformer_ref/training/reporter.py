@@ -56,10 +56,8 @@ class Reporter:
         if now - self.last > LINE_EVERY:
             pace, self.last = (now - self.began) / self.steps, now
             left = timedelta(seconds=round(pace * (latest.steps - latest.step)))
-            speed = f"{self.batch / pace:.3g} clips a second, {left} left"
-            self.progress.console.print(
-                self.note(f"{line}, rate {latest.learning_rate:.2g}, {speed}")
-            )
+            rate = f"rate {latest.learning_rate:.2g}, {self.batch / pace:.3g} clips a second"
+            self.progress.console.print(self.note(f"{line}, {rate}, {left} left"))
         if latest.evaluation:
             self.evaluated(latest, latest.evaluation)
         broken = Unreadable(self.run / UNREADABLE).read()
