@@ -77,13 +77,17 @@ def time_runners(
     def timing(name: str) -> Timing:
         to_peer = [times[name] / times[peer] for times in kept]
         to_limit = [times[name] / times[LIMIT] for times in kept if LIMIT in runs]
+        found, expected = answers[name], answers[peer]
+        off = None
+        if found is not None and expected is not None:
+            off = float(np.abs(found - expected).max() / np.abs(expected).max())
         return Timing(
             name,
             tuple(times[name] for times in kept),
             median(to_peer),
             median(to_limit) if to_limit else None,
             (min(to_limit or to_peer), max(to_limit or to_peer)),
-            _difference(answers[name], answers[peer]),
+            off,
             memory[name],
         )
 
@@ -100,9 +104,3 @@ def quiet(rounds: list[dict[str, float]], gauges: list[float]) -> list[dict[str,
     count = max(undisturbed, (len(rounds) + 1) // 2)
     chosen = sorted(range(len(rounds)), key=beside.__getitem__)[:count]
     return [rounds[number] for number in sorted(chosen)]
-
-
-def _difference(found: np.ndarray | None, expected: np.ndarray | None) -> float | None:
-    if found is None or expected is None:
-        return None
-    return float(np.abs(found - expected).max() / np.abs(expected).max())

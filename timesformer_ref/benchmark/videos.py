@@ -65,9 +65,8 @@ def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Ru
 
 def this_project(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Runner:
     """A runner that does what `timesformer-ref classify` does for a folder."""
-    config = case.config
-    side = config.image_size
-    wanted = Preprocessing(config.num_frames, RATE, side, single_crop_scale=side, num_crops=1)
+    frames, side = case.config.num_frames, case.config.image_size
+    wanted = Preprocessing(frames, RATE, side, single_crop_scale=side, num_crops=1)
     classifier = Classifier(checkpoint, wanted, device=case.device, dtype=case.dtype)
 
     def run() -> np.ndarray:

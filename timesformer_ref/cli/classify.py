@@ -76,10 +76,18 @@ def classify(
     Without --checkpoint the small model that comes with the package predicts how the camera moves.
     """
     files = many.find_files(videos or [], listed)
-    if timeline:
-        _check_timeline(clips, picture, files)
-    elif every is not None or picture:
+    if timeline and clips != 1:
+        raise typer.BadParameter(
+            f"--clips {clips} does not go with --timeline, whose every window is a clip"
+        )
+    if not timeline and (every is not None or picture):
         raise typer.BadParameter("--every and --picture belong to --timeline: give that too")
+    if picture:
+        if len(files) > 1:
+            raise typer.BadParameter(f"--picture shows one video, not {len(files)}: name one")
+        options.check_replaced(picture, files)
+        options.check_target(picture, TIMELINES)
+        require("pictures", "matplotlib")
     if out_file and (as_json or picture):
         raise typer.BadParameter("--json and --picture do not go with --out, which writes JSON")
     if not out_file and (retry or many.launched()):
@@ -138,17 +146,3 @@ def classify(
         if len(files) > 1:
             err.print(f"{failed} of {len(files)} videos could not be classified")
         raise typer.Exit(1)
-
-
-def _check_timeline(clips: int, picture: Path | None, files: list[Path]) -> None:
-    if clips != 1:
-        raise typer.BadParameter(
-            f"--clips {clips} does not go with --timeline, whose every window is a clip"
-        )
-    if picture is None:
-        return
-    if len(files) > 1:
-        raise typer.BadParameter(f"--picture shows one video, not {len(files)}: name one")
-    options.check_replaced(picture, files)
-    options.check_target(picture, TIMELINES)
-    require("pictures", "matplotlib")

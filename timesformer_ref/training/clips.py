@@ -44,9 +44,8 @@ class Unreadable:
 
     def read(self) -> dict[str, str]:
         """Why each of the listed videos could not be read."""
-        if not self.path.exists():
-            return {}
-        rows = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        rows = map(json.loads, text.splitlines())
         return {row["video"]: row["error"] for row in rows}
 
 

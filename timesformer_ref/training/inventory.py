@@ -75,10 +75,7 @@ def look_at_all(videos: Videos, track: Track = lambda looks, total: looks) -> Lo
 
 
 def take_stock(
-    parts: Mapping[str, Videos],
-    most: float,
-    clips: int,
-    track: Track = lambda looks, total: looks,
+    parts: Mapping[str, Videos], most: float, clips: int, track: Track = lambda looks, total: looks
 ) -> list[list[str]]:
     """Look at every video once, warn of what is odd, and return a table of what there is.
 

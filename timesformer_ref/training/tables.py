@@ -39,10 +39,7 @@ def make_tables(
 def write_tables(tables: Mapping[str, Table], folder: Path) -> None:
     """Write tables as CSV files. Raises OSError where they cannot be written."""
     for name, table in tables.items():
-        with (
-            whole_file(folder / name) as unfinished,
-            unfinished.open("w", encoding="utf-8") as file,
-        ):
+        with whole_file(folder / name) as place, place.open("w", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(table)
 
 

@@ -84,11 +84,7 @@ class Results:
         last = [places[video] for video in sorted(places, key=lambda v: order.get(v, -1))]
         if last == sorted(last) and sum(length for _, length in last) == at:
             return
-        with (
-            whole_file(self.path) as unfinished,
-            unfinished.open("wb") as new,
-            self.path.open("rb") as old,
-        ):
+        with whole_file(self.path) as place, place.open("wb") as new, self.path.open("rb") as old:
             for start, length in last:
                 old.seek(start)
                 new.write(old.read(length))
