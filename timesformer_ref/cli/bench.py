@@ -71,10 +71,8 @@ def bench(
         config = TimeSformerConfig(
             num_frames=frames, image_size=size, attention_type=scheme, drop_path_rate=0.0
         )
-        case = Case(
-            config, getattr(torch, dtype), options.check_device(device), batch, compiled,
-            with_numpy, train, checkpointing,
-        )  # fmt: skip
+        where, kind = options.check_device(device), getattr(torch, dtype)
+        case = Case(config, kind, where, batch, compiled, with_numpy, train, checkpointing)
         runs = video_runners(videos, case) if videos else runners(case)
     with progress_bar() as progress:
         task = progress.add_task("runs", total=(2 + repeats) * len(runs))

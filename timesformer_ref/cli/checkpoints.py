@@ -37,22 +37,20 @@ def inspect(
     shown = [problem.replace("\n", " ") for problem in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
         shown.append(f"… and {len(problems) - MOST_PROBLEMS} more")
-    config = loaded.config
-    match = matching_variant(config)
+    c = loaded.config
+    match = matching_variant(c)
     dtypes = sorted({str(w.dtype).removeprefix("torch.") for w in loaded.weights.values()})
     rows = {
         "form": loaded.form,
-        "scheme": f"{config.attention_type} ({', then '.join(config.steps)})",
-        "clip": f"{config.num_frames} frames of {config.image_size} x {config.image_size} pixels, "
-        f"{config.num_channels} channels",
-        "patches": f"{config.grid[1]} x {config.grid[2]} a frame, of {config.patch_size} x "
-        f"{config.patch_size} pixels",
-        "blocks": f"{config.num_hidden_layers}, width {config.hidden_size}, "
-        f"{config.num_attention_heads} heads, MLP {config.intermediate_size}, "
-        f"{'with' if config.qkv_bias else 'no'} qkv bias",
-        "classes": f"{config.num_labels}"
+        "scheme": f"{c.attention_type} ({', then '.join(c.steps)})",
+        "clip": f"{c.num_frames} frames of {c.image_size} x {c.image_size} pixels, "
+        f"{c.num_channels} channels",
+        "patches": f"{c.grid[1]} x {c.grid[2]} a frame, of {c.patch_size} x {c.patch_size} pixels",
+        "blocks": f"{c.num_hidden_layers}, width {c.hidden_size}, {c.num_attention_heads} heads, "
+        f"MLP {c.intermediate_size}, {'with' if c.qkv_bias else 'no'} qkv bias",
+        "classes": f"{c.num_labels}"
         + (f" ({', '.join(loaded.labels[:3])}, …)" if loaded.labels else ", without names"),
-        "parameters": f"{count_parameters(config):,} in {', '.join(dtypes)}",
+        "parameters": f"{count_parameters(c):,} in {', '.join(dtypes)}",
         "published variant": f"the geometry of {match.name}" if match else "none of this geometry",
         "input": ", ".join(
             f"{k} {'segments' if k == 'sampling_rate' and v is None else v}"
