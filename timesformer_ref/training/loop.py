@@ -138,7 +138,7 @@ def train(
         chance = seed_sequence(seed, step, accelerator.process_index)
         torch.manual_seed(int(chance.generate_state(1)[0]))
         model.train()
-        loss = _step(accelerator, spread, stepper, parts, recipe, weights)
+        loss = _step(accelerator, spread, stepper, parts, accumulate, recipe, weights)
         if not isfinite(loss):
             raise RunError(f"the loss of step {step} is {loss}: use a lower learning rate")
         history.losses.append(loss)
@@ -225,12 +225,13 @@ def _step(
     model: nn.Module,
     optimizer: AcceleratedOptimizer,
     parts: Iterator[tuple[Tensor, Tensor]],
+    accumulate: int,
     recipe: Recipe,
     weights: Tensor | None,
 ) -> float:
     """Train on the clips of one step, part by part; returns the mean loss over all processes."""
     losses = []
-    for _ in range(accelerator.gradient_accumulation_steps):
+    for _ in range(accumulate):
         video, label = next(parts)
         with accelerator.accumulate(model):
             logits = model(video).logits

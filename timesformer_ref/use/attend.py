@@ -49,10 +49,8 @@ def attend(
     grid = config.clip_grid((1, *view.shape))
     output = run(view)
     attentions = output.attentions or ()
-    frames = [
-        {step: matrix[0] for step, matrix in block.items()}
-        for block in frame_attention(attentions, config, grid)
-    ]
+    blocks = frame_attention(attentions, config, grid)
+    frames = [{step: matrix[0] for step, matrix in block.items()} for block in blocks]
     return ClipAttention(output.logits[0], rollout(attentions, config, grid)[0], frames)
 
 
