@@ -43,8 +43,8 @@ def rollout(
     shares[:, 0] = 1 / clips
     for block in reversed(attentions):
         for step in reversed(config.steps):
-            last = step == config.steps[-1]
-            shares = step_back(shares, block[step].mean(axis=1), grid, step, last)
+            is_last = step == config.steps[-1]
+            shares = step_back(shares, block[step].mean(axis=1), grid, step, is_last)
     by_place = rearrange(shares[:, 1:], "b (h w t) 1 -> b t h w", h=h, w=w)
     return rearrange(by_place, "(b clips) t h w -> b (clips t) h w", clips=clips)
 
