@@ -47,48 +47,57 @@ TIME = (
 
 _BLOCK, _LAYER = "blocks.{i}.", "timesformer.encoder.layer.{i}."
 
-
-def _layer(name: str, theirs: str, shape: str, start: Start, meaning: str) -> tuple[Row, Row]:
-    """The two rows of a linear layer, or of a LayerNorm, whose scale starts at one."""
-    first, second = (", scale", ", shift") if start == "ones" else ("", ", bias")
-    return (
-        Row(f"{name}.weight", f"{theirs}.weight", shape, start, meaning + first),
-        Row(f"{name}.bias", f"{theirs}.bias", shape.split()[0], "zeros", meaning + second),
-    )
-
-
 ATTENTION = (
     Row(_BLOCK + "{step}attn.qkv.weight", _LAYER + "{step}attention.attention.qkv.weight",
         "3*d d", "normal", "queries, then keys, then values, each head by head"),
     Row(_BLOCK + "{step}attn.qkv.bias", _LAYER + "{step}attention.attention.qkv.bias",
         "3*d", "zeros", "queries, keys and values, bias (absent where qkv_bias is false)"),
-    *_layer(_BLOCK + "{step}attn.proj", _LAYER + "{step}attention.output.dense",
-            "d d", "normal", "projection of all heads' results"),
+    Row(_BLOCK + "{step}attn.proj.weight", _LAYER + "{step}attention.output.dense.weight",
+        "d d", "normal", "projection of all heads' results"),
+    Row(_BLOCK + "{step}attn.proj.bias", _LAYER + "{step}attention.output.dense.bias",
+        "d", "zeros", "projection of all heads' results, bias"),
 )  # fmt: skip
 
 EARLIER_STEP = (
-    *_layer(_BLOCK + "{step}norm1", _LAYER + "{step}layernorm",
-            "d", "ones", "LayerNorm before the step"),
+    Row(_BLOCK + "{step}norm1.weight", _LAYER + "{step}layernorm.weight",
+        "d", "ones", "LayerNorm before the step, scale"),
+    Row(_BLOCK + "{step}norm1.bias", _LAYER + "{step}layernorm.bias",
+        "d", "zeros", "LayerNorm before the step, shift"),
     *ATTENTION,
-    *_layer(_BLOCK + "{step}fc", _LAYER + "{step}dense",
-            "d d", "zeros", "one more linear layer after the step"),
+    Row(_BLOCK + "{step}fc.weight", _LAYER + "{step}dense.weight",
+        "d d", "zeros", "one more linear layer after the step"),
+    Row(_BLOCK + "{step}fc.bias", _LAYER + "{step}dense.bias",
+        "d", "zeros", "one more linear layer after the step, bias"),
 )  # fmt: skip
 
 LAST_STEP = (
-    *_layer(_BLOCK + "norm1", _LAYER + "layernorm_before",
-            "d", "ones", "LayerNorm before the last step"),
+    Row(_BLOCK + "norm1.weight", _LAYER + "layernorm_before.weight",
+        "d", "ones", "LayerNorm before the last step, scale"),
+    Row(_BLOCK + "norm1.bias", _LAYER + "layernorm_before.bias",
+        "d", "zeros", "LayerNorm before the last step, shift"),
     *ATTENTION,
 )  # fmt: skip
 
 MLP = (
-    *_layer(_BLOCK + "norm2", _LAYER + "layernorm_after", "d", "ones", "LayerNorm before the MLP"),
-    *_layer(_BLOCK + "mlp.fc1", _LAYER + "intermediate.dense", "m d", "normal", "MLP, first layer"),
-    *_layer(_BLOCK + "mlp.fc2", _LAYER + "output.dense", "d m", "normal", "MLP, second layer"),
+    Row(_BLOCK + "norm2.weight", _LAYER + "layernorm_after.weight",
+        "d", "ones", "LayerNorm before the MLP, scale"),
+    Row(_BLOCK + "norm2.bias", _LAYER + "layernorm_after.bias",
+        "d", "zeros", "LayerNorm before the MLP, shift"),
+    Row(_BLOCK + "mlp.fc1.weight", _LAYER + "intermediate.dense.weight",
+        "m d", "normal", "MLP, first layer"),
+    Row(_BLOCK + "mlp.fc1.bias", _LAYER + "intermediate.dense.bias",
+        "m", "zeros", "MLP, first layer, bias"),
+    Row(_BLOCK + "mlp.fc2.weight", _LAYER + "output.dense.weight",
+        "d m", "normal", "MLP, second layer"),
+    Row(_BLOCK + "mlp.fc2.bias", _LAYER + "output.dense.bias",
+        "d", "zeros", "MLP, second layer, bias"),
 )  # fmt: skip
 
 CLASSIFIER = (
-    *_layer("norm", "timesformer.layernorm", "d", "ones", "last LayerNorm"),
-    *_layer("head", "classifier", "l d", "normal", "classifier"),
+    Row("norm.weight", "timesformer.layernorm.weight", "d", "ones", "last LayerNorm, scale"),
+    Row("norm.bias", "timesformer.layernorm.bias", "d", "zeros", "last LayerNorm, shift"),
+    Row("head.weight", "classifier.weight", "l d", "normal", "classifier"),
+    Row("head.bias", "classifier.bias", "l", "zeros", "classifier, bias"),
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What the benchmark compares: the same work, of the same answers."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -64,6 +65,22 @@ def test_the_time_of_a_model_is_divided_among_its_operators():
     shares = breakdown(lambda: model(video))
     assert sum(shares.values()) == pytest.approx(1)
     assert {"linear layers", "attention", "norms", "GELU", "copies", "sums"} < shares.keys()
+
+
+def test_the_command_shows_all_that_are_timed_in_one_table(run, monkeypatch, tmp_path):
+    """With stand-ins for the models, of which another test compares the answers."""
+
+    def model():
+        return torch.ones(1, 400).numpy()
+
+    timed = {"transformers": model, "timesformer_ref (folded)": model, LIMIT: lambda: None}
+    monkeypatch.setattr("timesformer_ref.benchmark.runners.runners", lambda case: timed)
+    said = run("bench", "--repeats", "2", "--json", tmp_path / "bench.json")
+    assert said.code == 0, said.err
+    words = "transformers", "timesformer_ref", LIMIT, "0.0e+00", "classify takes the form folded"
+    assert all(word in said.out for word in words)
+    stored = json.loads((tmp_path / "bench.json").read_text())
+    assert f"{stored['left_out']} of 2 rounds" in said.out
 
 
 @pytest.mark.slow

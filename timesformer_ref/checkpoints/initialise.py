@@ -14,7 +14,6 @@ from timesformer_ref.schemes import step_prefix
 from timesformer_ref.weights import weight_table
 
 Array = np.ndarray
-Shape = tuple[int, ...]
 Table = TypeVar("Table", np.ndarray, Tensor)
 
 
@@ -23,7 +22,7 @@ def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     table = weight_table(config)
     bound = prod(table["patch_embed.proj.weight"].shape[1:]) ** -0.5
-    start: dict[str, Callable[[Shape], Array]] = {
+    start: dict[str, Callable[[tuple[int, ...]], Array]] = {
         "zeros": lambda shape: np.zeros(shape, np.float32),
         "ones": lambda shape: np.ones(shape, np.float32),
         # The original cuts at an absolute 2, a hundred standard deviations away: a formality, kept.
@@ -82,7 +81,7 @@ def _image_name(name: str, config: TimeSformerConfig) -> str:
     return name
 
 
-def _kernel(kernel: Array, shape: Shape) -> Array:
+def _kernel(kernel: Array, shape: tuple[int, ...]) -> Array:
     """A patch projection for RGB converted to `shape[1]` channels; flattened kernels unfold."""
     d, channels, p, _ = shape
     if kernel.ndim == 2 and kernel.shape[1] == 3 * p * p:
