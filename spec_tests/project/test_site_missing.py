@@ -24,6 +24,7 @@ pytestmark = pytest.mark.site
 def test_a_missing_fragment_or_figure_fails_the_build(pattern, tmp_path):
     need((ROOT / "build" / "fragments").is_dir(), "what docs/generate.py writes")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(ROOT / ".theme", tmp_path / ".theme")
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copytree(ROOT / "build" / "fragments", tmp_path / "build" / "fragments")
     missing = list(tmp_path.glob(pattern))
