@@ -13,16 +13,15 @@ from timesformer_ref.numpy_blocks.layers import nearest
 from timesformer_ref.schemes import step_prefix
 from timesformer_ref.weights import weight_table
 
-Array = np.ndarray
 Table = TypeVar("Table", np.ndarray, Tensor)
 
 
-def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
+def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, np.ndarray]:
     """Random float32 weights, distributed as the original's (`VisionTransformer.__init__`)."""
     rng = np.random.default_rng(seed)
     table = weight_table(config)
     bound = prod(table["patch_embed.proj.weight"].shape[1:]) ** -0.5
-    start: dict[str, Callable[[tuple[int, ...]], Array]] = {
+    start: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
         "zeros": lambda shape: np.zeros(shape, np.float32),
         "ones": lambda shape: np.ones(shape, np.float32),
         # The original cuts at an absolute 2, a hundred standard deviations away: a formality, kept.
@@ -32,7 +31,7 @@ def initial_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
     return {name: start[weight.start](weight.shape) for name, weight in table.items()}
 
 
-def random_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
+def random_weights(config: TimeSformerConfig, seed: int) -> dict[str, np.ndarray]:
     """Random float32 weights with none at zero, so that every layer affects the logits."""
     rng = np.random.default_rng(seed)
     return {
@@ -42,8 +41,8 @@ def random_weights(config: TimeSformerConfig, seed: int) -> dict[str, Array]:
 
 
 def weights_from_image_vit(
-    vit: Mapping[str, Array], config: TimeSformerConfig, seed: int = 0
-) -> dict[str, Array]:
+    vit: Mapping[str, np.ndarray], config: TimeSformerConfig, seed: int = 0
+) -> dict[str, np.ndarray]:
     """Initial values of a video model from an image ViT's state dict (original `load_pretrained`).
 
     Every attention step of a block starts as the ViT's one attention. Positions for another
@@ -81,7 +80,7 @@ def _image_name(name: str, config: TimeSformerConfig) -> str:
     return name
 
 
-def _kernel(kernel: Array, shape: tuple[int, ...]) -> Array:
+def _kernel(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A patch projection for RGB converted to `shape[1]` channels; flattened kernels unfold."""
     d, channels, p, _ = shape
     if kernel.ndim == 2 and kernel.shape[1] == 3 * p * p:
