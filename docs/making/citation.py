@@ -6,17 +6,17 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+PROJECT = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
 
 
 def write_citation(file: Path) -> None:
     """Write the BibTeX entry of the version at hand."""
-    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
     file.write_text(
         f"""@software{{timesformer_ref,
-  title   = {{timesformer\\_ref: {project["description"]}}},
+  title   = {{timesformer\\_ref: {PROJECT["description"]}}},
   author  = {{{{The timesformer\\_ref authors}}}},
-  version = {{{project["version"]}}},
-  license = {{{project["license"]}}}
+  version = {{{PROJECT["version"]}}},
+  license = {{{PROJECT["license"]}}}
 }}
 """,
         encoding="utf-8",
@@ -25,5 +25,4 @@ def write_citation(file: Path) -> None:
 
 def write_version(file: Path) -> None:
     """Write a sentence that names the version at hand."""
-    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
-    file.write_text(f"This is version {project['version']}.\n", encoding="utf-8")
+    file.write_text(f"This is version {PROJECT['version']}.\n", encoding="utf-8")

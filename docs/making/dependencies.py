@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.metadata import metadata
 from pathlib import Path
 
+from docs.making.citation import PROJECT
 from docs.making.tables import table
-
-PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 REASONS = {
     "av": "decodes videos, by FFmpeg",
@@ -41,14 +39,13 @@ USERS = ("pictures", "train", "tensorboard", "test", "peers")
 
 def write_dependencies(file: Path) -> None:
     """Write a row for each library. Raises KeyError for one whose reason is not given."""
-    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
-    groups = {"": project["dependencies"]}
-    groups |= {extra: project["optional-dependencies"][extra] for extra in USERS}
+    groups = {"": PROJECT["dependencies"]}
+    groups |= {extra: PROJECT["optional-dependencies"][extra] for extra in USERS}
     rows = []
     for extra, lines in groups.items():
         for line in lines:
             name, bounds = re.fullmatch(r"([\w-]+)(?:\[.*\])?(.*)", line).groups()
-            if name != project["name"]:
+            if name != PROJECT["name"]:
                 where = f"`[{extra}]`" if extra else "always"
                 rows.append([name, bounds, where, licence(name), REASONS[name]])
     head = ["library", "versions", "installed", "licence", "what for"]
