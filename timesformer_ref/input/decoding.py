@@ -1,7 +1,6 @@
 """Decode video files to frames with PyAV."""
 
 import gc
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -92,12 +91,8 @@ def moving_streams(container: Container) -> list[av.VideoStream]:
 def no_frame(path: Path) -> VideoError:
     """The error for a file without a frame that can be decoded, with the likely cause."""
     with path.open("rb") as file:
-        start = file.read(1 << 20)
-        file.seek(-min(path.stat().st_size, 1 << 20), os.SEEK_END)
-        ends = start + file.read()
-    if b"tenc" in ends and b"sinf" in ends:
-        return VideoError(f"{path}: is encrypted; get a copy without copy protection")
-    if start[8:12] == b"WEBP":
+        start = file.read(12)
+    if start[8:] == b"WEBP":
         return VideoError(f"{path}: this FFmpeg decodes no animated WebP; convert it, say to mp4")
     return VideoError(f"{path}: no frame of it can be decoded; get an undamaged copy")
 
@@ -125,6 +120,8 @@ def decode_frames(path: Path) -> Iterator[tuple[av.VideoFrame, Display] | None]:
         LEFT["pixels"] += max(stream.width * stream.height, 1 << 18)
         shown = None
         for packet in packets(container, stream):
+            if packet.has_sidedata("encryption_info"):
+                raise VideoError(f"{path}: is encrypted; get a copy without copy protection")
             try:
                 frames = packet.decode()
             except av.FFmpegError:
