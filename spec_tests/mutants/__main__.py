@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,12 +17,11 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-import torch  # noqa: F401  # here, once, and not in every process
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
 from spec_tests.conftest import requirements_of
-from spec_tests.harness import judging  # noqa: F401
 from spec_tests.mutants.table import MUTANTS, Mutant
 
 SUITE = str(Path(__file__).parents[1])
@@ -55,13 +54,18 @@ class FirstLocated:
             pytest.exit("located")
 
 
+def run_suite(port: str, *options: str, plugins: Sequence[object] = ()) -> int:
+    """Run the suite on a port without a word; pytest's exit code."""
+    options = ("-q", "-p", "no:cacheprovider", "--port", port, *options)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        return pytest.main([SUITE, *options], plugins=plugins)
+
+
 def judge(mutant: Mutant) -> dict[str, Any]:
     """The first failure that locates the mistake of one mutant, if there is one."""
     plugin = FirstLocated(mutant.group.split())
     start = perf_counter()
-    options = ["-q", "-p", "no:cacheprovider", "--port", f"mutant:{mutant.name}"]
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        code = pytest.main([SUITE, *options], plugins=[plugin])
+    code = run_suite(f"mutant:{mutant.name}", plugins=[plugin])
     if not plugin.found and code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"the suite did not run on {mutant.name}: {code!r}")
     if "NameError" in str(plugin.found):
@@ -83,9 +87,11 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     chosen = [mutant for mutant in MUTANTS if not args.names or mutant.name in args.names]
     console, found = Console(), []
+    # Imports the tests here, once, and not in every process.
+    run_suite("spec_tests.ports.numpy_port", "--collect-only")
     with (
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
-        get_context("fork").Pool(args.jobs, _quiet, maxtasksperchild=1) as pool,
+        get_context("fork").Pool(args.jobs, torch.set_num_threads, (1,), 1) as pool,
     ):
         task = progress.add_task("mutants", total=len(chosen))
         for verdict in pool.imap(judge, chosen):
@@ -98,11 +104,6 @@ def main() -> int:
     escaped = [verdict["name"] for verdict in found if not verdict["requirement"]]
     console.print(f"{len(found) - len(escaped)} of {len(found)} mutants failed and located")
     return bool(escaped)
-
-
-def _quiet() -> None:
-    """Let each process use one thread: the processes share the cores."""
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 if __name__ == "__main__":
