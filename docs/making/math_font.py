@@ -1,4 +1,4 @@
-"""The font of the formulas: STIX Two Math, the glyphs that formulas are made of, within a stylesheet.
+"""The font of the formulas: a part of STIX Two Math, within a stylesheet.
 
     npm pack @fontsource/stix-two-math@5.3.0
     uv run --no-project --with 'fonttools[woff]' docs/making/math_font.py fontsource-*.tgz

@@ -52,7 +52,7 @@ def base(element: Element) -> Element:
 
 
 def opens_fence(element: Element) -> bool:
-    """Whether this is what stands between `\\left` and `\\right`."""
+    """Whether this is a group between two brackets that grow with it."""
     return len(element) > 0 and element[0].get("form") == "prefix"
 
 

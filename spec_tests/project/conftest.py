@@ -10,6 +10,15 @@ import jaxtyping
 import pytest
 
 
+@pytest.fixture(scope="session")
+def process():
+    """Chromium, one for all tests of a worker: each starts with the size and the page it needs."""
+    from spec_tests.project.site_browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.fixture(params=["numpy", "torch"])
 def ours(request):
     """Each of our two implementations, by the port interface, in float64."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 
@@ -36,14 +39,44 @@ def served(site: Path) -> Iterator[str]:
     """The site's address while it is served on a free port."""
     need((site / "index.html").is_file(), f"the site built in {site}")
     handler = partial(QuietHandler, directory=site)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
 
 
+@cache
+def compressed(file: Path, _modified: float) -> bytes:
+    """A file's contents as a host sends them."""
+    return gzip.compress(file.read_bytes(), 6)
+
+
+class Server(ThreadingHTTPServer):
+    """A server whose browsers may leave at any time."""
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class QuietHandler(SimpleHTTPRequestHandler):
-    """A server of files that keeps no log."""
+    """A server of files that keeps no log, and connections; texts and weights go compressed."""
+
+    protocol_version = "HTTP/1.1"
+
+    def send_head(self):
+        file = Path(self.translate_path(self.path))
+        file = file / "index.html" if self.path.partition("?")[0].endswith("/") else file
+        packed = {".html", ".css", ".js", ".json", ".svg", ".safetensors"}
+        if file.suffix not in packed or not file.is_file():
+            return super().send_head()
+        body = compressed(file, file.stat().st_mtime)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(file))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        return BytesIO(body)
 
     def log_message(self, *_):
         pass
@@ -64,6 +97,14 @@ def chromium(*arguments: str):
     with webdriver.Chrome(options, service) as browser:
         resize(browser, 1280)
         yield browser
+
+
+def prefer(browser, scheme: str = "light", media: str = "", motion: str = "no-preference") -> None:
+    """What the reader's system prefers, and the medium that the page is for."""
+    preferred = {"prefers-color-scheme": scheme, "prefers-reduced-motion": motion}
+    features = [{"name": name, "value": value} for name, value in preferred.items()]
+    emulated = {"media": media, "features": features}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", emulated)
 
 
 def resize(browser, width: int) -> None:

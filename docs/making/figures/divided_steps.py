@@ -15,8 +15,13 @@ CELL, GAP, TOP = 20, 16, 30
 WIDTH = FRAMES * (SIDE * CELL + GAP) + 2 * CELL
 HEIGHT = TOP + SIDE * CELL + 4
 
+WORDS = (
+    "An animation of four frames. First the blue patch attends to its own place in every frame, "
+    "then to all patches of its frame, with the class token; after both it has something of every "
+    "patch."
+)
 STYLE = """
-text { font: 15px sans-serif; fill: #7c858f }
+.divided-steps text { font: 15px sans-serif; fill: #5b6470 }
 .time, .space, .both { opacity: 0; animation: shown 7.5s infinite }
 .space { animation-delay: -5s }
 .both { animation-delay: -2.5s }
@@ -30,7 +35,7 @@ text { font: 15px sans-serif; fill: #7c858f }
 
 
 def write_divided_steps(path: Path) -> None:
-    """Write the animation as an SVG that moves by itself."""
+    """Write the animation as an SVG for within a page, whose reader may pause it."""
     time, space = (group_of(STEPS[step], QUERY) for step in ("temporal", "spatial"))
     everywhere, here = np.full_like(time, True), np.zeros_like(time)
     here[QUERY] = True
@@ -43,7 +48,9 @@ def write_divided_steps(path: Path) -> None:
         *squares(here, ATTENDING),
     ]
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
-    svg = [f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', f"<style>{STYLE}</style>", *layers]
+    about = f'class="divided-steps" role="img" aria-label="{WORDS}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {about}>'
+    svg = [head, f"<style>{STYLE.strip()}</style>", *layers]
     path.write_text("\n".join([*svg, "</svg>\n"]), encoding="utf-8")
 
 
