@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spec_tests.project.site_browser import SITES, chromium, resize, served
+from spec_tests.project.site_browser import SITES, resize, served
 
 pytestmark = pytest.mark.site
 
@@ -15,10 +15,9 @@ def address(request):
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
+@pytest.fixture
+def browser(process):
+    return process
 
 
 EDGES = """

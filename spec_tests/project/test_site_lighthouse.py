@@ -1,4 +1,4 @@
-"""Lighthouse's marks for the pages that people meet first."""
+"""Lighthouse's marks for the pages that people meet first, as on a phone with a slow connection."""
 
 from __future__ import annotations
 
@@ -12,22 +12,39 @@ import pytest
 from spec_tests.project.site_browser import SITES, need, served
 
 LIGHTHOUSE = "lighthouse@12.8.2"  # the last that runs on Node 18 to 20
+OPTIONS = [
+    "--output=json", "--quiet", "--disable-full-page-screenshot",
+    "--only-categories=performance,accessibility,best-practices,seo",
+    "--chrome-flags=--headless=new --no-sandbox --disable-dev-shm-usage",
+]  # fmt: skip
 
 pytestmark = pytest.mark.site
 
 
-@pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "live/"])
-def test_lighthouse_gives_at_least_95(page):
+@pytest.fixture(scope="module")
+def address():
     need(shutil.which("npx") and shutil.which("chromium"), "npx and chromium")
     with served(SITES["mkdocs"]) as address:
-        done = subprocess.run(
-            ["npx", "--yes", LIGHTHOUSE, address + page, "--output=json", "--quiet",
-             "--only-categories=accessibility,best-practices,seo",
-             "--chrome-flags=--headless=new --no-sandbox --disable-dev-shm-usage"],
-            env=os.environ | {"CHROME_PATH": shutil.which("chromium")},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    report = json.loads(done.stdout)
-    marks = {name: round(100 * told["score"]) for name, told in report["categories"].items()}
-    low = [name for name, audit in report["audits"].items() if audit["score"] == 0]
-    assert min(marks.values()) >= 95, (marks, low)
+        yield address
+
+
+def report(url):
+    """What Lighthouse says of a page."""
+    done = subprocess.run(
+        ["npx", "--yes", LIGHTHOUSE, url, *OPTIONS],
+        env=os.environ | {"CHROME_PATH": shutil.which("chromium")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "live/"])
+def test_lighthouse_gives_at_least_98(address, page):
+    """In the best of three tries: whatever else the machine does slows the page."""
+    for _ in range(3):
+        found = report(address + page)
+        marks = {name: round(100 * of["score"]) for name, of in found["categories"].items()}
+        if min(marks.values()) >= 98:
+            break
+    low = [name for name, audit in found["audits"].items() if audit["score"] in (0, 0.5)]
+    assert min(marks.values()) >= 98, (marks, low)

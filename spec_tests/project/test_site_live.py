@@ -64,10 +64,10 @@ def model():
 
 
 @pytest.fixture(scope="module", params=SITES)
-def page(request):
-    with served(SITES[request.param]) as address, chromium() as browser:
-        browser.get(address + PAGE)
-        yield browser, address, SITES[request.param]
+def page(request, process):
+    with served(SITES[request.param]) as address:
+        process.get(address + PAGE)
+        yield process, address, SITES[request.param]
 
 
 def asked(page, frames, change=None):

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-from spec_tests.project.site_browser import need
-
-ROOT = Path(__file__).parents[2]
+from spec_tests.project.site_browser import BUILD
+from spec_tests.project.site_builds import build, lay_out
 
 pytestmark = pytest.mark.site
 
+KINDS = [
+    "build/fragments/code/**/*.py",
+    "build/fragments/examples/*.txt",
+    "docs/assets/figures/*.svg",
+]
+PAGE = """# A page
 
-@pytest.mark.parametrize(
-    "pattern",
-    ["build/fragments/code/**/*.py", "build/fragments/examples/*.txt", "docs/assets/figures/*.svg"],
-)
-def test_a_missing_fragment_or_figure_fails_the_build(pattern, tmp_path):
-    need((ROOT / "build" / "fragments").is_dir(), "what docs/generate.py writes")
-    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    shutil.copytree(ROOT / ".theme", tmp_path / ".theme")
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    shutil.copytree(ROOT / "build" / "fragments", tmp_path / "build" / "fragments")
-    missing = list(tmp_path.glob(pattern))
-    assert missing
-    for file in missing:
-        file.unlink()
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict"]
-    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert any(file.name in done.stdout + done.stderr for file in missing)
+--8<-- "{}"
+
+--8<-- "{}"
+
+![A figure](assets/figures/{})
+"""
+
+
+@pytest.mark.parametrize("missing", [None, *KINDS])
+def test_a_missing_fragment_or_figure_fails_the_build(missing, tmp_path):
+    code, example, figure = (next(BUILD.parent.glob(kind)) for kind in KINDS)
+    fragments = BUILD / "fragments"
+    names = code.relative_to(fragments), example.relative_to(fragments), figure.name
+    lay_out(tmp_path, {"index.md": PAGE.format(*names)})
+    if missing:
+        lost = next(BUILD.parent.glob(missing)).relative_to(BUILD.parent)
+        (tmp_path / lost).unlink()
+    code, said = build(tmp_path, "mkdocs", "--strict")
+    assert (code != 0) == bool(missing), said
+    assert not missing or lost.name in said
 
 
 @pytest.mark.parametrize("page", ["conformance", "mutants"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spec_tests.project.site_browser import SITES, chromium, resize, served
+from spec_tests.project.site_browser import SITES, resize, served
 
 pytestmark = pytest.mark.site
 
@@ -27,21 +27,33 @@ ANSWERS = {
 """Queries, and the page that answers each."""
 
 
+ASK = """
+for (const item of document.querySelectorAll(".md-search-result__item")) item.dataset.old = "";
+const input = document.querySelector(".md-search__input");
+input.value = arguments[0];
+input.dispatchEvent(new Event("keyup"));
+"""
+ANSWER = """
+const items = document.querySelectorAll(".md-search-result__item:not([data-old])");
+return [...items].map((item) => item.querySelector("a").href);
+"""
+
+
 @pytest.fixture(scope="module")
-def found():
+def found(process):
     """A function from a query to the addresses of the pages that the search lists, best first."""
     from selenium.webdriver.support.wait import WebDriverWait
 
-    with served(SITES["mkdocs"]) as address, chromium() as browser:
-        resize(browser, 1280)
+    with served(SITES["mkdocs"]) as address:
+        resize(process, 1280)
+        process.get(address)
+        process.find_element("css selector", ".md-search__input").click()
 
         def search(query):
-            browser.get(address)
-            browser.find_element("css selector", ".md-search__input").send_keys(query)
-            links = "return [...document.querySelectorAll('.md-search-result__item')].map(i => i."
-            links += "querySelector('a').href)"
-            WebDriverWait(browser, 10).until(lambda _: browser.execute_script(links))
-            return [link.removeprefix(address) for link in browser.execute_script(links)]
+            process.execute_script(ASK, query)
+            wait = WebDriverWait(process, 10, poll_frequency=0.05)
+            links = wait.until(lambda _: process.execute_script(ANSWER))
+            return [link.removeprefix(address) for link in links]
 
         yield search
 

@@ -19,7 +19,7 @@ from spec_tests.harness.vectors.reading import failures, read
 from spec_tests.harness.vectors.writing import save
 from spec_tests.matrix import JAVASCRIPT_PORT
 from spec_tests.mutants.vectors import caller
-from spec_tests.project.site_browser import chromium, need, served
+from spec_tests.project.site_browser import need, served
 
 ROOT = Path(__file__).parents[2]
 C_PORT = ROOT / "spec_tests" / "ports" / "c_port"
@@ -222,13 +222,13 @@ def test_the_javascript_port_finds_its_mistakes(folder, tmp_path, file, right, w
 
 
 @pytest.mark.site
-def test_the_javascript_port_finds_itself_right_in_a_page(folder, tmp_path):
+def test_the_javascript_port_finds_itself_right_in_a_page(folder, tmp_path, process):
     (tmp_path / "index.html").touch()
     (tmp_path / "port").symlink_to(JAVASCRIPT_PORT)
     (tmp_path / "vectors").symlink_to(folder)
-    with served(tmp_path) as address, chromium() as browser:
-        browser.get(address)
-        found = browser.execute_async_script(IN_A_PAGE)
+    with served(tmp_path) as address:
+        process.get(address)
+        found = process.execute_async_script(IN_A_PAGE)
     cases = len(index_of(folder)["cases"])
     assert found == {"count": cases, "wrong": []}
 
