@@ -95,8 +95,8 @@ SIZES = [(240, 240), (360, 640), (321, 97), (24, 40), (17, 31)]
 def test_the_page_sees_of_a_frame_what_the_command_sees(tmp_path):
     """The small model's crop, for which a frame is shrunk with antialiasing, in Node.
 
-    The command has the place of a pixel in float32: up to 640, off by 3e-5 of a pixel, of the 27 that
-    it averages there, whose numbers differ by 4.4 at most. So the answers are within 1e-5.
+    The command has the place of a pixel in float32: up to 640, off by 3e-5 of a pixel, of the 27
+    that it averages there, whose numbers differ by 4.4 at most. So the answers are within 1e-5.
     """
     need(shutil.which("node"), "node")
     preprocessing = choose_preprocessing(load_checkpoint(default_model.NAME))
