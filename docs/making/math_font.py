@@ -21,7 +21,7 @@ from fontTools import subset
 ASSETS = Path(__file__).parents[1] / "assets"
 CHARACTERS = [
     range(0x20, 0x7F),  # ASCII
-    range(0x391, 0x3D7),  # Greek
+    range(0x391, 0x3F6),  # Greek
     range(0x1D400, 0x1D468),  # bold and italic letters
     range(0x1D6E2, 0x1D756),  # italic and bold italic Greek
     map(
