@@ -83,14 +83,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def chromium(*arguments: str):
-    """Debian's Chromium without a window, as on a desktop; with more arguments of its own."""
+def chromium():
+    """Debian's Chromium without a window, as on a desktop, with a camera that is made up."""
     webdriver = pytest.importorskip("selenium.webdriver")
     need(shutil.which("chromium") and shutil.which("chromedriver"), "chromium and chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    always = "--headless=new", "--no-sandbox", "--disable-dev-shm-usage"
-    for argument in (*always, *arguments):
+    camera = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", *camera):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(shutil.which("chromedriver"))

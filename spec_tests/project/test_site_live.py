@@ -15,7 +15,6 @@ from einops import rearrange
 from spec_tests.project.site_browser import (
     SITES,
     QuietHandler,
-    chromium,
     complaints,
     resize,
     served,
@@ -353,15 +352,11 @@ def test_a_file_is_classified_and_one_that_is_none_says_so(figure, tmp_path):
     assert figure.find("[role=alert]").text == ""
 
 
-def test_a_camera_is_classified():
-    fake = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
-    with served(SITES["mkdocs"]) as address, chromium(*fake) as browser:
-        browser.get(address + PAGE)
-        figure = Figure(browser, address)
-        figure.find("[data-camera]").click()
-        figure.wait(lambda _: "".join(figure.of("frames").split()) == "")
-        assert figure.of("answer")
-        assert complaints(browser, address) == []
+def test_a_camera_is_classified(figure):
+    figure.find("[data-camera]").click()
+    figure.wait(lambda _: "".join(figure.of("frames").split()) == "")
+    assert figure.of("answer")
+    assert complaints(figure.browser, figure.address) == []
 
 
 @pytest.mark.parametrize("site", SITES)
