@@ -8,7 +8,7 @@ from docs.making.checkpoint_tables import write_checkpoint_tables
 from docs.making.citation import write_citation, write_version
 from docs.making.code import write_code
 from docs.making.commands import write_commands
-from docs.making.dependencies import write_dependencies
+from docs.making.dependencies import write_dependencies, write_installs
 from docs.making.examples import write_outputs
 from docs.making.experiment_page import experiment_page
 from docs.making.explorer_data import write_explorer
@@ -55,6 +55,7 @@ def main() -> None:
     (FRAGMENTS / "checkpoints" / "variants.md").write_text(variants_table(), encoding="utf-8")
     write_fine_tuning(FRAGMENTS / "fine_tuning")
     write_dependencies(FRAGMENTS / "dependencies.md")
+    write_installs(DOCS / "data" / "installs.json", FRAGMENTS / "installs.md")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
     for folder in ("reference", "assets"):
         (DOCS / folder).mkdir(exist_ok=True)

@@ -1,7 +1,8 @@
-"""The libraries that the package asks for: their licences, and what each is for."""
+"""The libraries that the package asks for: licences, reasons, and what works with which extra."""
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.metadata import metadata
 from pathlib import Path
@@ -49,6 +50,18 @@ def write_dependencies(file: Path) -> None:
                 where = f"`[{extra}]`" if extra else "always"
                 rows.append([name, bounds, where, licence(name), REASONS[name]])
     head = ["library", "versions", "installed", "licence", "what for"]
+    file.write_text(table(head, rows), encoding="utf-8")
+
+
+def write_installs(data: Path, file: Path) -> None:
+    """Write a row for each command: what it does in each installation, or the extra it asks for."""
+    found = json.loads(data.read_text("utf-8"))
+    words = {"yes": "yes"} | {extra: f"asks for `[{extra}]`" for extra in (*USERS, "export")}
+    rows = [
+        [f"`{task}`" if " to " not in task else task, *(words[found[e][task]] for e in found)]
+        for task in found[""]
+    ]
+    head = ["", "`timesformer-ref`", *(f"`timesformer-ref[{extra}]`" for extra in found if extra)]
     file.write_text(table(head, rows), encoding="utf-8")
 
 

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from safetensors.numpy import load, load_file
 
-from spec_tests.project.installs import ROOT, UV, build
+from spec_tests.project.installs import EXTRAS, ROOT, TASKS, UV, build
+from timesformer_ref.cli import COMMANDS
 
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the checkout")
 needs_uv = pytest.mark.skipif(not UV.exists(), reason="uv is missing: pip install uv")
@@ -28,6 +29,13 @@ def test_the_changelog_and_the_citation_are_of_this_version():
     assert (cited["version"], cited["license"]) == (project["version"], project["license"])
     newest = re.search(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest[1] == project["version"]
+
+
+def test_the_table_of_installations_has_every_command():
+    found = json.loads((ROOT / "docs/data/installs.json").read_text())
+    assert {extra: list(tasks) for extra, tasks in found.items()} == dict.fromkeys(EXTRAS, [*TASKS])
+    shown = {words.split()[0] for words in TASKS.values()}
+    assert shown == set(COMMANDS)
 
 
 @pytest.fixture(scope="module")
