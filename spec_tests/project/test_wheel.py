@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -33,7 +34,9 @@ def test_the_changelog_and_the_citation_are_of_this_version():
 
 def test_the_table_of_installations_has_every_command():
     found = json.loads((ROOT / "docs/data/installs.json").read_text())
-    assert {extra: list(tasks) for extra, tasks in found.items()} == dict.fromkeys(EXTRAS, [*TASKS])
+    assert {extra: list(tasks) for extra, tasks in found.items()} == {
+        key: [*TASKS] for key in EXTRAS
+    }
     shown = {words.split()[0] for words in TASKS.values()}
     assert shown == set(COMMANDS)
 
