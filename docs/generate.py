@@ -23,7 +23,7 @@ from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
 from docs.making.reference_pages import command_line_page, variants_table, weights_page
-from docs.making.suite_pages import conformance_page, mutants_page
+from docs.making.suite_pages import conformance_page, write_mutants
 from docs.making.suite_runs import write_runs
 from docs.making.twins import write_twins
 from docs.making.vectors import write_vectors
@@ -49,6 +49,7 @@ def main() -> None:
     write_commands(FRAGMENTS / "commands")
     write_explorer(FRAGMENTS / "explorer.json")
     write_vectors(DOCS / "data" / "vectors.json", FRAGMENTS / "vectors")
+    write_mutants(DOCS / "data" / "mutants.json", FRAGMENTS / "mutants")
     write_citation(FRAGMENTS / "cite.bib")
     write_version(FRAGMENTS / "version.md")
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
@@ -71,7 +72,6 @@ def main() -> None:
         "experiment": experiment_page(DOCS / "experiment" / "results.json"),
         "performance": performance_page(),
         "conformance": conformance_page(DOCS / "data" / "conformance.json"),
-        "mutants": mutants_page(DOCS / "data" / "mutants.json"),
     }
     for name, text in pages.items():
         (DOCS / f"{name}.md").write_text(text, encoding="utf-8")

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from docs.making.tables import table
-from spec_tests.harness.diagnosis import composed
 from spec_tests.harness.full_size import PUBLISHED
 from spec_tests.harness.requirements import requirements
 from spec_tests.harness.sizes import AXES, Axis
 from spec_tests.mutants.families import FAMILIES, VALUE
 from spec_tests.mutants.table import MUTANTS
+
+MISTAKES = {mutant.name: mutant.mistake for mutant in MUTANTS}
 
 
 def linked(name: str) -> str:
@@ -51,9 +52,9 @@ def passed(report: dict[str, Any]) -> str:
 
 HERE = """## Run the suite here
 
-The [small vectors](ports.md#vectors), which are the suite's cases as files, on the [JavaScript
-port](porting/other-languages.md#javascript), in your browser: 3 MB are fetched from this site,
-nothing is sent. A requirement without a case among them has a dash.
+The button runs the suite's [small vectors](ports.md#vectors), recorded cases with their expected
+answers, on the [JavaScript port](porting/other-languages.md#javascript) in your browser. It fetches
+3 MB from this site and sends nothing. A dash marks a requirement for which there is no case.
 
 <div data-vectors>
 <button type="button">Run the vectors</button> <span role="status"></span>
@@ -72,16 +73,23 @@ def conformance_page(data: Path) -> str:
     own = [report for name, report in reports.items() if name.startswith(("numpy", "torch"))]
     others = [report for report in reports.values() if report not in own]
     return f"""---
-description: Which implementations of TimeSformer conform to the specification, and what fails.
+description: Which implementations of TimeSformer conform to the specification, what fails, which sizes \
+the suite tries, and how the suite itself is tested with mutants.
 hide: [toc]
 ---
 
 # Conformance
 
-Which ports conform? Each column is a run of the suite on one port, each row a group of requirements
-of the [specification](specification.md). ✓: all of them passed; (✓): some of them passed in part,
-as for a port that lacks schemes or is too slow at full size; a number: how many passed; –: the port
-does not offer the group. An input that a port may refuse, and does, does not count as passed.
+Which implementations compute TimeSformer as the [specification](specification.md) says? Each column
+is a port, each row a group of requirements, and each cell the result of the last run of the suite:
+
+- ✓: the port passes every requirement of the group.
+- (✓): it passes them all, some of them in part, because it lacks some schemes or is too slow to run
+  at full size.
+- A number: how many it passes; the others it does not offer.
+- –: it does not offer the group.
+
+Where a port may refuse an input and does so, that input does not count as passed.
 
 ## Other ports
 
@@ -101,34 +109,41 @@ does not offer the group. An input that a port may refuse, and does, does not co
 </details>
 
 {HERE}
-{"".join(map(failures, reports.values()))}Numbers in
-brackets are lines of `modeling_timesformer.py` in `transformers` 5.24.0, and of `timesformer.py` in
-`mmaction2` 1.2.0, whose port declares what that library cannot vary.
+{"".join(map(failures, reports.values()))}Numbers in brackets are line numbers: in
+`modeling_timesformer.py` of `transformers` 5.24.0, and in `timesformer.py` of `mmaction2` 1.2.0.
+The port of `mmaction2` declares the settings that this library cannot vary.
 
 ## Sizes
 
-Every run tries each axis beyond the sizes at which code changes its way, while the others stay
-tiny, and brings together what has branches of its own. This is besides the geometries that
-Hypothesis draws (up to 4 frames and 12 patches a row, say) and the original's vectors. Ports with
-`STATIC_SHAPES` get the last size of each row. Behind a function or a step stands the requirement
-that fails; where schemes differ in it, it is asked in each.
+Code often takes another path beyond a certain size: a chunk, a tile, a vector, an index type. So
+every run varies one axis at a time beyond such thresholds while all others stay tiny, and combines
+sizes whose combination has code of its own. This comes in addition to the small geometries that
+Hypothesis draws (at most about 4 frames and 12 patches per row) and to the original's vectors. A
+port with `STATIC_SHAPES` gets the last size of each row only.
 
-{table(["axis", "sizes", "asked", "what becomes wrong there"], list(map(size_row, AXES)))}
-The published geometry is asked too, where the port is fast enough ([how long](ports.md#more)):
-{"; ".join(PUBLISHED)}. Besides, every function is called again, at once and after calls with other
-weights, other clips and other sizes ([PROP-2](specification.md#prop-2)): what is remembered wrongly
-shows there.
+<details class="note" markdown>
+<summary>{len(AXES)} rows of sizes, and the mistakes that show there</summary>
 
-## Run it
+Each function or step is followed by the requirement that fails; where it differs between schemes,
+each of them is listed.
+
+{table(["axis", "sizes", "tested", "mistakes that show there"], list(map(size_row, AXES)))}
+</details>
+
+The published geometry is tested too, where the port is fast enough ([how long](ports.md#more)):
+{"; ".join(PUBLISHED)}. And every function is called a second time, both at once and after calls
+with other weights, clips and sizes ([PROP-2](specification.md#prop-2)), so that a wrong cache shows.
+
+{diagnosis_part(data.with_name("diagnosis.json"))}## Make this page anew
 
 ```sh
 python -m spec_tests.matrix --json docs/data/conformance.json
 ```
 
-`jax` and `transformers` come with extras, the C port needs a C compiler and `make`, the JavaScript
-port Node, `mmaction2` itself, without its dependencies, and `mmcv-lite` 2.1, `mmengine` and OpenCV,
-and the original a checkout of [its repository](https://github.com/facebookresearch/TimeSformer),
-whose folder the variable `TIMESFORMER_ORIGINAL` names.
+JAX and `transformers` are extras of this package. The C port needs a C compiler and `make`, the
+JavaScript port Node. `mmaction2` is installed without its dependencies, together with `mmcv-lite`
+2.1, `mmengine` and OpenCV. For the original, the variable `TIMESFORMER_ORIGINAL` names a checkout of
+[its repository](https://github.com/facebookresearch/TimeSformer).
 """
 
 
@@ -182,46 +197,46 @@ def diagnosis_part(data: Path) -> str:
     named = [name for name, rows in found["unknown"].items() if rows]
     nothing = f"something was named for {', '.join(named)}" if named else "nothing was named"
     families = [[f.mistake.replace(VALUE, "*x*"), f.group] for f in FAMILIES]
-    return f"""## Named by their answers
+    return f"""## How the suite is tested
 
-A failing report begins with the mistakes that give the port's answers
-([how](ports.md#reading-a-report)). Here ports with one, two and three mistakes answered the suite's
-own calls in float32. *Exactly* means that each mistake was named, and nothing else; mutants that no
-call tells apart count as one. *Answers alike* means that what was named gives all the answers of
-the port: one mistake hides the other. Pairs and triples are drawn from a fixed seed where not all
-were tried.
+**Mutants.** A mutant is a port with one deliberate mistake: the NumPy implementation with a small
+patch (`spec_tests/mutants/table.py`). There are {len(MUTANTS)}, and many of their mistakes were
+found in public ports. The suite fails every mutant and names a requirement of the block that is to blame;
+the [specification](specification.md) lists the mutants below the requirement that they break.
+
+**Diagnosis.** A failing report begins with the mistakes that explain the port's answers
+([how](ports.md#reading-a-report)). To measure how often it names the right ones, ports with one,
+two and three mistakes answered the suite's own calls in float32. *Named exactly*: each mistake was
+named, and nothing else; mutants that no call can distinguish count as one. *Answers alike*: the
+mistakes that were named explain all answers of the port, because one mistake hides the other.
 
 {_table(lines)}
 
+Of {len(found["unknown"])} ports that are right except for noise of one and a half bounds, or wrong
+in a way that no mutant is, {nothing}.
+
+<details class="note" markdown>
+<summary>By group of requirements, and mistakes with a parameter</summary>
+
+Where not all pairs and triples were tried, they were drawn with a fixed seed.
+
 {_table(by_group)}
 
-Of {len(found["unknown"])} ports that are right but for noise of one and a half bounds, or wrong in
-a way that no mutant is, {nothing}.
-
-Mistakes with a parameter are fitted to one answer of a port and checked on the others:
+A mistake with a parameter *x* is fitted to one answer of the port and checked on the others:
 
 {_table([["mistake", "group"], ["---"] * 2, *families])}
 
-These change the same lines, so that they cannot be composed; where something stays unexplained, the
-report says that the one may hide the other.
+Mutants that change the same lines cannot be combined. Where something stays unexplained, the report
+says that one of them may hide another.
 
-{_table([["mutant", "excludes"], ["---"] * 2, *excluding()])}
+</details>
 
 ```sh
+pytest spec_tests --port mutant:gelu-tanh
 python -m spec_tests.diagnosis --json docs/data/diagnosis.json
 ```
+
 """
-
-
-def excluding() -> list[list[str]]:
-    """Each mutant that some others of the later ones cannot be composed with, and these."""
-    names = [m.name for m in MUTANTS]
-    found = {
-        n: [o for o in names[i + 1 :] if not composed((n,), (o,))] for i, n in enumerate(names)
-    }
-    return [
-        [f"`{n}`", ", ".join(f"`{o}`" for o in others)] for n, others in found.items() if others
-    ]
 
 
 KINDS = ("one mistake", "two in one function", "two in two functions", "three")
@@ -233,56 +248,29 @@ def exactly(verdicts: dict[str, int] | None) -> str:
     return f"{verdicts.get('exact', 0) / sum(verdicts.values()):.0%}" if verdicts else "–"
 
 
+def write_mutants(data: Path, folder: Path) -> None:
+    """Write `REQUIREMENT.md`, the mutants caught, for each requirement that catches some."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for rule, names in caught(data).items():
+        lines = [f"- `{name}`{{ #{name} }}: {MISTAKES[name]}" for name in names]
+        title = "1 mutant breaks it" if len(names) == 1 else f"{len(names)} mutants break it"
+        text = f"""<details class="note" data-search-exclude markdown>
+<summary>{title}</summary>
+
+{chr(10).join(lines)}
+
+</details>
+"""
+        (folder / f"{rule}.md").write_text(text, encoding="utf-8")
+
+
+def caught(data: Path) -> dict[str, list[str]]:
+    """The mutants by the requirement that caught them in the last run."""
+    found: dict[str, list[str]] = {}
+    for row in json.loads(data.read_text("utf-8")):
+        found.setdefault(row["requirement"], []).append(row["name"])
+    return found
+
+
 def _table(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def mutants_page(data: Path) -> str:
-    """Every mutant, the requirement that caught it, and on which input."""
-    found = {row["name"]: row for row in json.loads(data.read_text("utf-8"))}
-    lines = [["mutant", "mistake", "caught by", "what happened", "on"], ["---"] * 5]
-    for mutant in MUTANTS:
-        row = found[mutant.name]
-        told = (row["message"] or "").replace("|", "\\|").splitlines()[0]
-        name = f"`{mutant.name}`{{ #{mutant.name} }}"
-        lines.append([name, mutant.mistake, linked(row["requirement"]), told, given(row["input"])])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"""---
-hide: [toc]
-search:
-  exclude: true
----
-
-# Mutants
-
-The suite is itself tested. Each of these {len(MUTANTS)} wrong ports is the NumPy implementation
-with a small patch (`spec_tests/mutants/table.py`); many of the mistakes are those of public ports.
-The suite fails every one and names a requirement of the guilty block. Inputs are the smallest that
-Hypothesis found, or golden vectors of the original.
-
-{table}
-
-See a report on one of them, or run them all:
-
-```sh
-pytest spec_tests --port mutant:gelu-tanh
-python -m spec_tests.mutants --json docs/data/mutants.json
-```
-
-{diagnosis_part(data.with_name("diagnosis.json"))}"""
-
-
-def given(told: dict[str, Any] | None) -> str:
-    """An input in few words."""
-    if not told:
-        return ""
-    if "golden" in told:
-        return f"golden `{told['golden']}`"
-    if "clip" not in told or "config" not in told:
-        return ", ".join(f"{name} {value}" for name, value in told.items() if name != "function")
-    config = told["config"]
-    clip = " × ".join(map(str, told["clip"]))
-    return (
-        f"{config.get('attention_type', 'divided_space_time').replace('_', ' ')}, clip {clip}, "
-        f"patch {config.get('patch_size', 16)}, width {config.get('hidden_size', 768)}"
-    )

@@ -19,7 +19,8 @@ def write_vectors(data: Path, folder: Path) -> None:
             str(found["cases"]),
             f"{found['bytes'] / 1e6:.1f} MB",
             f"{found['mutants'] - len(found['escaped'])} of {found['mutants']}",
-            ", ".join(f"[`{name}`](mutants.md#{name})" for name in found["escaped"]) or "none",
+            ", ".join(f"[`{name}`](specification.md#{name})" for name in found["escaped"])
+            or "none",
         ]
         for title, found in json.loads(data.read_text("utf-8")).items()
     ]

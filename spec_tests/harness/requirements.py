@@ -42,7 +42,7 @@ def requirements() -> dict[str, Requirement]:
         group = section.partition("\n")[0]
         for entry in re.split(r"^### ", section, flags=re.MULTILINE)[1:]:
             name, _, body = entry.partition("\n")
-            text, *notes = re.split(r"^- ", body, flags=re.MULTILINE)
+            text, *notes = re.split(r"^- ", body.partition("\n--8<--")[0], flags=re.MULTILINE)
             hints = [n.removeprefix("Ports: ") for n in notes if n.startswith("Ports: ")]
             found[name] = Requirement(name, group, _line(text), _line(" ".join(hints)))
     return found

@@ -62,11 +62,17 @@ def test_the_readme_and_the_home_page_have_the_same_commands():
     assert len(readme) == 2
 
 
-@pytest.mark.parametrize("name", ["conformance", "mutants"])
-def test_pages_about_the_suite_are_those_of_the_last_runs(name, monkeypatch):
-    write = getattr(import_module("docs.making.suite_pages"), f"{name}_page")
-    written = write(ROOT / "docs" / "data" / f"{name}.json")
-    assert (ROOT / "docs" / f"{name}.md").read_text("utf-8") == written
+def test_the_conformance_page_is_that_of_the_last_runs():
+    page = import_module("docs.making.suite_pages").conformance_page
+    data = ROOT / "docs" / "data" / "conformance.json"
+    assert (ROOT / "docs" / "conformance.md").read_text("utf-8") == page(data)
+
+
+def test_the_specification_lists_the_mutants_of_each_requirement_that_catches_some():
+    caught = import_module("docs.making.suite_pages").caught(ROOT / "docs/data/mutants.json")
+    for entry in (ROOT / "docs/specification.md").read_text("utf-8").split("\n### ")[1:]:
+        name = entry.partition("\n")[0]
+        assert (f'--8<-- "mutants/{name}.md"' in entry) == (name in caught), name
 
 
 def test_the_performance_page_is_that_of_its_data():

@@ -40,11 +40,12 @@ def test_a_missing_fragment_or_figure_fails_the_build(missing, tmp_path):
     assert not missing or lost.name in said
 
 
-@pytest.mark.parametrize("page", ["conformance", "mutants"])
-def test_a_page_about_the_suite_without_its_data_is_not_written(page, tmp_path):
+def test_pages_about_the_suite_without_its_data_are_not_written(tmp_path):
     pages = import_module("docs.making.suite_pages")
     with pytest.raises(FileNotFoundError):
-        getattr(pages, f"{page}_page")(tmp_path / f"{page}.json")
+        pages.conformance_page(tmp_path / "conformance.json")
+    with pytest.raises(FileNotFoundError):
+        pages.write_mutants(tmp_path / "mutants.json", tmp_path)
 
 
 def test_the_performance_page_without_its_data_is_not_written(tmp_path, monkeypatch):
