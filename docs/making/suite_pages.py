@@ -73,8 +73,8 @@ def conformance_page(data: Path) -> str:
     own = [report for name, report in reports.items() if name.startswith(("numpy", "torch"))]
     others = [report for report in reports.values() if report not in own]
     return f"""---
-description: Which implementations of TimeSformer conform to the specification, what fails, which sizes \
-the suite tries, and how the suite itself is tested with mutants.
+description: Which implementations of TimeSformer conform to the specification, what fails, which \
+sizes the suite tries, and how the suite itself is tested with mutants.
 hide: [toc]
 ---
 
@@ -132,7 +132,7 @@ each of them is listed.
 
 The published geometry is tested too, where the port is fast enough ([how long](ports.md#more)):
 {"; ".join(PUBLISHED)}. And every function is called a second time, both at once and after calls
-with other weights, clips and sizes ([PROP-2](specification.md#prop-2)), so that a wrong cache shows.
+with other weights, clips and sizes ([PROP-2](specification.md#prop-2)): a wrong cache shows there.
 
 {diagnosis_part(data.with_name("diagnosis.json"))}## Make this page anew
 
@@ -142,8 +142,8 @@ python -m spec_tests.matrix --json docs/data/conformance.json
 
 JAX and `transformers` are extras of this package. The C port needs a C compiler and `make`, the
 JavaScript port Node. `mmaction2` is installed without its dependencies, together with `mmcv-lite`
-2.1, `mmengine` and OpenCV. For the original, the variable `TIMESFORMER_ORIGINAL` names a checkout of
-[its repository](https://github.com/facebookresearch/TimeSformer).
+2.1, `mmengine` and OpenCV. For the original, the variable `TIMESFORMER_ORIGINAL` names a checkout
+of [its repository](https://github.com/facebookresearch/TimeSformer).
 """
 
 
@@ -201,8 +201,9 @@ def diagnosis_part(data: Path) -> str:
 
 **Mutants.** A mutant is a port with one deliberate mistake: the NumPy implementation with a small
 patch (`spec_tests/mutants/table.py`). There are {len(MUTANTS)}, and many of their mistakes were
-found in public ports. The suite fails every mutant and names a requirement of the block that is to blame;
-the [specification](specification.md) lists the mutants below the requirement that they break.
+found in public ports. The suite fails every mutant and names a requirement of the block that is to
+blame; the [specification](specification.md) lists the mutants below the requirement that they
+break.
 
 **Diagnosis.** A failing report begins with the mistakes that explain the port's answers
 ([how](ports.md#reading-a-report)). To measure how often it names the right ones, ports with one,
