@@ -22,20 +22,19 @@ from docs.making.live import finish_vectors, start_vectors, write_live
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
-from docs.making.reference_pages import command_line_page, variants_table, weights_page
+from docs.making.reference_pages import card, help_of_commands, variants_table, weights_tables
 from docs.making.suite_pages import conformance_page, write_mutants
 from docs.making.suite_runs import write_runs
 from docs.making.twins import write_twins
 from docs.making.vectors import write_vectors
 from docs.making.versions_table import write_versions
-from timesformer_ref.default_model import FILE
 
 DOCS = Path(__file__).parent
 FRAGMENTS = DOCS.parent / "build" / "fragments"
 
 
 def main() -> None:
-    """Write figures to `assets/`, pages to `reference/` and beside it, fragments for the rest."""
+    """Write figures to `assets/`, the pages that are all data, and fragments for the others."""
     FRAGMENTS.mkdir(parents=True, exist_ok=True)
     vectors = FRAGMENTS.parent / "vectors"
     writing = start_vectors(vectors)
@@ -53,28 +52,26 @@ def main() -> None:
     write_citation(FRAGMENTS / "cite.bib")
     write_version(FRAGMENTS / "version.md")
     write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
-    (FRAGMENTS / "checkpoints" / "variants.md").write_text(variants_table(), encoding="utf-8")
     write_fine_tuning(FRAGMENTS / "fine_tuning")
     write_dependencies(FRAGMENTS / "dependencies.md")
     write_installs(DOCS / "data" / "installs.json", FRAGMENTS / "installs.md")
     write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
-    for folder in ("reference", "assets"):
-        (DOCS / folder).mkdir(exist_ok=True)
     draw_schemes(DOCS / "assets" / "schemes.svg")
     write_figures(DOCS / "assets" / "figures")
     write_divided_steps(DOCS / "assets" / "figures" / "divided-steps.svg")
     write_live(DOCS / "assets")
     draw_experiment(DOCS / "experiment" / "results.json")
-    pages = {
-        "reference/weights": weights_page(),
-        "reference/command-line": command_line_page(),
-        "reference/camera-motion": FILE.with_name("README.md").read_text(encoding="utf-8"),
-        "experiment": experiment_page(DOCS / "experiment" / "results.json"),
-        "performance": performance_page(),
-        "conformance": conformance_page(DOCS / "data" / "conformance.json"),
+    texts = {
+        FRAGMENTS / "variants.md": variants_table(),
+        FRAGMENTS / "weights.md": weights_tables(),
+        FRAGMENTS / "help.md": help_of_commands(),
+        FRAGMENTS / "camera-motion.md": card(),
+        DOCS / "experiment.md": experiment_page(DOCS / "experiment" / "results.json"),
+        DOCS / "performance.md": performance_page(),
+        DOCS / "conformance.md": conformance_page(DOCS / "data" / "conformance.json"),
     }
-    for name, text in pages.items():
-        (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
     finish_vectors(writing, vectors, DOCS / "assets")
 
 

@@ -1,4 +1,4 @@
-"""Reference pages, from the tables and commands they tell of."""
+"""Fragments for reference: published checkpoints, weights, and the help of every command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from docs.making.tables import table
 from timesformer_ref.checkpoints.variants import VARIANTS
 from timesformer_ref.cli import COMMANDS
 from timesformer_ref.config import TimeSformerConfig
+from timesformer_ref.default_model import FILE
 from timesformer_ref.schemes import SCHEMES, step_prefix
 from timesformer_ref.weights import (
     CLASSIFIER,
@@ -46,7 +47,7 @@ def variants_table() -> str:
     return table(head, rows)
 
 
-def weights_page() -> str:
+def weights_tables() -> str:
     """Every weight, from the table that loading, checking and converting read."""
 
     def rows(part: tuple[Row, ...], step: str = "") -> list[list[str]]:
@@ -76,39 +77,33 @@ def weights_page() -> str:
         ]
         for scheme, steps in SCHEMES.items()
     ]
-    return f"""# Weights
-
-d is the width, c channels, p the patch size, n the patches of a frame, t frames, m the width of the
-MLP, l labels. `I` is a block's number, `STEP` an attention step's name. Starts: `normal` with
-standard deviation 0.02 (cut at ±2), `fan-in` uniform within 1/√(c·p·p), zeros, ones.
-
-## Embeddings
+    return f"""### Embeddings
 
 {table(head, rows(EMBEDDINGS + TIME))}
 Space-only models have no `time_embed`.
 
-## In each block: every step but the last
+### In each block: every step but the last
 
 {table(head, rows(EARLIER_STEP, "STEP_"))}
 `transformers` has the temporal step only.
 
-## In each block: the last step and the MLP
+### In each block: the last step and the MLP
 
 {table(head, rows(LAST_STEP + MLP))}
-## Classifier
+### Classifier
 
 {table(head, rows(CLASSIFIER))}
-## Prefixes of the steps
+### Prefixes of the steps
 
 {table(["scheme", "prefix"], prefixes)}
-## Parameters
+### Numbers of parameters
 
-Of ViT-Base with 8 frames of 224 pixels and 400 classes:
+For ViT-Base with 8 frames of 224 pixels and 400 classes:
 
 {table(["scheme", "steps", "parameters"], counts)}"""
 
 
-def command_line_page() -> str:
+def help_of_commands() -> str:
     """The help of every command, as the program prints it."""
     environment = os.environ | {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb"}
 
@@ -119,15 +114,10 @@ def command_line_page() -> str:
         )  # fmt: skip
         return done.stdout.replace("python -m timesformer_ref", "timesformer-ref").strip("\n")
 
-    sections = [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
-    return f"""---
-search:
-  boost: 0.2
----
+    return "\n".join(f"### {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS)
 
-# Command line
 
-`timesformer-ref`, also `python -m timesformer_ref`. Errors are one line on standard error; the exit
-code is 2 for wrong use and 1 for a failure. `conform` ends with pytest's exit codes instead.
-
-{chr(10).join(sections)}"""
+def card() -> str:
+    """The card of the model in the package, without its title, its headings one level lower."""
+    text = FILE.with_name("README.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].replace("\n## ", "\n### ")

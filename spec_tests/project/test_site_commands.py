@@ -118,8 +118,7 @@ def test_every_block_is_run_or_written_by_a_command(page):
         r"^ *```(\w*)\n(.*?)^ *```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     typed = {language for language, text in found if "--8<--" not in text}
-    written = {"text"} if page.name == "command-line.md" else set()
-    assert typed <= {"sh", "python", *OF_OTHER_KINDS, *written}
+    assert typed <= {"sh", "python", *OF_OTHER_KINDS}
 
 
 def test_the_extras_that_pages_install_exist():
