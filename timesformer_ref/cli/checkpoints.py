@@ -22,7 +22,7 @@ def inspect(
     ],
     heads: options.HeadsOption = None,
 ) -> None:
-    """Show what a checkpoint holds.
+    """Show what a checkpoint contains.
 
     The output names its form, geometry and scheme, the published variant that it matches, and any
     problem.

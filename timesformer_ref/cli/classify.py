@@ -28,7 +28,7 @@ def classify(
         Path | None,
         options.file(
             "Write JSON, an object per line and video, to a file instead, as results come; "
-            "given again, it is gone on with.",
+            "with an existing file the run continues.",
             "--out",
         ),
     ] = None,

@@ -22,7 +22,7 @@ def features(
         Path,
         options.file(
             "The file to write for one video: .npz or .safetensors; or a folder, for any number of "
-            "them, of .npz files and an index.jsonl. Given again, it is gone on with.",
+            "them, of .npz files and an index.jsonl. With an existing one the run continues.",
             "--out",
             metavar="FILE|FOLDER",
         ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # slow imports are deferred until a command needs them
 ListOption = Annotated[
     Path | None,
     options.file(
-        "More videos: a file of a path per line, or a .csv file, whose first column counts. Paths "
+        "More videos: a file with one path per line, or a .csv file with paths in column 1. Paths "
         "are relative to that file's folder.",
         "--list",
     ),

@@ -46,7 +46,7 @@ def train(
         str, value("With --image-vit: the attention scheme.", "NAME")
     ] = "divided_space_time",
     validation: Annotated[
-        Path | None, file("Videos to evaluate on after each epoch, as VIDEOS.", metavar="VIDEOS")
+        Path | None, file("Videos, like VIDEOS, to evaluate on after each epoch.", metavar="VIDEOS")
     ] = None,
     recipe: Annotated[
         str, value("paper; paper-ssv2 where left is not right; small for few videos.", "NAME")
@@ -73,7 +73,8 @@ def train(
     overwrite: Annotated[bool, flag("--overwrite", "Remove another run from RUN.")] = False,
     save_every: Annotated[int, number("Save the run every N steps.")] = 200,
     most_unreadable: Annotated[
-        float, value("The run ends where more of the videos are unreadable.", "PART", min=0, max=1)
+        float,
+        value("The run ends if more of the videos are unreadable.", "PART", min=0, max=1),
     ] = 0.05,
     workers: WorkersOption = WORKERS,
     *,
