@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -56,6 +57,17 @@ def test_every_link_and_anchor_leads_somewhere(site):
             if not path.is_file() or (path in site and place not in site[path].places):
                 broken.append((file.parent.name, link))
     assert broken == []
+
+
+def test_every_page_that_was_merged_leads_to_its_place(site):
+    root = next(file.parent for file in site if file.with_name("sitemap.xml").is_file())
+    lost = (root / "404.html").read_text("utf-8")
+    moved = re.findall(r'"([\w/-]+)": "([^"]+)"', lost.partition("moved = {")[2].partition("}")[0])
+    assert len(moved) > 10
+    for old, new in moved:
+        assert not (root / old).exists(), old
+        path, place = target(root / "404.html", new)
+        assert place in site[path].places, new
 
 
 def test_every_page_has_a_description(site):
