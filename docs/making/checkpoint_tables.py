@@ -13,7 +13,9 @@ def write_checkpoint_tables(data: Path, folder: Path) -> None:
     """Write `forms.md`, of the table that the tests read, and `fuzz.md`, of the last long runs."""
     folder.mkdir(parents=True, exist_ok=True)
     forms = [[f.whose, f.looks, f"`{f.said}`" if f.said else ""] for f in FORMS]
-    (folder / "forms.md").write_text(table(["from", "names and containers", "said"], forms))
+    (folder / "forms.md").write_text(
+        table(["from", "names and containers", "a warning names"], forms)
+    )
     runs = json.loads(data.read_text())
     rows = [
         [

@@ -70,7 +70,7 @@ def card() -> str:
     """Memory and time of a step of the published model in 16 bits, as a table."""
     config = TimeSformerConfig()
     forward = 2 * sum(multiply_adds(config).values())
-    rows = ["| | clips at once | memory | operations of a step | at 71·10¹² a second (RTX 3090) |"]
+    rows = ["| | clips at once | memory | operations per step | at 71·10¹² per second (RTX 3090) |"]
     rows += ["| --- | --- | --- | --- | --- |"]
     for name, at_once in (("small", 16), ("paper", 16)):
         recipe = RECIPES[name]
@@ -78,7 +78,7 @@ def card() -> str:
         learning = (recipe.last_blocks or config.num_hidden_layers) / config.num_hidden_layers
         step = forward * (1 + 2 * learning) * recipe.batch_size
         rows.append(
-            f"| `{name}`, {recipe.batch_size} clips a step | {at_once} | {memory / 1e9:.1f} GB "
+            f"| `{name}`, {recipe.batch_size} clips per step | {at_once} | {memory / 1e9:.1f} GB "
             f"| {step / 1e12:.1f}·10¹² | {step / 71e12:.2f} s |"
         )
     return "\n".join(rows) + "\n"
@@ -89,7 +89,7 @@ def measured(found: Mapping[str, Sequence[float]]) -> str:
     said = []
     for name, parts in found.items():
         runs = ", ".join(f"{100 * part:.0f}" for part in parts)
-        said.append(f"`{name}` names {100 * mean(parts):.0f} % of them ({runs})")
+        said.append(f"`{name}` predicts {100 * mean(parts):.0f} % of them rightly ({runs})")
     where = "On the 96 videos of `photos/val` and `photos/test`, with three seeds each"
     return f"{where}: {', '.join(said)}.\n"
 

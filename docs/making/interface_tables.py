@@ -39,7 +39,7 @@ def resting() -> str:
     for name, basis in RESTS_ON.items():
         words = ", ".join(basis).replace(", ".join(PARTS), f"every part of it ({', '.join(PARTS)})")
         rows.setdefault(words, []).append(name)
-    return table(["", "rests on"], [[", ".join(names), words] for words, names in rows.items()])
+    return table(["", "depends on"], [[", ".join(names), words] for words, names in rows.items()])
 
 
 def config_fields() -> str:
