@@ -70,6 +70,17 @@ def test_every_page_that_was_merged_leads_to_its_place(site):
         assert place in site[path].places, new
 
 
+MADE = {"search_index.json", "search.json", "sitemap.xml", "sitemap.xml.gz", "objects.inv"}
+"""What the builders write beside pages, outside the folder of assets."""
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_no_source_of_the_site_is_copied_into_it(name):
+    files = [f.relative_to(SITES[name]) for f in SITES[name].rglob("*") if f.is_file()]
+    beside = {f.name for f in files if f.parts[0] != "assets" and f.suffix not in (".html", ".svg")}
+    assert beside - MADE == set()
+
+
 def test_every_page_has_a_description(site):
     assert [file.parent.name for file, page in site.items() if not page.description] == []
 

@@ -22,6 +22,7 @@ ANSWERS = {
     "epsilon": "tour/attention/",
     "GPU": "training/",
     "cuda": "classify/",
+    "onnx": "checkpoints/",
     "الانتباه": "ar/",
 }
 """Queries, and the page that answers each."""
