@@ -73,8 +73,7 @@ def train(
     overwrite: Annotated[bool, flag("--overwrite", "Remove another run from RUN.")] = False,
     save_every: Annotated[int, number("Save the run every N steps.")] = 200,
     most_unreadable: Annotated[
-        float,
-        value("The run ends if more of the videos are unreadable.", "PART", min=0, max=1),
+        float, value("The run ends if more of the videos are unreadable.", "PART", min=0, max=1)
     ] = 0.05,
     workers: WorkersOption = WORKERS,
     *,
