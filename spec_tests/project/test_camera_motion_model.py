@@ -56,14 +56,6 @@ def test_moves_over_photographs_are_told_whichever_way_they_are_shown():
         assert np.mean([a == b for a, b in zip(found, expected, strict=True)]) >= 0.9
 
 
-@pytest.mark.slow
-def test_moves_over_fresh_pictures_are_told():
-    fresh = fresh_clips(PREPROCESSING, 256)
-    views, labels = zip(*(fresh[number] for number in range(256)), strict=True)
-    right = np.mean([a == b for a, b in zip(answers(torch.cat(views)), labels, strict=True)])
-    assert right >= 0.92  # of 95 %, less two deviations of so few clips
-
-
 def claimed(line):
     """The percentage that the card gives in the row that begins so."""
     return float(re.search(rf"^\| {re.escape(line)} \|.*?([\d.]+) % \|", CARD, re.MULTILINE)[1])

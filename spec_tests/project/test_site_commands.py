@@ -32,7 +32,7 @@ ELSEWHERE = {
     "make -C spec_tests/ports/c_port": "spec_tests.matrix, in .ci/run",
     "timesformer-ref conform 'cmd:node spec_tests": "spec_tests.matrix, in .ci/run",
     "pip install -e '.[test,jax]'": "spec_tests.matrix, in .ci/run",
-    "timesformer-ref vectors vectors ": "test_vectors",
+    "timesformer-ref vectors ": "test_vectors, with both checks",
     "timesformer-ref conform my_port.py  ": "test_conform and test_command_port",
     "python -m docs.camera_motion.train run --accumulate": (
         "test_camera_motion_model; in full it takes an hour"
@@ -59,9 +59,12 @@ INSTEAD = {
     "accelerate launch --multi_gpu --num_processes 8": "accelerate launch --cpu --num_processes 2",
     "torchrun --nproc_per_node 8": "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2",
     "--validation photos/val --out trained": "--validation photos/val --out trained --epochs 1",
+    "docs/examples/port/my_port.py\n": "docs/examples/port/my_port.py -- -k test_mlp\n",
     "docs.camera_motion.train small\n": "docs.camera_motion.train small --steps 2 --batch 4\n",
 }
-"""What stands for a download, hours and eight GPUs. All other commands run as they stand."""
+"""What stands for a download, hours, eight GPUs, and the suite that test_example_port runs whole.
+
+All other commands run as they stand."""
 
 pytestmark = [
     pytest.mark.slow,
