@@ -10,7 +10,7 @@ from docs.making.code import write_code
 from docs.making.commands import write_commands
 from docs.making.dependencies import write_dependencies, write_installs
 from docs.making.examples import write_outputs
-from docs.making.experiment_page import experiment_page
+from docs.making.experiment import experiment_part
 from docs.making.explorer_data import write_explorer
 from docs.making.figures import write_figures
 from docs.making.figures.divided_steps import write_divided_steps
@@ -28,6 +28,7 @@ from docs.making.suite_runs import write_runs
 from docs.making.twins import write_twins
 from docs.making.vectors import write_vectors
 from docs.making.versions_table import write_versions
+from docs.making.waking import what_was_recorded
 
 DOCS = Path(__file__).parent
 FRAGMENTS = DOCS.parent / "build" / "fragments"
@@ -66,7 +67,8 @@ def main() -> None:
         FRAGMENTS / "weights.md": weights_tables(),
         FRAGMENTS / "help.md": help_of_commands(),
         FRAGMENTS / "camera-motion.md": card(),
-        DOCS / "experiment.md": experiment_page(DOCS / "experiment" / "results.json"),
+        FRAGMENTS / "experiment.md": experiment_part(DOCS / "experiment" / "results.json"),
+        FRAGMENTS / "waking.md": what_was_recorded(),
         DOCS / "performance.md": performance_page(),
         DOCS / "conformance.md": conformance_page(DOCS / "data" / "conformance.json"),
     }

@@ -82,13 +82,6 @@ def test_the_performance_page_is_that_of_its_data():
     assert (ROOT / "docs" / "performance.md").read_text("utf-8") == page.performance_page()
 
 
-def test_the_experiment_page_is_that_of_its_data():
-    pytest.importorskip("accelerate")
-    page = import_module("docs.making.experiment_page").experiment_page
-    data = ROOT / "docs" / "experiment" / "results.json"
-    assert (ROOT / "docs" / "experiment.md").read_text("utf-8") == page(data)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_local_link_leads_to_a_file(page):
     generated = re.compile(r"(\.\./|docs/)?assets/")

@@ -86,7 +86,7 @@ def test_directions_of_a_confusion_matrix():
     [(0.9, 0.9, "direction"), (0.9, 0.52, "axis"), (0.1, 0.9, "nothing"), (0.0, 0.0, "nothing")],
 )
 def test_what_a_model_has_learnt_is_told_from_chance(axis, direction, learnt):
-    what_was_learnt = import_module("docs.making.experiment_page").what_was_learnt
+    what_was_learnt = import_module("docs.making.experiment").what_was_learnt
     assert what_was_learnt({"axis": axis, "direction": direction}, clips=2000) == learnt
 
 
@@ -125,4 +125,16 @@ def test_a_broken_experiment_goes_on(tmp_path, monkeypatch):
     assert json.loads(data.read_text()) == results
     import_module("docs.making.figures.experiment").draw_experiment(data)
     assert data.with_name("learning.svg").stat().st_size > 1000
-    assert "![" in import_module("docs.making.experiment_page").experiment_page(data)
+    assert "![" in import_module("docs.making.experiment").experiment_part(data)
+
+
+@pytest.mark.slow
+def test_temporal_attention_wakes_from_zero_at_the_first_step():
+    waking = import_module("docs.making.waking")
+    clips = make_clips(waking.PREPROCESSING, seed=0, count=waking.PROBE)
+    recipe = replace(waking.SHORT, steps=2, batch_size=2)
+    found = waking.record(waking.begin(zero=True), recipe, clips, clips)
+    before, first, _ = found["shares"].values()
+    assert before == [0, 0, 0]
+    assert min(first) > 0
+    assert min(waking.shares(waking.begin(zero=False), torch.randn(1, 8, 3, 24, 24))) > 0.1

@@ -17,6 +17,7 @@ from docs.making.figures.tour_costs import draw_comparisons
 from docs.making.figures.tour_model import draw_block, draw_classifier, draw_model
 from docs.making.figures.tour_patchify import draw_patches
 from docs.making.figures.tour_time_embedding import draw_token_order
+from docs.making.figures.tour_training import draw_waking
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "film": draw_film,
@@ -28,6 +29,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "block": draw_block,
     "classifier": draw_classifier,
     "model": draw_model,
+    "waking": draw_waking,
     "performance-float32": draw_float32,
     "performance-bfloat16": draw_bfloat16,
     "scale": draw_scale,

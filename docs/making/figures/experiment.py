@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
 from docs.camera_motion.ablation.tasks import CLASSES
-from docs.making.experiment_page import plain_runs
+from docs.making.experiment import plain_runs
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.schemes import SCHEMES
 

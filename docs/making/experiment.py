@@ -1,4 +1,4 @@
-"""The experiment as a page."""
+"""The experiment as the last part of the chapter on training."""
 
 from __future__ import annotations
 
@@ -30,21 +30,16 @@ def plain_runs(runs: Iterable[Results]) -> list[Results]:
     return [run for run in runs if run["positions"] == "space-time" and run["time_start"] == 1]
 
 
-def experiment_page(data: Path) -> str:
-    """The page about the results of an ablation; its pictures lie beside the data."""
-    return page(json.loads(data.read_text("utf-8")), f"{data.parent.name}/")
+def experiment_part(data: Path) -> str:
+    """The part about the results of an ablation."""
+    return part(json.loads(data.read_text("utf-8")))
 
 
-def page(results: Results, pictures: str = "") -> str:
-    """The page about results; its pictures lie in the folder `pictures`, which ends in a slash."""
+def part(results: Results) -> str:
+    """The part about results."""
     recipe, config = results["recipe"], results["config"]
     size, clips = config["image_size"], recipe["steps"] * recipe["batch_size"]
-    return f"""---
-description: Five attention schemes on appearance and motion, in an hour on a CPU, with one seed.
-hide: [toc]
----
-
-# The experiment
+    return f"""## The experiment: who learns motion first?
 
 This experiment shows how soon each of the five attention schemes learns motion from random
 weights, with one seed and {clips:,} clips; it does not show what a scheme can learn in the end.
@@ -52,7 +47,7 @@ Where a scheme stays at chance, that is a statement about this budget.
 
 The paper compares the schemes on hundreds of thousands of real videos, in hundreds of GPU hours.
 One command asks the same questions in miniature, with generated clips on a CPU, and writes the data
-of this page:
+of this part:
 
 ```sh
 python -m docs.camera_motion.ablation.run docs/experiment/results.json
@@ -72,9 +67,13 @@ tables rest on {results["clips"]:,} clips that none was trained on, the points o
 sinusoids of amplitude 1 ([why](#how-the-time-embedding-starts)). On {results["machine"]} with
 PyTorch {results["torch"]} all of it took {results["minutes"]:.0f} minutes.
 
-## The five schemes
+### The five schemes
+
+<div class="dense" markdown>
 
 {_schemes_table(results)}
+
+</div>
 
 *Axis*: the share of the moving clips for which at least the axis was right (pan, tilt, zoom or
 roll); a guess among the four gets 25 %, and a model that always answers "static" gets none.
@@ -83,11 +82,11 @@ means that there were none. Multiply-adds are those of one clip; time is that of
 relative to divided attention. The last column is the paper's table 1: top-1 on Kinetics-400, where
 a single frame often is enough, and on Something-Something-V2, where movement counts.
 
-![Accuracy on motion and appearance against clips seen]({pictures}learning.svg)
+![Accuracy on motion and appearance against clips seen](../experiment/learning.svg)
 
 {_what_came_out(results)}
 
-## What it costs
+### What it costs
 
 The paper's figure 3, with all five schemes: ViT-Base, lines predicted from the step table
 (`timesformer_ref.benchmark.cost.multiply_adds`), points counted by PyTorch while the model runs.
@@ -95,15 +94,15 @@ The paper's figure 3, with all five schemes: ViT-Base, lines predicted from the 
 with the square of the clip, and in long clips they are most of its cost. Divided attention's cost
 rises almost in proportion. {_rise(results)}
 
-![Cost of the five schemes against frames and against frame size]({pictures}growth.svg)
+![Cost of the five schemes against frames and against frame size](../experiment/growth.svg)
 
-## Position embeddings
+### Position embeddings
 
 Divided attention with fewer position embeddings; the last column is the paper's table 4.
 
 {_positions_table(results)}
 
-## How the time embedding starts
+### How the time embedding starts
 
 The original starts its time embedding at zero, in a model whose patches were trained on images
 before. While it is zero the model sees frames without order; then a movement and its reverse look
