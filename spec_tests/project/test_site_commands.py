@@ -37,7 +37,6 @@ ELSEWHERE = {
     "python -m docs.camera_motion.train run --accumulate": (
         "test_camera_motion_model; in full it takes an hour"
     ),
-    "python -m docs.camera_motion.ablation.run": "test_experiment; in full it takes an hour",
     "python -m docs.making.waking": "test_experiment; in full it takes minutes",
     "sed 's/import numpy as np/import jax": "test_example_port; in full it takes minutes",
     "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
