@@ -1,7 +1,7 @@
-"""The two implementations side by side: each function beside its twin, line by line.
+"""The two implementations side by side: each function beside its twin, line by line, with notes.
 
 A line without a counterpart stands beside a filler, an empty line. Fillers are marked as
-highlighted lines, which the page's style hides where the two are tabs.
+highlighted lines, which the page's style hides where one implementation is seen at a time.
 """
 
 from __future__ import annotations
@@ -9,86 +9,61 @@ from __future__ import annotations
 import ast
 import re
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
-from textwrap import indent
 
 from docs.making.code import ROOT, definitions
+from docs.making.twin_notes import TWINS
 
-MODULES = "# A module makes its weights; NumPy takes them as a mapping by name."
-STARTS = "# NumPy's initial values: timesformer_ref/checkpoints/initialise.py"
-
-TWINS = {
-    "patchify": [
-        ("patchify/patch_pixels", "patchify/PatchEmbed.__init__"),
-        ("patchify/patch_embed", "patchify/PatchEmbed.forward"),
-        ("patchify/positions", "patchify/positions"),
-        ("patchify/patchify", "patchify/patchify"),
-    ],
-    "time_embedding": [
-        ("time_embedding/time_embedding", "time_embedding/time_embedding"),
-        ("layers/nearest", "layers/nearest"),
-    ],
-    "attention": [
-        ("layers/linear", "# PyTorch has it: nn.Linear"),
-        ("layers/layer_norm", "# PyTorch has it: nn.LayerNorm"),
-        ("layers/softmax", "# PyTorch has it: torch.softmax"),
-        ("layers/self_attention", "layers/SelfAttention.forward"),
-        (MODULES, "layers/SelfAttention.__init__"),
-    ],
-    "divided_attention": [
-        ("divided_attention/earlier_step", "divided_attention/Block.earlier_step"),
-        ("divided_attention/last_step", "divided_attention/Block.last_step"),
-        ("divided_attention/attention_step", "divided_attention/Block.attention_step"),
-        ("divided_attention/feed_forward", "divided_attention/Block.feed_forward"),
-        ("divided_attention/block", "divided_attention/Block.forward"),
-    ],
-    "mlp": [
-        ("layers/gelu", "# PyTorch has it: nn.GELU"),
-        ("layers/mlp", "layers/Mlp.forward"),
-        (MODULES, "layers/Mlp.__init__"),
-    ],
-    "classifier": [
-        ("classifier/final_norm", "classifier/final_norm"),
-        ("classifier/classifier", "classifier/classifier"),
-    ],
-    "model": [
-        ("model/forward", "model/TimeSformer.forward"),
-        (MODULES, "model/TimeSformer.__init__"),
-        (STARTS, "model/TimeSformer.reset_parameters"),
-    ],
-}
-"""The pages' pairs, NumPy and PyTorch: a definition as FILE/NAME, or a comment in its place."""
+SWITCH = '=== "NumPy"\n\n=== "PyTorch"\n'
+"""Tabs without content: on a phone they choose, by the page's style, whose code is seen."""
 
 Rows = list[tuple[str | None, str | None]]
 """Lines beside each other; None is a filler."""
 
 
 def write_twins(folder: Path) -> None:
-    """Write `NAME.md` for every entry of `TWINS`: two tabs of code with as many lines each."""
+    """Write `NAME.md` for every entry of `TWINS`: notes, and after each its group of lines."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, pairs in TWINS.items():
-        (folder / f"{name}.md").write_text(twin(pairs), encoding="utf-8")
+        parts = [group(note, rows) for pair in pairs for note, rows in groups(*pair)]
+        (folder / f"{name}.md").write_text("\n".join([SWITCH, *parts]), encoding="utf-8")
 
 
-def twin(pairs: list[tuple[str, str]]) -> str:
-    """The tabs of some pairs, two blank lines between one pair and the next."""
-    rows: Rows = []
-    for numpy, torch in pairs:
-        rows += [("", "")] * 2 * bool(rows)
-        rows += beside(code("numpy_blocks", numpy), code("torch_blocks", torch))
-    numpy_lines, torch_lines = map(list, zip(*rows, strict=True))
-    return tab("NumPy", numpy_lines) + "\n" + tab("PyTorch", torch_lines)
+def groups(numpy: str, torch: str, notes: dict[str, str]) -> list[tuple[str, Rows]]:
+    """Each note of a pair with the lines that it is about."""
+    columns = code("numpy_blocks", numpy), code("torch_blocks", torch)
+    rows = beside(*columns)
+    starts = [0, *(place(line, rows) for line in list(notes)[1:]), len(rows)]
+    parts = [zip(*rows[start:end], strict=True) for start, end in pairwise(starts)]
+    return [
+        (note, beside(*([line for line in column if line is not None] for column in part)))
+        for note, part in zip(notes.values(), parts, strict=True)
+    ]
 
 
-def tab(title: str, lines: list[str | None]) -> str:
-    """One tab; its fillers are the highlighted lines."""
+def place(line: str, rows: Rows) -> int:
+    """The one row that has a note's line."""
+    found = [i for i, row in enumerate(rows) if line in (text and text.strip() for text in row)]
+    if len(found) != 1:
+        raise ValueError(f"a note stands at the line {line!r}, which is there {len(found)} times")
+    return found[0]
+
+
+def group(note: str, rows: Rows) -> str:
+    """A note, then its lines of both; what only one of them has is seen with that one only."""
+    columns = dict(zip(("numpy", "pytorch"), map(list, zip(*rows, strict=True)), strict=True))
+    sides = [side for side, lines in columns.items() if any(lines)]
+    own = [side for side in sides if not (columns[side][0] or "").startswith("#")]
+    about = f"\n{{: .{own[0]} }}" if len(own) == 1 else ""
+    return "\n".join([f"{note}{about}\n", *(fence(side, columns[side]) for side in sides)])
+
+
+def fence(side: str, lines: list[str | None]) -> str:
+    """Lines of one implementation; its fillers are the highlighted ones."""
     fillers = " ".join(str(number) for number, line in enumerate(lines, 1) if line is None)
     text = "\n".join(line or "" for line in lines)
-    block = (
-        f'```python hl_lines="{fillers}"\n{text}\n```\n' if fillers else f"```python\n{text}\n```\n"
-    )
-    return f'=== "{title}"\n\n{indent(block, "    ")}'
+    return f'```{{ .python .{side} hl_lines="{fillers}" }}\n{text}\n```\n'
 
 
 def code(package: str, name: str) -> list[str]:
@@ -113,20 +88,16 @@ def summary(docstring: str) -> str:
 
 
 def beside(left: list[str], right: list[str]) -> Rows:
-    """Corresponding lines in one row; in between, what has no counterpart, in as few rows."""
-    anchors = [(-1, -1), *corresponding(left, right), (len(left), len(right))]
+    """Corresponding lines in one row; in between, what has no counterpart, in as few rows.
+
+    The first lines correspond, so that no group begins with a filler.
+    """
+    later = [(i + 1, j + 1) for i, j in corresponding(left[1:], right[1:])]
+    anchors = [(0, 0), *later, (len(left), len(right))]
     rows: Rows = []
     for (i, j), (next_i, next_j) in pairwise(anchors):
-        if i >= 0:
-            rows.append((left[i], right[j]))
-        ours, theirs = left[i + 1 : next_i], right[j + 1 : next_j]
-        for k in range(max(len(ours), len(theirs))):
-            rows.append((_at(ours, k), _at(theirs, k)))
+        rows += zip_longest(left[i:next_i], right[j:next_j])
     return rows
-
-
-def _at(lines: list[str], k: int) -> str | None:
-    return lines[k] if k < len(lines) else None
 
 
 def corresponding(left: list[str], right: list[str]) -> list[tuple[int, int]]:

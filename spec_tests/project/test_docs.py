@@ -89,13 +89,34 @@ def test_every_local_link_leads_to_a_file(page):
         assert (page.parent / target).exists() or generated.match(target), target
 
 
-def test_twins_stand_line_by_line_beside_each_other_and_whole():
-    twins = import_module("docs.making.twins")
-    for name, pairs in twins.TWINS.items():
-        for numpy, torch in pairs:
-            left, right = twins.code("numpy_blocks", numpy), twins.code("torch_blocks", torch)
-            rows = twins.beside(left, right)
-            assert [line for line, _ in rows if line is not None] == left, name
-            assert [line for _, line in rows if line is not None] == right, name
-            apart = set(left) & set(right) - {a for a, b in rows if a == b} - {"    )", ""}
-            assert apart == set(), name
+@pytest.fixture
+def twins():
+    return import_module("docs.making.twins")
+
+
+def test_twins_stand_line_by_line_beside_each_other_and_whole(twins):
+    for numpy, torch, notes in (pair for pairs in twins.TWINS.values() for pair in pairs):
+        left, right = twins.code("numpy_blocks", numpy), twins.code("torch_blocks", torch)
+        groups = [rows for _, rows in twins.groups(numpy, torch, notes)]
+        assert [a for rows in groups for a, _ in rows if a is not None] == left
+        assert [b for rows in groups for _, b in rows if b is not None] == right
+        same = {a for rows in groups for a, b in rows if a == b}
+        assert set(left) & set(right) - same <= {"    )", ""}, numpy
+
+
+def test_every_group_of_lines_has_a_note_that_speaks_of_what_is_there(twins):
+    for numpy, torch, notes in (pair for pairs in twins.TWINS.values() for pair in pairs):
+        lines = "\n".join(twins.code("numpy_blocks", numpy) + twins.code("torch_blocks", torch))
+        assert next(iter(notes)) == "def"
+        for note, rows in twins.groups(numpy, torch, notes):
+            assert len(rows) <= 13, f"so long a group needs a second note: {note}"
+            assert re.fullmatch(r"[^.]+\.( [^.]+\.)?", note), f"not one sentence or two: {note}"
+            assert [name for name in re.findall(r"`(.+?)`", note) if name not in lines] == []
+
+
+def test_a_note_whose_line_is_gone_is_an_error(twins):
+    rows = [("def f(x):", "def f(x):"), ("    y = x", None), ("    y = x", "    return x")]
+    assert twins.place("return x", rows) == 2
+    for line, times in {"y = x": 2, "z = x": 0}.items():
+        with pytest.raises(ValueError, match=f"'{line}', which is there {times} times"):
+            twins.place(line, rows)

@@ -190,7 +190,7 @@ def test_the_palette_follows_the_system_until_the_reader_chooses(browser, find, 
 
 
 def code_blocks(browser):
-    return browser.find_elements("css selector", ".twin .tabbed-block")
+    return browser.find_elements("css selector", ".twin > .highlight")
 
 
 def test_a_desktop_shows_both_writings_side_by_side(browser, address):
@@ -233,38 +233,48 @@ const room = (code) => {
   const inner = code.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   return inner / pen.measureText("m").width;
 };
-return [...document.querySelectorAll(".twin")].map((twin) =>
-  [...twin.querySelectorAll("pre > code")].map((code) => ({
+const group = (note) => {
+  const parts = [];
+  let part = note;
+  while ((part = part.nextElementSibling)?.matches(".highlight")) parts.push(part);
+  return parts.map((part) => part.querySelector("code")).map((code) => ({
+    note: note.textContent,
+    gap: code.getBoundingClientRect().top - note.getBoundingClientRect().bottom,
     lines: linesOf(code), room: room(code), right: code.getBoundingClientRect().right,
     cut: code.scrollWidth - code.clientWidth,
     size: parseFloat(getComputedStyle(code).fontSize),
-  })));
+  }));
+};
+return [...document.querySelectorAll(".twin > p")].map(group);
 """
-"""Of every pair: each line of both columns and where it is, and how many characters fit."""
+"""Of every group of lines: its note, each line of each column, where it is, how many fit."""
 
 
 @pytest.mark.parametrize("width", [1280, 1440, 1920])
 def test_both_writings_are_whole_and_line_by_line_beside_each_other(any_site, process, width):
+    from docs.making.twin_notes import TWINS
+
     site, address = any_site
     resize(process, width)
-    measured = 0
+    measured = []
     for page in pages(site):
         if 'class="twin"' not in (site / page / "index.html").read_text("utf-8"):
             continue
         process.get(address + page)
-        for pair in process.execute_script(LINES):
-            measured += 1
-            for column in pair:
+        for group in process.execute_script(LINES):
+            measured.append(len(group))
+            for column in group:
                 assert column["room"] >= 72, (page, column["room"])
                 assert column["cut"] <= 0, (page, column["cut"])
                 assert column["size"] >= 10.5, (page, column["size"])
+                assert 0 < column["gap"] < 20, column["note"]
                 over = [x for x in column["lines"] if x and x["right"] > column["right"] + 0.5]
                 assert over == [], page
-            assert len(pair[0]["lines"]) > 2
-            for numpy, torch in zip(*(column["lines"] for column in pair), strict=False):
+            for numpy, torch in zip(*(column["lines"] for column in group), strict=False):
                 if numpy and torch:
                     assert abs(numpy["top"] - torch["top"]) < 1, (page, numpy, torch)
-    assert measured == 7
+    notes = [note for pairs in TWINS.values() for *_, notes in pairs for note in notes]
+    assert (len(measured), max(measured)) == (len(notes), 2)
 
 
 def test_a_phone_shows_one_writing_and_switches_by_tabs(browser, address, wait):
@@ -272,8 +282,12 @@ def test_a_phone_shows_one_writing_and_switches_by_tabs(browser, address, wait):
     browser.get(f"{address}tour/patchify/")
     numpy, torch = code_blocks(browser)[:2]
     assert (numpy.is_displayed(), torch.is_displayed()) == (True, False)
+    note = browser.find_element("css selector", ".twin > p")
+    assert note.rect["y"] < numpy.rect["y"]
     browser.find_elements("css selector", ".twin .tabbed-labels label")[1].click()
     wait(lambda _: torch.is_displayed() and not numpy.is_displayed())
+    assert note.is_displayed()
+    browser.find_elements("css selector", ".twin .tabbed-labels label")[0].click()
 
 
 @pytest.fixture
