@@ -20,7 +20,7 @@ tokens = np.stack([x, -x], axis=-1)[None]
 after, _ = attention_step(tokens, weights, config, GRID, "temporal")
 print("At the start the temporal step adds", np.abs(after - tokens).max())
 
-for step in ("temporal_attn", "attn"):  # no queries and keys: all look alike, and the mean remains
+for step in ("temporal_attn", "attn"):  # queries and keys of zero: attention is the mean
     weights[f"{step}.qkv.weight"] = np.vstack([np.zeros((4, 2)), np.eye(2)])
     weights[f"{step}.proj.weight"] = np.eye(2)
 for layer in ("temporal_fc", "mlp.fc1", "mlp.fc2"):
