@@ -1,6 +1,6 @@
 "use strict";
 
-// All that is shown comes from the package's step table, by docs/making/explorer_data.py.
+// Everything shown comes from the package's step table, by docs/making/explorer_data.py.
 const data = JSON.parse(document.getElementById("explorer-data").textContent);
 const [frames, rows, columns] = data.grid;
 
@@ -40,39 +40,43 @@ function nameOf(token) {
   return `Frame ${+t + 1}, row ${+y + 1}, column ${+x + 1}`;
 }
 
-function looksAt(step, from, to) {
+function attendsTo(step, from, to) {
   if (from === CLASS_TOKEN || to === CLASS_TOKEN) return step.class_token;
   return step.groups[from] === step.groups[to];
 }
 
 function markOf(scheme, token) {
-  const steps = scheme.steps.flatMap((step, i) => (looksAt(step, chosen, token) ? [i + 1] : []));
-  if (token === chosen) return { kind: "chosen", sign: "", says: "chosen" };
+  const steps = scheme.steps.flatMap((step, i) => (attendsTo(step, chosen, token) ? [i + 1] : []));
+  if (token === chosen) return { kind: "chosen", sign: "", label: "chosen" };
   if (steps.length) {
-    return { kind: "seen", sign: steps.join(" "), says: `seen in step ${steps.join(" and ")}` };
+    const label = `attended to in step ${steps.join(" and ")}`;
+    return { kind: "attended", sign: steps.join(" "), label };
   }
-  if (scheme.heard[chosen][token] === "1") return { kind: "heard", sign: "•", says: "heard of" };
-  return { kind: "unknown", sign: "", says: "" };
+  if (scheme.reaches[chosen][token] === "1") {
+    return { kind: "indirect", sign: "•", label: "reached indirectly" };
+  }
+  return { kind: "unknown", sign: "", label: "" };
 }
 
 function showTokens(scheme) {
   tokens.forEach((button, token) => {
-    const { kind, sign, says } = markOf(scheme, token);
+    const { kind, sign, label } = markOf(scheme, token);
     button.dataset.mark = kind;
     button.dataset.sign = sign;
     button.setAttribute("aria-pressed", kind === "chosen");
-    button.setAttribute("aria-label", [nameOf(token), says].filter(Boolean).join(", "));
+    button.setAttribute("aria-label", [nameOf(token), label].filter(Boolean).join(", "));
   });
 }
 
 function showWords(scheme) {
-  const says = chosen === CLASS_TOKEN ? "class_token_says" : "patch_says";
-  const steps = scheme.steps.map((step) => `<li><b>${step.name}</b>: ${step[says]}</li>`);
-  const heard = [...scheme.heard[chosen].slice(1)].filter((mark) => mark === "1").length;
+  const who = chosen === CLASS_TOKEN ? "class_token_words" : "patch_words";
+  const steps = scheme.steps.map((step) => `<li><b>${step.name}</b>: ${step[who]}</li>`);
+  const reached = [...scheme.reaches[chosen].slice(1)].filter((mark) => mark === "1").length;
   const count = chosen === CLASS_TOKEN ? scheme.class_tokens : 1;
-  const who = count > 1 ? `each of the ${count}` : "it";
+  const holder = count > 1 ? `each of the ${count}` : "it";
   words.innerHTML = `<p><b>${nameOf(chosen)}</b> in a block:</p><ol>${steps.join("")}</ol>
-    <p>After the block ${who} can have heard of ${heard / count} of ${patches.length} patches.</p>`;
+    <p>After the block ${holder} may hold information from ${reached / count} of
+    ${patches.length} patches.</p>`;
 }
 
 function showCost(scheme) {

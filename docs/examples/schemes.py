@@ -20,4 +20,6 @@ for name, step in STEPS.items():
     (members,) = groups[(groups == patch).any(axis=1)]
     print(f"\n{name}: {groups.shape[0]} x {groups.shape[1]}")
     for row in rearrange(clip, "t h w -> h t w"):
-        print("   ".join("".join(f"{n:3}" if n in members else "  ." for n in part) for part in row))
+        print(
+            "   ".join("".join(f"{n:3}" if n in members else "  ." for n in part) for part in row)
+        )

@@ -1,4 +1,4 @@
-"""What the explorer shows, from the step table: what attends to what, and what it costs."""
+"""The data of the explorer, from the step table: what attends to what, and what it costs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def explorer_data() -> dict[str, Any]:
 
 
 def scheme_data(scheme: str) -> dict[str, Any]:
-    """One scheme: its name, its steps, whom each token has heard of after them, their cost.
+    """One scheme: its name, its steps, which tokens reach each token in a block, the cost.
 
     Where each frame has a class token of its own, the page's one stands for all of them.
     """
@@ -57,7 +57,7 @@ def scheme_data(scheme: str) -> dict[str, Any]:
         "title": NAMES[scheme],
         "class_tokens": GRID[0] if separate_frames else 1,
         "steps": [step_data(scheme, step) for step in SCHEMES[scheme]],
-        "heard": ["".join("01"[seen] for seen in row.astype(int)) for row in heard(scheme)],
+        "reaches": ["".join(map(str, row)) for row in reaches(scheme).astype(int)],
         "comparisons": {
             " × ".join(map(str, grid)): block_comparisons(scheme, grid)
             for grid in (GRID, TimeSformerConfig().grid)
@@ -72,8 +72,8 @@ def step_data(scheme: str, step: str) -> dict[str, Any]:
         "name": step,
         "groups": [None, *map(int, patch_groups(step))],
         "class_token": last,
-        "patch_says": patch_says(step, last),
-        "class_token_says": class_token_says(scheme, step, last),
+        "patch_words": patch_words(step, last),
+        "class_token_words": class_token_words(scheme, step, last),
     }
 
 
@@ -86,21 +86,21 @@ def patch_groups(step: str, grid: Grid = GRID) -> np.ndarray:
     return found
 
 
-def looks(scheme: str, step: str) -> np.ndarray:
-    """Who looks at whom in a step: token by token, true or false."""
+def attends(scheme: str, step: str) -> np.ndarray:
+    """Which token (row) attends to which (column) in a step, true or false."""
     group = patch_groups(step)
-    seen = np.eye(1 + len(group), dtype=bool)
-    seen[1:, 1:] = group[:, np.newaxis] == group
+    attended = np.eye(1 + len(group), dtype=bool)
+    attended[1:, 1:] = group[:, np.newaxis] == group
     if step == SCHEMES[scheme][-1]:
-        seen[0, :] = seen[:, 0] = True
-    return seen
+        attended[0, :] = attended[:, 0] = True
+    return attended
 
 
-def heard(scheme: str) -> np.ndarray:
-    """Whose state before the block can reach whom by its end: token by token, true or false."""
+def reaches(scheme: str) -> np.ndarray:
+    """Which token (row) may hold information from which (column) after a block, true or false."""
     reach = np.eye(1 + prod(GRID), dtype=bool)
     for step in SCHEMES[scheme]:
-        reach = looks(scheme, step) @ reach
+        reach = attends(scheme, step) @ reach
     return reach
 
 
@@ -121,20 +121,23 @@ def step_comparisons(step: str, last: bool, grid: Grid) -> dict[str, int]:
     }
 
 
-def patch_says(step: str, last: bool) -> str:
-    """What a patch does in a step."""
+def patch_words(step: str, last: bool) -> str:
+    """What a patch attends to in a step, in words."""
     _, members = group_shape(step, GRID)
     patches = f"attends to {GROUPS[step]}: {members} patches"
     return f"{patches}, and to the class token" if last else patches
 
 
-def class_token_says(scheme: str, step: str, last: bool) -> str:
-    """What the class token does in a step."""
+def class_token_words(scheme: str, step: str, last: bool) -> str:
+    """What the class token attends to in a step, in words."""
     groups, members = group_shape(step, GRID)
     if not last:
         return "takes no part"
     if groups == 1:
         return f"attends to {GROUPS[step]}: {members} patches"
     if TimeSformerConfig(attention_type=scheme).separate_frames:
-        return f"there is one per frame, which attends to its frame: {members} patches"
-    return f"{groups} copies, one in each group of {members} patches; what they learn is averaged"
+        return f"one per frame, which attends to its frame: {members} patches"
+    return (
+        f"has a copy in each of {groups} groups, which attends to its {members} patches;"
+        " the copies' results are averaged"
+    )

@@ -327,8 +327,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
                     " place and a time per frame."
                 ),
                 "self.patch_embed = PatchEmbed(config)": (
-                    "The layers. In training, each block leaves out its steps' results at random:"
-                    " never in the first block, at the rate `top` in the last."
+                    "The layers. In training, each block leaves out the results of its parts at"
+                    " random: never in the first block, at the rate `top` in the last."
                 ),
             },
         ),

@@ -28,7 +28,7 @@ def explorer():
 
 
 def small_model(scheme):
-    """A config of narrow tokens, and weights of one block that let every token be felt."""
+    """A config of narrow tokens, and weights of one block that let every token matter."""
     config = TimeSformerConfig(
         hidden_size=WIDTH,
         num_attention_heads=2,
@@ -66,7 +66,7 @@ def to_page(tokens, config, grid):
     return np.concatenate([class_token, patches], axis=1)
 
 
-def felt(run, config, grid):
+def changes(run, config, grid):
     """Which token's result changes (row) when which token is changed (column)."""
     rng = np.random.default_rng(1)
     count = 1 + prod(grid)
@@ -77,7 +77,7 @@ def felt(run, config, grid):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_patch_looks_at_whom_a_step_lets_it_feel(explorer, scheme):
+def test_a_patch_attends_to_what_changes_its_result(explorer, scheme):
     config, weights = small_model(scheme)
     grid = explorer["grid"]
     for step in explorer["schemes"][scheme]["steps"]:
@@ -89,15 +89,15 @@ def test_a_patch_looks_at_whom_a_step_lets_it_feel(explorer, scheme):
         def run(tokens, name=step["name"]):
             return attention_step(tokens, weights, config, grid, name)[0]
 
-        np.testing.assert_array_equal(felt(run, config, grid), shown, step["name"])
+        np.testing.assert_array_equal(changes(run, config, grid), shown, step["name"])
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_patch_has_heard_of_whom_a_block_lets_it_feel(explorer, scheme):
+def test_information_comes_from_what_changes_a_result_within_a_block(explorer, scheme):
     config, weights = small_model(scheme)
     grid = explorer["grid"]
-    shown = [[mark == "1" for mark in row] for row in explorer["schemes"][scheme]["heard"]]
-    found = felt(lambda tokens: block(tokens, weights, config, grid)[0], config, grid)
+    shown = [[mark == "1" for mark in row] for row in explorer["schemes"][scheme]["reaches"]]
+    found = changes(lambda tokens: block(tokens, weights, config, grid)[0], config, grid)
     np.testing.assert_array_equal(found, shown)
 
 

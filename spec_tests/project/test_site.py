@@ -316,17 +316,19 @@ def test_the_explorer_answers_the_mouse(explorer, find):
     marks = {
         b.get_attribute("data-mark") for b in explorer.find_elements("css selector", "[data-t]")
     }
-    assert marks == {"chosen", "seen"}
+    assert marks == {"chosen", "attended"}
 
 
-def test_a_class_token_of_one_frame_hears_of_that_frame(explorer, find):
+def test_a_class_token_of_one_frame_holds_information_from_that_frame(explorer, find):
     from selenium.webdriver.support.select import Select
 
     Select(find("#scheme")).select_by_value("space_only")
     find("[data-class-token]").click()
-    assert "each of the 4 can have heard of 16 of 64 patches" in find("#explorer-words").text
+    assert (
+        "each of the 4 may hold information from 16 of 64 patches" in find("#explorer-words").text
+    )
     Select(find("#scheme")).select_by_value("divided_space_time")
-    assert "it can have heard of 64 of 64 patches" in find("#explorer-words").text
+    assert "it may hold information from 64 of 64 patches" in find("#explorer-words").text
 
 
 @pytest.mark.parametrize("key", ["ENTER", "SPACE"])
