@@ -1,4 +1,4 @@
-"""Attention by hand: the first two numbers of a token find, the last two are handed over."""
+"""Attention by hand: a token's first two numbers are query and key, the last two its value."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ tokens = np.array(
     ]
 )
 find = np.diag([1.0, 1, 0, 0])
-hand_over = np.diag([0.0, 0, 1, 1])
+pass_on = np.diag([0.0, 0, 1, 1])
 weights = {
-    "qkv.weight": np.concatenate([find, find, hand_over]),
+    "qkv.weight": np.concatenate([find, find, pass_on]),
     "proj.weight": np.eye(4),
     "proj.bias": np.zeros(4),
 }
