@@ -60,7 +60,9 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "patchify/patchify",
             "patchify/patchify",
             {
-                "def": "One sequence per frame: the class token and n patches, so s is 1 + n.",
+                "def": (
+                    "Each frame becomes a sequence of the class token and n patches, so s is 1 + n."
+                ),
                 "b, t = patches.shape[:2]": (
                     "Every frame gets a copy of the same learned class token."
                 ),
@@ -77,8 +79,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "time_embedding/time_embedding",
             {
                 "def": (
-                    "One sequence per frame, of 1 + n tokens, becomes one sequence per clip, of"
-                    " 1 + n·t tokens."
+                    "One sequence per frame, of 1 + n tokens, becomes one sequence per clip, of 1"
+                    " + n·t tokens."
                 ),
                 "if config.separate_frames:": (
                     "A space-only model never compares frames. It has no table of times, and each"
@@ -89,7 +91,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
                     " patches of a frame get that frame's."
                 ),
                 "patches = rearrange(": (
-                    "Time is fastest: place by place, and for each place all its frames."
+                    "Time is fastest: the order is place by place, and for each place all its"
+                    " frames."
                 ),
             },
         ),
@@ -102,8 +105,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
                     " use."
                 ),
                 "# Both as tensors: compiled, a GPU divides by a number inexactly.": (
-                    "Always in float32, even in a float64 model: the original's rounding belongs"
-                    " to the model."
+                    "This is computed in float32, even in a float64 model: the original's"
+                    " rounding belongs to the model."
                 ),
             },
         ),
@@ -124,8 +127,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "# PyTorch has it: nn.LayerNorm",
             {
                 "def": (
-                    "Each token by itself, over its d numbers. The sum of squares is divided by"
-                    " d, not d − 1, and `eps` is inside the root."
+                    "Each token is normed by itself, over its d numbers. The sum of squares is"
+                    " divided by d, not d − 1, and `eps` is inside the root."
                 ),
             },
         ),
@@ -144,8 +147,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "layers/SelfAttention.forward",
             {
                 "def": (
-                    "From g groups of s tokens to as many new ones, with an s × s matrix of"
-                    " attention weights per group and head."
+                    "g groups of s tokens go in and come out, with an s × s matrix of attention"
+                    " weights per group and head."
                 ),
                 'qkv = linear(x, part(w, "qkv"), bias="qkv.bias" in w)': (
                     "One product makes the queries, keys and values of all heads. Its output is"
@@ -168,8 +171,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "layers/SelfAttention.__init__",
             {
                 "def": (
-                    "The layers of the module whose forward pass is above. Dropout acts in"
-                    " training only."
+                    "These are the layers of the module whose forward pass is above. Dropout acts"
+                    " in training only."
                 ),
                 "self.heads = heads": (
                     "`qkv` returns 3·d numbers per token; in the published models it has a bias."
@@ -206,8 +209,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "divided_attention/Block.last_step",
             {
                 "def": (
-                    "In divided attention this is the spatial step. Its attention weights are"
-                    " 197 × 197 for each of 8 groups and 12 heads."
+                    "In divided attention this is the spatial step. Its attention weights are 197"
+                    " × 197 for each of 8 groups and 12 heads."
                 ),
                 "rule = STEPS[step]": (
                     "Here a group is a frame: 8 groups of 196 patches per clip."
@@ -255,14 +258,17 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "layers/gelu",
             "# PyTorch has it: nn.GELU",
             {
-                "def": "By the error function; the tanh approximation gives other numbers.",
+                "def": (
+                    "This is computed with the error function; the tanh approximation gives other"
+                    " numbers."
+                ),
             },
         ),
         (
             "layers/mlp",
             "layers/Mlp.forward",
             {
-                "def": "From d numbers per token to 4·d, and back to d.",
+                "def": "Each token goes from d numbers to 4·d and back.",
             },
         ),
         (
@@ -307,8 +313,8 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
                     " frames are counted in the clip, not taken from the config."
                 ),
                 "frames = patchify(video, weights, config)": (
-                    "One sequence per frame, then one per clip. From here to the classifier the"
-                    " shape stays the same."
+                    "There is one sequence per frame, then one per clip. From here to the"
+                    " classifier the shape stays the same."
                 ),
                 "for i in range(config.num_hidden_layers):": (
                     "Every block has weights of its own."
@@ -323,12 +329,12 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "model/TimeSformer.__init__",
             {
                 "def": (
-                    "The learned vectors that belong to no layer: the class token, a position per"
+                    "These learned vectors belong to no layer: the class token, a position per"
                     " place and a time per frame."
                 ),
                 "self.patch_embed = PatchEmbed(config)": (
-                    "The layers. In training, each block leaves out the results of its parts at"
-                    " random: never in the first block, at the rate `top` in the last."
+                    "These are the layers. In training, each block leaves out the results of its"
+                    " parts at random: never in the first block, at the rate `top` in the last."
                 ),
             },
         ),
