@@ -27,24 +27,19 @@ from timesformer_ref.weights import (
 
 def variants_table() -> str:
     """The published checkpoints, from the table that `--variant` reads."""
-    rows = [
-        [
-            v.model,
-            v.dataset,
-            str(v.classes),
-            f"{v.frames} × {v.rate}" if v.rate else f"{v.frames}, segments",
-            str(v.crop),
-            v.preprocessing.channel_order.upper(),
-            f"{v.top1}",
-            f"{v.top5}" if v.top5 else "",
-            f"`{v.file}`",
-            f"[`{v.hub}`](https://huggingface.co/{v.hub})" if v.hub else "",
-        ]
-        for v in VARIANTS
-    ]
-    head = ["model", "dataset", "classes", "frames × rate", "crop", "channels", "top-1", "top-5",
-            "original file", "hub id"]  # fmt: skip
-    return table(head, rows)
+    rows = []
+    for v in VARIANTS:
+        order = v.preprocessing.channel_order
+        hub = f"[`{v.hub}`](https://huggingface.co/{v.hub})" if v.hub else ""
+        rows.append(
+            [v.model,
+             f"{v.dataset}, {v.classes}" + (f", {order.upper()}" if order != "rgb" else ""),
+             f"{v.frames} × {v.rate}" if v.rate else f"{v.frames}, segments",
+             str(v.crop), f"{v.top1}", f"{v.top5}" if v.top5 else "",
+             "<br>".join(filter(None, [f"`{v.file}`", hub]))]
+        )  # fmt: skip
+    head = ["model", "data set, classes", "frames × rate", "crop", "top-1", "top-5"]
+    return table([*head, "original file, hub id"], rows)
 
 
 def weights_tables() -> str:
