@@ -17,8 +17,8 @@ HEIGHT = TOP + SIDE * CELL + 4
 
 WORDS = (
     "An animation of four frames. First the blue patch attends to its own place in every frame, "
-    "then to all patches of its frame, with the class token; after both it has something of every "
-    "patch."
+    "then to all patches of its frame, with the class token; after both it holds information from "
+    "every patch."
 )
 STYLE = """
 .divided-steps text { font: 15px sans-serif; fill: #5b6470 }

@@ -25,14 +25,14 @@ LEFT, CLASS_LANE, PATCH_LANE, RIGHT = 1, 8, 30, 48.5  # of the block
 
 
 def draw_model() -> Figure:
-    """Clip, patches, tokens, blocks, scores, and the shape of each."""
+    """Clip, patches, tokens, blocks, logits, and the shape of each."""
     c = CONFIG
     stages = (
         (clip_picture, "clip", f"{FRAMES} × {c.num_channels} ×\n{c.image_size} × {c.image_size}"),
         (frames_picture, "patchify", f"{FRAMES} × {1 + PLACES}\n× {c.hidden_size}"),
         (sequence_picture, "time\nembedding", f"{TOKENS}\n× {c.hidden_size}"),
         (blocks_picture, f"{c.num_hidden_layers} blocks", f"{TOKENS}\n× {c.hidden_size}"),
-        (scores_picture, "classifier", f"{c.num_labels}\nscores"),
+        (logits_picture, "classifier", f"{c.num_labels}\nlogits"),
     )
     figure, axis = canvas(79, 32)
     for number, (picture, title, shape) in enumerate(stages):
@@ -82,7 +82,7 @@ def blocks_picture(axis: Axes, x: float, y: float) -> None:
         write(axis, x + 5.3, bottom + 1.5, name)
 
 
-def scores_picture(axis: Axes, x: float, y: float) -> None:
+def logits_picture(axis: Axes, x: float, y: float) -> None:
     """The class token, and a bar for each of some classes."""
     token(axis, x, y + 6.4)
     for number, length in enumerate((2.5, 4, 1.5, 8.5, 3, 2)):
@@ -99,12 +99,12 @@ def draw_block() -> Figure:
     rows_of_tokens(axis, 72)
     temporal = "temporal step", f"{places} groups × {frames}", "norm · attention · fc"
     spatial = "spatial step", f"{copies} groups × (1 + {patches})", "norm · attention"
-    mlp = "MLP, each token alone", f"{d} → {hidden} → {d}", "norm · fc1 · GELU · fc2"
+    mlp = "MLP, each token by itself", f"{d} → {hidden} → {d}", "norm · fc1 · GELU · fc2"
     labelled_box(axis, 15, 54, 30, temporal, STEPS_COLOUR)
     labelled_box(axis, 4, 31, 41, spatial, STEPS_COLOUR)
     labelled_box(axis, 4, 11, 41, mlp, MLP_COLOUR)
     axis.plot([CLASS_LANE, CLASS_LANE], [70.5, 48.5], color=LINE, lw=1.5)
-    write(axis, CLASS_LANE + 0.8, 59, "waits", ha="left")
+    write(axis, CLASS_LANE + 0.8, 59, "takes\nno\npart", ha="left")
     write(axis, CLASS_LANE + 0.8, 44.2, f"{copies} copies", ha="left")
     write(axis, CLASS_LANE + 0.8, 28.6, f"mean of {copies}", ha="left")
     update(axis, PATCH_LANE, RIGHT, (70.5, 64.5), (54, 50.5))
@@ -143,9 +143,12 @@ def update(
 
 
 def draw_classifier() -> Figure:
-    """From the last tokens to scores: the clip's class token, or the mean of the frames'."""
+    """From the last tokens to logits: the clip's class token, or the mean of the frames'."""
     figure, axis = canvas(62, 31)
-    for y, name, sequences in ((20, "one class token", 1), (2, "space only: one a frame", FRAMES)):
+    for y, name, sequences in (
+        (20, "one class token", 1),
+        (2, "space only: one per frame", FRAMES),
+    ):
         write(axis, 0, y + 5.6 + 1.7 * sequences / 2 + 1.6, name, ha="left", weight="bold")
         for number in range(sequences):
             bottom = y + 5 + 1.7 * (number - (sequences - 1) / 2)
@@ -162,7 +165,7 @@ def draw_classifier() -> Figure:
             write(axis, left + 5, y + 5.6, words)
         arrow(axis, (34.6, y + 5.6), (38, y + 5.6))
         arrow(axis, (48.6, y + 5.6), (52, y + 5.6))
-        write(axis, 57.5, y + 5.6, f"{CONFIG.num_labels}\nscores")
+        write(axis, 57.5, y + 5.6, f"{CONFIG.num_labels}\nlogits")
     return figure
 
 
