@@ -23,7 +23,7 @@ weights = {
 
 
 def show(what: str, rows: np.ndarray) -> None:
-    """Print a matrix, a token a line."""
+    """Print a matrix, one line per token."""
     print(what)
     for name, row in zip("ABC", rows, strict=False):
         print(f"   {name}", *(f"{number:6.2f}" for number in row))

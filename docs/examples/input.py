@@ -1,4 +1,4 @@
-"""Which frames and squares the input pipeline takes of a video of 18 seconds at 25 a second."""
+"""Which frames and squares the input pipeline takes of a video of 18 seconds with 25 frames per second."""
 
 from __future__ import annotations
 
