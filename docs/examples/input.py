@@ -1,4 +1,4 @@
-"""Which frames and squares the input pipeline takes of a video of 18 seconds with 25 frames per second."""
+"""Which frames and squares are taken of a video of 18 seconds with 25 frames per second."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ print("segments       ", *segment_indices(VIDEO[0], 8))
 for (start, end), frames in zip(*windows(*VIDEO, **KINETICS), strict=True):
     print(f"{start:4.1f} to {end:4.1f} s ", *frames)
 
-told = Preprocessing()
+preprocessing = Preprocessing()
 frame = np.zeros((1, 360, 640, 3), np.uint8)
 for count in (3, 1):
-    views = crops(frame, told.scale(count), told.crop, num_crops=count)
-    print(f"--crops {count}: shorter side to {told.scale(count)}: views {views.shape}")
+    views = crops(frame, preprocessing.scale(count), preprocessing.crop, num_crops=count)
+    print(f"--crops {count}: shorter side to {preprocessing.scale(count)}: views {views.shape}")
