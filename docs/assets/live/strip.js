@@ -5,8 +5,8 @@ import { drawSquare } from "./frames.js";
 
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** Build the strip in `place`, a toolbar, and the class token's button. The
-    figure is told by `point(token)`, null where the pointer leaves, and
+/** Build the strip in `place`, a toolbar, and the class token's button. They
+    call the figure's `point(token)`, null where the pointer leaves, and
     `choose(token)`. */
 export function strip(place, classButton, grid, figure) {
   const frames = Array.from({ length: grid.t }, (_, frame) => frameOf(frame, grid));
