@@ -65,7 +65,7 @@ def test_every_page_that_was_merged_leads_to_its_place(site):
     moved = re.findall(r'"([\w/-]+)": "([^"]+)"', lost.partition("moved = {")[2].partition("}")[0])
     assert len(moved) > 10
     for old, new in moved:
-        assert not (root / old).exists(), old
+        assert not (root / old / "index.html").exists(), old
         path, place = target(root / "404.html", new)
         assert place in site[path].places, new
 
