@@ -70,6 +70,13 @@ def test_the_last_norm_in_both(name):
     assert_close(found.detach(), case.out["norm"], "PyTorch norm")
 
 
+def test_the_loss_of_clips_with_very_unlike_logits_is_pytorchs():
+    logits = torch.tensor([[1000, 0, -1000], [-3, 2, 1]], dtype=torch.float64)
+    labels = torch.tensor([1, 2])
+    found = numpy_classifier.cross_entropy(logits.numpy(), labels.numpy())
+    assert_close(found, torch.nn.functional.cross_entropy(logits, labels), "loss")
+
+
 @pytest.mark.parametrize("weights_at_a_time", [1, 40, 150, 700, 10**6])
 def test_attention_in_slices_is_attention(monkeypatch, weights_at_a_time):
     monkeypatch.setattr(fast, "SLICE", weights_at_a_time)

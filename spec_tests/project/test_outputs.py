@@ -34,6 +34,18 @@ def outputs(case):
     return forward(case.video, case.weights, case.config, **wanted), torch_output
 
 
+@pytest.mark.parametrize("wanted", [(), ("hidden_states",), ("attentions",)])
+def test_what_is_not_asked_for_is_not_returned(case, wanted):
+    options = {f"output_{name}": True for name in wanted}
+    with torch.no_grad():
+        by_torch = torch_float64.load(case.weights, case.config)(
+            torch.tensor(case.video), **options
+        )
+    for output in (forward(case.video, case.weights, case.config, **options), by_torch):
+        found = {name for name, value in output._asdict().items() if value is not None}
+        assert found == {"logits", *wanted}
+
+
 def test_hidden_states_are_the_originals(case, outputs):
     for output in outputs:
         for i, (found, expected) in enumerate(zip(output.hidden_states, case.states, strict=True)):
