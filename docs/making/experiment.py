@@ -39,7 +39,7 @@ def part(results: Results) -> str:
     """The part about results."""
     recipe, config = results["recipe"], results["config"]
     size, clips = config["image_size"], recipe["steps"] * recipe["batch_size"]
-    return f"""## The experiment: who learns motion first?
+    return f"""## The experiment: which scheme learns motion first?
 
 This experiment shows how soon each of the five attention schemes learns motion from random
 weights, with one seed and {clips:,} clips; it does not show what a scheme can learn in the end.
@@ -247,7 +247,7 @@ def _direction(run: Results) -> str:
 
 
 def _percent(part: float) -> str:
-    return f"{100 * part:.1f} %"
+    return f"{100 * part:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

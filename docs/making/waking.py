@@ -121,7 +121,11 @@ def what_was_recorded() -> str:
     ]
     top1 = [f"{100 * start['top1'][last]:.0f} %" for start in (zero, random)]
     loss = [f"{smooth(start['losses'])[-1][1]:.2f}" for start in (zero, random)]
-    return f"""{table(head, rows)}
+    return f"""<div class="dense" markdown>
+
+{table(head, rows)}
+</div>
+
 After {last} steps the loss is {loss[0]} from zero and {loss[1]} from the small model's own start
 (mean of 20 steps). The models recognise {top1[0]} and {top1[1]} of {FRESH} clips that they were not
 trained on; a guess gets {100 / CONFIG.num_labels:.0f} %.

@@ -38,7 +38,7 @@ ELSEWHERE = {
         "test_camera_motion_model; in full it takes an hour"
     ),
     "python -m docs.making.waking": "test_experiment; in full it takes minutes",
-    "sed 's/import numpy as np/import jax": "test_example_port; in full it takes minutes",
+    "sed 's/import numpy/import jax": "test_example_port; in full it takes minutes",
     "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
     "timesformer-ref bench --device cuda": "none: it needs a GPU",
     "accelerate launch --multi_gpu --num_machines 2": "none: it needs two machines",

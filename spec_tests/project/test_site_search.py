@@ -19,6 +19,8 @@ ANSWERS = {
     "last_hidden_state": "from-transformers/",
     "BGR": "tour/clip/",
     "overfit": "training/",
+    "learning rate": "training/",
+    "loss": "tour/training/",
     "epsilon": "tour/attention/",
     "GPU": "training/",
     "cuda": "classify/",
