@@ -22,10 +22,12 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
 for step in (1, 2):
     loss = model(video, labels=labels).loss
+    assert loss is not None  # there are labels
     optimizer.zero_grad()
     loss.backward()
     print(f"step {step}: loss {loss:.3f}; the gradient's length")
     for name in ("temporal_fc", "temporal_attn.proj", "temporal_attn.qkv", "attn.qkv"):
         gradient = model.get_parameter(f"blocks.0.{name}.weight").grad
+        assert gradient is not None
         print(f"  {name:18} {gradient.norm():.1g}")
     optimizer.step()
