@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
+from spec_tests.harness.cases import Case
 from spec_tests.harness.judging import Nonconformance, agree
+from spec_tests.harness.porting import Port
 from spec_tests.harness.sizes import TINY, case_of
+from spec_tests.ports import variants
 from spec_tests.project.test_telling import port_with
+from timesformer_ref.config import TimeSformerConfig
 
 
 def in_sequence(x, axis=-1):
@@ -77,3 +81,17 @@ def test_factors_of_fewer_digits_are_still_a_mistake(digits):
     case = case_of({**TINY, "MLP width": 257}, "joint_space_time", port)
     with pytest.raises(Nonconformance):
         agree(port, case, "mlp")
+
+
+def test_numbers_that_are_nearly_alike_are_rounded_alike():
+    """The gradient of a scale, over tokens of which many differ by less than a spacing.
+
+    By errors of which each is independent, the bound was too narrow for a right port.
+    """
+    config = TimeSformerConfig(
+        image_size=8, patch_size=2, num_channels=1, num_frames=4, hidden_size=12,
+        num_hidden_layers=1, num_attention_heads=2, intermediate_size=5, qkv_bias=False,
+        attention_type="sparse_local_global", num_labels=7,
+    )  # fmt: skip
+    case = Case(config, clip=(3, 8, 1, 20, 12), seed=160, dtype="bfloat16")
+    agree(Port(variants.torch_bfloat16, "bfloat16"), case, "gradients")
