@@ -30,8 +30,8 @@ def address():
 def browser(process, address):
     """A desktop's browser that has not been here."""
     resize(process, 1280)
-    process.get(address)
-    process.execute_script("localStorage.clear()")
+    kept = {"origin": address.rstrip("/"), "storageTypes": "local_storage"}
+    process.execute_cdp_cmd("Storage.clearDataForOrigin", kept)
     return process
 
 
@@ -44,7 +44,7 @@ def find(browser):
 def wait(browser):
     from selenium.webdriver.support.wait import WebDriverWait
 
-    return WebDriverWait(browser, 10).until
+    return WebDriverWait(browser, 10, poll_frequency=0.05).until
 
 
 AS_LOADED = """
@@ -162,7 +162,8 @@ def test_opened_from_files_links_lead_to_pages(any_site, process, page):
     complaints(process, "file:")
 
 
-def test_search_finds_a_word_of_the_specification(browser, find, wait):
+def test_search_finds_a_word_of_the_specification(browser, address, find, wait):
+    browser.get(address)
     find(".md-search__input").send_keys("stochastic")
     found = wait(lambda _: browser.find_elements("css selector", ".md-search-result__link"))
     wait(lambda _: any("specification/" in link.get_attribute("href") for link in found))
@@ -172,9 +173,9 @@ def scheme(browser):
     return browser.find_element("css selector", "body").get_attribute("data-md-color-scheme")
 
 
-def test_the_palette_follows_the_system_until_the_reader_chooses(browser, find, wait):
+def test_the_palette_follows_the_system_until_the_reader_chooses(browser, address, find, wait):
     prefer(browser, "dark")
-    browser.refresh()
+    browser.get(address)
     wait(lambda _: scheme(browser) == "slate")
     prefer(browser, "light")
     browser.refresh()

@@ -70,7 +70,7 @@ def test_an_arabic_word_finds_the_page(browser):
         resize(browser, 1440)
         browser.get(address)
         browser.find_element("css selector", ".md-search__input").send_keys("الانتباه")
-        links = WebDriverWait(browser, 10).until(
+        links = WebDriverWait(browser, 10, poll_frequency=0.05).until(
             lambda _: browser.find_elements("css selector", ".md-search-result__link")
         )
         assert f"{address}ar/" in links[0].get_attribute("href")

@@ -16,6 +16,7 @@ from spec_tests.project.site_browser import (
     SITES,
     QuietHandler,
     complaints,
+    need,
     resize,
     served,
 )
@@ -69,6 +70,26 @@ def page(request, process):
         yield process, address, SITES[request.param]
 
 
+@pytest.fixture(scope="module")
+def one_page(process):
+    """For what no builder has a part in: its scripts and weights are the other's."""
+    with served(SITES["mkdocs"]) as address:
+        process.get(address + PAGE)
+        yield process, address, SITES["mkdocs"]
+
+
+@pytest.mark.parametrize("folder", ["live", "port", "vectors"])
+def test_scripts_weights_and_vectors_are_the_same_of_both_builders(folder):
+    for site in SITES.values():
+        need((site / "index.html").is_file(), f"the site built in {site}")
+    ours, theirs = (
+        {f.relative_to(site): f.read_bytes() for f in (site / "assets" / folder).rglob("*.*")}
+        for site in SITES.values()
+    )
+    assert ours
+    assert ours == theirs
+
+
 def asked(page, frames, change=None):
     """What the page's model answers to frames that are given as numbers."""
     browser, address, _ = page
@@ -88,9 +109,9 @@ def example(model):
     return clip, np.stack(frames)
 
 
-def test_on_the_same_frames_the_page_answers_as_the_command(page, example, run):
+def test_on_the_same_frames_the_page_answers_as_the_command(one_page, example, run):
     clip, frames = example
-    found = asked(page, frames)
+    found = asked(one_page, frames)
     np.testing.assert_allclose(found["pixels"], clip.video[0].ravel(), atol=2e-5)
     assert found["first"] == clip.frames[0]
     told = json.loads(run("classify", EXAMPLE, "--json").out)
@@ -100,10 +121,10 @@ def test_on_the_same_frames_the_page_answers_as_the_command(page, example, run):
     assert max(found["probabilities"]) == pytest.approx(best["probability"], abs=1e-5)
 
 
-def test_attention_and_rollout_are_those_of_numpy(page, model, example):
+def test_attention_and_rollout_are_those_of_numpy(one_page, model, example):
     loaded, _, weights = model
     clip, frames = example
-    found = asked(page, frames)
+    found = asked(one_page, frames)
     output = forward(np.float64(clip.video), weights, loaded.config, output_attentions=True)
     steps = [attention for block in output.attentions for attention in block.values()]
     for ours, theirs in zip(found["attentions"], steps, strict=True):
@@ -143,11 +164,11 @@ def without(weights, config, change):
     ],
     ids=str,
 )
-def test_what_is_changed_changes_the_answer_as_in_numpy(page, model, example, change):
+def test_what_is_changed_changes_the_answer_as_in_numpy(one_page, model, example, change):
     loaded, _, weights = model
     clip, frames = example
     order = change.get("order", range(8))
-    found = asked(page, frames[list(order)], change)
+    found = asked(one_page, frames[list(order)], change)
     video = np.float64(clip.video[:, list(order)])
     expected = forward(video, without(weights, loaded.config, change), loaded.config).logits[0]
     unchanged = forward(np.float64(clip.video), weights, loaded.config).logits[0]
@@ -172,7 +193,7 @@ class Figure:
         from selenium.webdriver.support.wait import WebDriverWait
 
         self.browser, self.address = browser, address
-        self.wait = WebDriverWait(browser, 20).until
+        self.wait = WebDriverWait(browser, 20, poll_frequency=0.05).until
         self.wait(lambda _: self.of("answer"))
 
     def find(self, selector):
@@ -375,7 +396,7 @@ def run_vectors(browser, address):
     browser.get(f"{address}conformance/")
     browser.find_element("css selector", "[data-vectors] button").click()
     status = browser.find_element("css selector", "[data-vectors] [role=status]")
-    WebDriverWait(browser, 60).until(lambda _: "seconds" in status.text)
+    WebDriverWait(browser, 60, poll_frequency=0.05).until(lambda _: "seconds" in status.text)
     script = """const cells = document.querySelectorAll("[data-vectors] table a");
         return [...cells].map((a) => [a.hash, a.dataset.state])"""
     return status.text, dict(browser.execute_script(script))
@@ -393,8 +414,8 @@ def test_the_vectors_run_on_the_port_in_the_page_and_fill_the_table(page):
     assert complaints(browser, address) == []
 
 
-def test_a_wrong_port_fails_in_the_page(page, tmp_path, monkeypatch):
-    browser, address, site = page
+def test_a_wrong_port_fails_in_the_page(one_page, tmp_path, monkeypatch):
+    browser, address, site = one_page
     right = (site / "assets" / "port" / "layers.js").read_text("utf-8")
     (tmp_path / "layers.js").write_text(right.replace("variance + eps", "variance + 1e-3"))
     find = QuietHandler.translate_path
