@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 from docs.making.checkpoint_tables import write_checkpoint_tables
 from docs.making.citation import write_citation, write_version
@@ -18,7 +20,7 @@ from docs.making.figures.experiment import draw_experiment
 from docs.making.figures.schemes import draw_schemes
 from docs.making.fine_tuning import write_fine_tuning
 from docs.making.interface_tables import write_interface
-from docs.making.live import finish_vectors, start_vectors, write_live
+from docs.making.live import VECTORS, finish_vectors, start_vectors, write_live
 from docs.making.performance_page import performance_page
 from docs.making.port_code import write_port_code
 from docs.making.port_figures import write_port_figures
@@ -37,31 +39,18 @@ FRAGMENTS = DOCS.parent / "build" / "fragments"
 def main() -> None:
     """Write figures to `assets/`, the pages that are all data, and fragments for the others."""
     FRAGMENTS.mkdir(parents=True, exist_ok=True)
-    vectors = FRAGMENTS.parent / "vectors"
-    writing = start_vectors(vectors)
-    write_code(FRAGMENTS / "code")
-    write_twins(FRAGMENTS / "twins")
-    write_port_code(FRAGMENTS / "code")
-    write_port_figures(DOCS / "data" / "conformance.json", FRAGMENTS / "ports")
-    write_interface(FRAGMENTS / "interface")
-    write_runs(FRAGMENTS / "runs")
-    write_outputs(FRAGMENTS / "examples")
-    write_commands(FRAGMENTS / "commands")
-    write_explorer(FRAGMENTS / "explorer.json")
-    write_vectors(DOCS / "data" / "vectors.json", FRAGMENTS / "vectors")
-    write_mutants(DOCS / "data" / "mutants.json", FRAGMENTS / "mutants")
-    write_citation(FRAGMENTS / "cite.bib")
-    write_version(FRAGMENTS / "version.md")
-    write_checkpoint_tables(DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints")
-    write_fine_tuning(FRAGMENTS / "fine_tuning")
-    write_dependencies(FRAGMENTS / "dependencies.md")
-    write_installs(DOCS / "data" / "installs.json", FRAGMENTS / "installs.md")
-    write_versions(DOCS / "data" / "versions.json", FRAGMENTS / "versions.md")
-    draw_schemes(DOCS / "assets" / "schemes.svg")
-    write_figures(DOCS / "assets" / "figures")
-    write_divided_steps(DOCS / "assets" / "figures" / "divided-steps.svg")
-    write_live(DOCS / "assets")
-    draw_experiment(DOCS / "experiment" / "results.json")
+    start = perf_counter()
+    writing = start_vectors(VECTORS)
+    for number, (write, *arguments) in enumerate(STEPS, 1):
+        print(f"{number:2} of {len(STEPS)}: {write.__name__.replace('_', ' ')}", flush=True)
+        write(*arguments)
+    print("finish vectors", flush=True)
+    finish_vectors(writing, VECTORS, DOCS / "assets")
+    print(f"{perf_counter() - start:.0f} seconds")
+
+
+def write_pages() -> None:
+    """Write what is text as a whole: pages, and fragments of them."""
     texts = {
         FRAGMENTS / "variants.md": variants_table(),
         FRAGMENTS / "weights.md": weights_tables(),
@@ -74,7 +63,35 @@ def main() -> None:
     }
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8")
-    finish_vectors(writing, vectors, DOCS / "assets")
+
+
+STEPS: list[tuple[Any, ...]] = [
+    (write_runs, FRAGMENTS / "runs"),
+    (write_outputs, FRAGMENTS / "examples"),
+    (write_commands, FRAGMENTS / "commands"),
+    (write_code, FRAGMENTS / "code"),
+    (write_twins, FRAGMENTS / "twins"),
+    (write_port_code, FRAGMENTS / "code"),
+    (write_port_figures, DOCS / "data" / "conformance.json", FRAGMENTS / "ports"),
+    (write_interface, FRAGMENTS / "interface"),
+    (write_explorer, FRAGMENTS / "explorer.json"),
+    (write_vectors, DOCS / "data" / "vectors.json", FRAGMENTS / "vectors"),
+    (write_mutants, DOCS / "data" / "mutants.json", FRAGMENTS / "mutants"),
+    (write_citation, FRAGMENTS / "cite.bib"),
+    (write_version, FRAGMENTS / "version.md"),
+    (write_checkpoint_tables, DOCS / "data" / "fuzz.json", FRAGMENTS / "checkpoints"),
+    (write_fine_tuning, FRAGMENTS / "fine_tuning"),
+    (write_dependencies, FRAGMENTS / "dependencies.md"),
+    (write_installs, DOCS / "data" / "installs.json", FRAGMENTS / "installs.md"),
+    (write_versions, DOCS / "data" / "versions.json", FRAGMENTS / "versions.md"),
+    (draw_schemes, DOCS / "assets" / "schemes.svg"),
+    (write_figures, DOCS / "assets" / "figures"),
+    (write_divided_steps, DOCS / "assets" / "figures" / "divided-steps.svg"),
+    (write_live, DOCS / "assets"),
+    (draw_experiment, DOCS / "experiment" / "results.json"),
+    (write_pages,),
+]
+"""What is called, with its arguments; first what runs in processes, before this one computes."""
 
 
 if __name__ == "__main__":

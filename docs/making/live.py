@@ -12,6 +12,7 @@ from docs.making.code import ROOT
 from timesformer_ref.default_model import FILE
 
 PORT = ROOT / "spec_tests" / "ports" / "javascript_port"
+VECTORS = ROOT / "build" / "vectors"
 FOR_NODE = {"main.js", "check.js", "file.js"}
 """The port's programs, which no page needs."""
 
@@ -25,18 +26,31 @@ def write_live(assets: Path) -> None:
     shutil.copy(FILE, assets / "live")
 
 
-def start_vectors(folder: Path) -> subprocess.Popen[bytes] | None:
-    """Start to write the suite's small vectors, which takes a minute, unless they are there.
+def is_current(vectors: Path) -> bool:
+    """Whether these vectors were made of the sources as they are."""
+    note = note_of(vectors)
+    return vectors.exists() and note.exists() and note.read_text("utf-8") == digest_of_sources()
 
-    Beside the folder stands of which sources they were made.
-    """
-    sources = [f for name in ("spec_tests", "timesformer_ref") for f in (ROOT / name).rglob("*.py")]
-    made_of = sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()
-    note = folder.with_suffix(".sha256")
-    if folder.exists() and note.exists() and note.read_text("utf-8") == made_of:
+
+def note_of(vectors: Path) -> Path:
+    """The file beside vectors that says of which sources they were made."""
+    return vectors.with_suffix(".sha256")
+
+
+def digest_of_sources() -> str:
+    """Of all that decides what the vectors are."""
+    suite, package = ROOT / "spec_tests", ROOT / "timesformer_ref"
+    sources = [*suite.glob("*.py"), *(suite / "harness").rglob("*.py"), *package.rglob("*.py")]
+    sources += [*(suite / "golden").iterdir(), ROOT / "docs" / "specification.md"]
+    return sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()
+
+
+def start_vectors(folder: Path) -> subprocess.Popen[bytes] | None:
+    """Start to write the suite's small vectors, which takes a while, unless they are there."""
+    if is_current(folder):
         return None
     shutil.rmtree(folder, ignore_errors=True)
-    note.write_text(made_of, encoding="utf-8")
+    note_of(folder).write_text(digest_of_sources(), encoding="utf-8")
     command = [sys.executable, "-m", "timesformer_ref", "vectors", folder, "--small"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 

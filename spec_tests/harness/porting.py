@@ -120,8 +120,12 @@ class Port:
     def answered(self, question: Any, answer: Any) -> None:
         """The port's answer to a `Question` is of the right form (None: it rightly refused)."""
 
-    def compared(self, question: Any, actual: Any, expected: Any, exactly: Any = None) -> None:
-        """An answer is compared with the expected one; `exactly`: the part that has to be equal."""
+    def compared(self, question: Any, actual: Any, expected: Any, exactly: Any = None) -> bool:
+        """An answer is compared with the expected one; `exactly`: the part that has to be equal.
+
+        Returns whether it is taken as right: a bound takes several runs of the reference.
+        """
+        return False
 
     def close(self) -> None:
         """End the port's program, if it is one."""

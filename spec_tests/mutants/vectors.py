@@ -19,8 +19,9 @@ from spec_tests.harness.errors import NotOffered, Refusal
 from spec_tests.harness.interface import FUNCTIONS
 from spec_tests.harness.judging import parts
 from spec_tests.harness.porting import Port, find_port
-from spec_tests.harness.vectors import write_vectors
+from spec_tests.harness.vectors import write_recorded
 from spec_tests.harness.vectors.reading import failures
+from spec_tests.harness.vectors.recording import record
 from spec_tests.harness.vectors.writing import NAMES
 from spec_tests.mutants.table import MUTANTS
 from timesformer_ref.config import TimeSformerConfig
@@ -62,6 +63,10 @@ def is_caught(folder: Path, mutant: str) -> bool:
         return next(failures(folder, call), None) is not None
 
 
+def silent(*progress: object) -> None:
+    """Show nothing."""
+
+
 def main() -> None:
     """Write both sets of vectors, and report how many mutants fail each."""
     parser = argparse.ArgumentParser(
@@ -72,10 +77,11 @@ def main() -> None:
     console, found = Console(soft_wrap=True), {}
     names = [mutant.name for mutant in MUTANTS]
     os.environ["OMP_NUM_THREADS"] = "1"
+    recorded = record(silent)
     for title in ("full", "small"):
         with TemporaryDirectory() as room:
-            folder = Path(room, title)
-            cases = write_vectors(folder, title == "small", lambda *progress: None)
+            folder = Path(room)
+            cases = write_recorded(recorded, folder, title == "small", silent)
             with get_context("fork").Pool(maxtasksperchild=1) as pool:
                 caught = pool.map(partial(is_caught, folder), names, chunksize=1)
             sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]

@@ -123,13 +123,14 @@ class Recorder(Port):
         for array in (answer or {}).values():
             self._calls[id(array)] = array, call
 
-    def compared(self, question: Any, actual: Any, expected: Any, exactly: Any = None) -> None:
-        """Keep what is asked of an answer."""
+    def compared(self, question: Any, actual: Any, expected: Any, exactly: Any = None) -> bool:
+        """Keep what is asked of an answer. The suite judges the reference's elsewhere."""
         call, other = self._made(actual), self._made(expected)
         if other:
             self._put_before(other, call)
         look = question.look if exactly is None else exactly
         call.checks.append(Check(question, expected, look, other, exactly is not None))
+        return True
 
     def _put_before(self, first: Call, then: Call) -> None:
         """Let a call come before another of the same input, whose answer is compared with its."""
@@ -195,7 +196,10 @@ def _name(item: pytest.Item) -> str:
     return call_of(item, {n: x for n, x in item.callspec.params.items() if n != "port"})
 
 
-def record(show: Show, only: str = "") -> tuple[Recorder, list[dict[str, Any]]]:
+Recorded = tuple[Recorder, list[dict[str, Any]]]
+
+
+def record(show: Show, only: str = "") -> Recorded:
     """Run the suite on a recorder; also returns a row for each test that was left out.
 
     show: is called after each test. only: which tests, as pytest's -k.
