@@ -28,10 +28,11 @@ def address():
         yield address
 
 
-def report(url):
-    """What Lighthouse says of a page."""
+def report(url, slowdown):
+    """What Lighthouse says of a page, to a processor that many times slower than this one."""
     done = subprocess.run(
-        ["npx", "--yes", LIGHTHOUSE, url, *OPTIONS],
+        ["npx", "--yes", LIGHTHOUSE, url, *OPTIONS,
+         f"--throttling.cpuSlowdownMultiplier={slowdown}"],
         env=os.environ | {"CHROME_PATH": shutil.which("chromium")},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -40,11 +41,18 @@ def report(url):
 
 @pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "live/"])
 def test_lighthouse_gives_at_least_98(address, page):
-    """In the best of three tries: whatever else the machine does slows the page."""
+    """In the best of three tries, since what the machine does besides slows a page.
+
+    Lighthouse slows a machine of its benchmark 2000 down to a phone, by 4. A second try takes into
+    account that this one, or the half that is left of it, is slower.
+    """
+    slowdown = 4
     for _ in range(3):
-        found = report(address + page)
+        found = report(address + page, slowdown)
         marks = {name: round(100 * of["score"]) for name, of in found["categories"].items()}
         if min(marks.values()) >= 98:
             break
-    low = [name for name, audit in found["audits"].items() if audit["score"] in (0, 0.5)]
-    assert min(marks.values()) >= 98, (marks, low)
+        slowdown = max(1, 4 * min(found["environment"]["benchmarkIndex"] / 2000, 1))
+    low = {name: audit.get("displayValue") for name, audit in found["audits"].items()
+           if audit["score"] is not None and audit["score"] < 0.9}  # fmt: skip
+    assert min(marks.values()) >= 98, (marks, slowdown, low)

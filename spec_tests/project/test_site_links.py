@@ -20,13 +20,15 @@ class Page(HTMLParser):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.links, self.places, self.description = set(), {""}, ""
-        self.sizeless = set()
+        self.sizeless, self.pictures = set(), set()
         self.feed(file.read_text("utf-8"))
 
     def handle_starttag(self, tag, attributes):
         told = {name: value or "" for name, value in attributes}
         self.links |= {told[name] for name in ("href", "src") if name in told}
         self.places |= {told[name] for name in ("id", "name") if name in told}
+        if tag == "img":
+            self.pictures.add(told["src"])
         if tag == "img" and not (told.get("width") and told.get("height")):
             self.sizeless.add(told["src"])
         if told.get("name") == "description":
@@ -88,3 +90,11 @@ def test_every_page_has_a_description(site):
 def test_every_picture_but_the_logo_has_a_size_so_that_nothing_moves_as_it_loads(site):
     sizeless = {src for page in site.values() for src in page.sizeless}
     assert {src for src in sizeless if not src.endswith("assets/icon.svg")} == set()
+
+
+def test_no_picture_moves_by_itself_since_nobody_could_pause_it(site):
+    files = {target(file, src)[0] for file, page in site.items() for src in page.pictures}
+    assert {file.suffix for file in files} <= {".svg", ".png", ".jpg"}
+    drawn = {file.name: file.read_text("utf-8") for file in files if file.suffix == ".svg"}
+    assert len(drawn) > 10
+    assert [name for name, svg in drawn.items() if "@keyframes" in svg or "<animate" in svg] == []
