@@ -128,3 +128,25 @@ def complaints(browser, address: str) -> list[str]:
             case "Network.loadingFailed", {"errorText": error, "canceled": False}:
                 told.append(error)
     return told
+
+
+MOVED = """
+const done = arguments[0], moved = [];
+const note = (entries) => moved.push(...entries.map(({ value, sources }) =>
+  [value, ...sources.map(({ node }) => node?.className || node?.nodeName)]));
+const observer = new PerformanceObserver((list) => note(list.getEntries()));
+observer.observe({ type: "layout-shift", buffered: true });
+requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => {
+  note(observer.takeRecords());
+  done(moved);
+})));
+"""
+
+
+def moved(browser) -> list:
+    """What has moved since the page was opened, and how much (cumulative layout shift).
+
+    Less than a thousandth, a hundredth of what counts as good, is nothing.
+    """
+    found = browser.execute_async_script(MOVED)
+    return found if sum(part[0] for part in found) > 1e-3 else []

