@@ -1,4 +1,7 @@
-"""Images get their width and height when the site is built, so that nothing moves as they load."""
+"""Images get their width and height when the site is built, so that nothing moves as they load.
+
+The first of a page is asked for at once, the others when the reader comes near them.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,9 @@ class ImageSizes(Treeprocessor):
     """Finds each image below `docs/` by its path in the page's text."""
 
     def run(self, root: Element) -> None:
-        """Add `width` and `height` to images that have none."""
-        for image in root.iter("img"):
+        """Add `width` and `height` to images that have none, and when each is loaded."""
+        for number, image in enumerate(root.iter("img")):
+            image.set(*(("loading", "lazy") if number else ("fetchpriority", "high")))
             file = DOCS / re.sub(r"^(\.\./)*", "", image.get("src", ""))
             if "width" not in image.attrib and file.suffix in (".png", ".svg"):
                 width, height = size(file)

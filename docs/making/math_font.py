@@ -21,13 +21,9 @@ from fontTools import subset
 ASSETS = Path(__file__).parents[1] / "assets"
 CHARACTERS = [
     range(0x20, 0x7F),  # ASCII
-    range(0x391, 0x3F6),  # Greek
-    range(0x1D400, 0x1D468),  # bold and italic letters
-    range(0x1D6E2, 0x1D756),  # italic and bold italic Greek
-    map(
-        ord,
-        "\u210e·×÷±−∓∗∘·⊙⊗⊕√∑∏∫∂∇∞∈∉⊂⊆∪∩∀∃∅=≠≈≡∼∝≤≥≪≫¬∧∨→←↔↦⇒⇔⊤⊥∥′″‖⟨⟩⌊⌋⌈⌉…⋯⋮⋱ℓℝℕℤ𝔼ℒ𝒩\u2061\u2062",
-    ),
+    range(0x1D41A, 0x1D468),  # bold small letters, italic letters
+    range(0x1D6FC, 0x1D71C),  # italic small Greek letters
+    map(ord, "\u210e·×±−⊙√∑∈≈≠≤≥⊤′⌊⌋…ℓℝαβγδεθλμπσφϵΦ𝛷𝜷𝜸"),
 ]
 STYLES = """\
 /* STIX Two Math, version 2.12, of which this is a part: docs/making/math_font.py made it.
