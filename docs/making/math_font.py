@@ -23,7 +23,7 @@ CHARACTERS = [
     range(0x20, 0x7F),  # ASCII
     range(0x1D41A, 0x1D468),  # bold small letters, italic letters
     range(0x1D6FC, 0x1D71C),  # italic small Greek letters
-    map(ord, "\u210e·×±−⊙√∑∈≈≠≤≥⊤′⌊⌋…ℓℝαβγδεθλμπσφϵΦ𝛷𝜷𝜸"),
+    map(ord, "\u210e·×±−⊙√∑∈≈≠≤≥⊤′⌊⌋…∂∇∏ℓℒℝαβγδεθλμπσφϵΦ𝛷𝜷𝜸"),
 ]
 STYLES = """\
 /* STIX Two Math, version 2.12, of which this is a part: docs/making/math_font.py made it.

@@ -125,7 +125,8 @@ def test_every_glyph_of_a_formula_is_of_the_font_that_comes_with_the_site(any_si
 
 
 def test_the_animation_is_paused_by_its_box_and_where_less_motion_is_wished(address, process):
-    states = "return document.getAnimations().map(({ playState }) => playState)"
+    states = """return document.querySelector(".moving").getAnimations({ subtree: true })
+        .map(({ playState }) => playState)"""
     process.get(f"{address}tour/divided-attention/")
     assert process.execute_script(states) == ["running"] * 3
     process.find_element("css selector", ".moving input").click()
@@ -383,7 +384,8 @@ def test_what_is_printed_from_dark_mode_is_dark_on_white(browser, address, page,
 def test_the_animation_shows_time_then_space_then_every_patch(browser, address):
     browser.get(f"{address}tour/divided-attention/")
     script = """
-        for (const animation of document.getAnimations()) {
+        const figure = document.querySelector(".moving");
+        for (const animation of figure.getAnimations({ subtree: true })) {
           animation.pause();
           animation.currentTime = arguments[0];
         }

@@ -41,18 +41,22 @@ def report(url, slowdown):
 
 @pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "live/"])
 def test_lighthouse_gives_at_least_98(address, page):
-    """In the best of three tries, since what the machine does besides slows a page.
+    """Performance counts where a processor is free, in the best of three tries.
 
     Lighthouse slows a machine of its benchmark 2000 down to a phone, by 4. A second try takes into
-    account that this one, or the half that is left of it, is slower.
+    account that this one is slower.
     """
     slowdown = 4
     for _ in range(3):
+        is_busy = os.getloadavg()[0] > os.cpu_count() - 1
         found = report(address + page, slowdown)
         marks = {name: round(100 * of["score"]) for name, of in found["categories"].items()}
-        if min(marks.values()) >= 98:
+        if min(marks.values()) >= 98 or is_busy:
             break
         slowdown = max(1, 4 * min(found["environment"]["benchmarkIndex"] / 2000, 1))
     low = {name: audit.get("displayValue") for name, audit in found["audits"].items()
            if audit["score"] is not None and audit["score"] < 0.9}  # fmt: skip
+    assert found["audits"]["cumulative-layout-shift"]["numericValue"] < 0.01
+    if is_busy:
+        del marks["performance"]
     assert min(marks.values()) >= 98, (marks, slowdown, low)
