@@ -55,10 +55,59 @@ return {
   moving: endless.map(({ effect }) => effect.target.outerHTML),
   videos: [...document.querySelectorAll("video:not([controls])")].map((video) => video.outerHTML),
   fonts: [...document.fonts].map(({ family, status }) => `${family}: ${status}`),
+  has_twins: Boolean(document.querySelector(".twin")),
   formulas: [...document.querySelectorAll("math")].some((math) => math.checkVisibility()),
 };
 """
 """What a page looks like when it is loaded."""
+
+
+LINES = """
+const line = (texts, from, to) => {
+  const range = document.createRange();
+  let at = 0;
+  for (const text of texts) {
+    const start = at;
+    at += text.length;
+    if (start <= from && from < at) range.setStart(text, from - start);
+    if (start < to && to <= at) range.setEnd(text, to - start);
+  }
+  return range;
+};
+const linesOf = (code) => {
+  const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), texts = [];
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  let from = 0;
+  return code.textContent.trimEnd().split("\\n").map((text) => {
+    const { top, right } = line(texts, from, from + text.length).getBoundingClientRect();
+    from += text.length + 1;
+    return text && { text: text.trim(), top, right };
+  });
+};
+const room = (code) => {
+  const style = getComputedStyle(code), pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
+  const inner = code.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return inner / pen.measureText("m").width;
+};
+const group = (note) => {
+  const parts = [];
+  let part = note;
+  while ((part = part.nextElementSibling)?.matches(".highlight")) parts.push(part);
+  return parts.map((part) => part.querySelector("code")).map((code) => ({
+    note: note.textContent,
+    gap: code.getBoundingClientRect().top - note.getBoundingClientRect().bottom,
+    lines: linesOf(code), room: room(code), right: code.getBoundingClientRect().right,
+    cut: code.scrollWidth - code.clientWidth,
+    size: parseFloat(getComputedStyle(code).fontSize),
+  }));
+};
+return [...document.querySelectorAll(".twin > p")].map(group);
+"""
+"""Of every group of lines: its note, each line of each column, where it is, how many fit."""
+
+WIDTHS = [1280, 1440, 1920]
+"""Those of screens on which the two implementations stand beside each other."""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +121,9 @@ def visits(any_site, process):
         process.get(address + page)
         found[page] = process.execute_script(AS_LOADED) | {"moved": moved(process)}
         found[page]["wrong"] = complaints(process, address)
+        for width in WIDTHS * found[page]["has_twins"]:
+            resize(process, width)
+            found[page][width] = process.execute_script(LINES)
         resize(process, 360)
         found[page]["width"] = process.execute_script("return document.documentElement.scrollWidth")
     resize(process, 1280)
@@ -203,63 +255,13 @@ def test_a_desktop_shows_both_writings_side_by_side(browser, address):
     assert labels[1].rect["x"] == torch.rect["x"]
 
 
-LINES = """
-const line = (texts, from, to) => {
-  const range = document.createRange();
-  let at = 0;
-  for (const text of texts) {
-    const start = at;
-    at += text.length;
-    if (start <= from && from < at) range.setStart(text, from - start);
-    if (start < to && to <= at) range.setEnd(text, to - start);
-  }
-  return range;
-};
-const linesOf = (code) => {
-  const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), texts = [];
-  while (walker.nextNode()) texts.push(walker.currentNode);
-  let from = 0;
-  return code.textContent.trimEnd().split("\\n").map((text) => {
-    const { top, right } = line(texts, from, from + text.length).getBoundingClientRect();
-    from += text.length + 1;
-    return text && { text: text.trim(), top, right };
-  });
-};
-const room = (code) => {
-  const style = getComputedStyle(code), pen = document.createElement("canvas").getContext("2d");
-  pen.font = `${style.fontSize} ${style.fontFamily}`;
-  const inner = code.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-  return inner / pen.measureText("m").width;
-};
-const group = (note) => {
-  const parts = [];
-  let part = note;
-  while ((part = part.nextElementSibling)?.matches(".highlight")) parts.push(part);
-  return parts.map((part) => part.querySelector("code")).map((code) => ({
-    note: note.textContent,
-    gap: code.getBoundingClientRect().top - note.getBoundingClientRect().bottom,
-    lines: linesOf(code), room: room(code), right: code.getBoundingClientRect().right,
-    cut: code.scrollWidth - code.clientWidth,
-    size: parseFloat(getComputedStyle(code).fontSize),
-  }));
-};
-return [...document.querySelectorAll(".twin > p")].map(group);
-"""
-"""Of every group of lines: its note, each line of each column, where it is, how many fit."""
-
-
-@pytest.mark.parametrize("width", [1280, 1440, 1920])
-def test_both_writings_are_whole_and_line_by_line_beside_each_other(any_site, process, width):
+@pytest.mark.parametrize("width", WIDTHS)
+def test_both_writings_are_whole_and_line_by_line_beside_each_other(visits, width):
     from docs.making.twin_notes import TWINS
 
-    site, address = any_site
-    resize(process, width)
     measured = []
-    for page in pages(site):
-        if 'class="twin"' not in (site / page / "index.html").read_text("utf-8"):
-            continue
-        process.get(address + page)
-        for group in process.execute_script(LINES):
+    for page, found in visits.items():
+        for group in found.get(width, []):
             measured.append(len(group))
             for column in group:
                 assert column["room"] >= 72, (page, column["room"])
