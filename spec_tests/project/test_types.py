@@ -38,7 +38,8 @@ def examples(tmp_path_factory):
     room = tmp_path_factory.mktemp("examples")
     for page in PAGES:
         if page.name not in LEFT_OUT and (found := blocks(page, "python")):
-            (room / f"{page.stem.replace('-', '_')}_page.py").write_text("\n".join(found))
+            name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_")
+            (room / f"{name}_page.py").write_text("\n".join(found))
     for example in (ROOT / "docs/examples").glob("*.py"):
         if example.name not in LEFT_OUT:
             shutil.copy(example, room)
