@@ -82,7 +82,7 @@ def test_the_performance_page_is_that_of_its_data():
     assert (ROOT / "docs" / "performance.md").read_text("utf-8") == page.performance_page()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("*.md")}), ids=lambda p: p.name)
 def test_every_local_link_leads_to_a_file(page):
     generated = re.compile(r"(\.\./|docs/)?assets/")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
