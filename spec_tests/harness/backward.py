@@ -81,6 +81,11 @@ def linear(
     return layers.linear(x, w, bias="bias" in w), vjp
 
 
+def running_sum(x: Float[Array, "*batch d"]) -> Float[Array, " d"]:
+    """The sum over all tokens, one after another (see `arithmetic`: What rounds)."""
+    return np.add.accumulate(rearrange(x, "... d -> (...) d"))[-1]
+
+
 def layer_norm(
     x: Float[Array, "*batch d"], weights: Weights, name: str, eps: float, grads: Gradients
 ) -> tuple[Float[Array, "*batch d"], Vjp]:
@@ -90,8 +95,8 @@ def layer_norm(
     normed = (x - x.mean(axis=-1, keepdims=True)) / deviation
 
     def vjp(d: Array) -> Array:
-        grads[f"{name}.weight"] += reduce(d * normed, "... d -> d", "sum")
-        grads[f"{name}.bias"] += reduce(d, "... d -> d", "sum")
+        grads[f"{name}.weight"] += running_sum(d * normed)
+        grads[f"{name}.bias"] += running_sum(d)
         d = d * w["weight"]
         shared = d.mean(axis=-1, keepdims=True)  # the mean's share; `along` is the variance's
         along = normed * (d * normed).mean(axis=-1, keepdims=True)

@@ -149,10 +149,8 @@ class Question:
     def _bounds(self, arithmetic: Arithmetic) -> dict[str, float]:
         errors = {n: arithmetic.unit * _largest(x[self.look]) for n, x in self.expected.items()}
         rounded = each_array(arithmetic.round, self.arguments)
-        noises = [np.random.default_rng(trial) for trial in range(TRIALS)]
-        to_nearest = [None] if arithmetic < SINGLE else []
-        for noise in noises + to_nearest:
-            add_noise = partial(noisy, arithmetic, noise)
+        for trial in range(TRIALS):
+            add_noise = partial(noisy, arithmetic, np.random.default_rng(trial))
             found = self._reference(each_array(add_noise, rounded))
             for name, exact in self.expected.items():
                 off = np.asarray(found[name])[self.look] - exact[self.look]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import erf
@@ -83,15 +85,26 @@ def test_factors_of_fewer_digits_are_still_a_mistake(digits):
         agree(port, case, "mlp")
 
 
-def test_numbers_that_are_nearly_alike_are_rounded_alike():
-    """The gradient of a scale, over tokens of which many differ by less than a spacing.
+CONFIG = TimeSformerConfig(
+    image_size=8, patch_size=2, num_frames=4, num_labels=7, attention_type="sparse_local_global",
+    num_channels=1, hidden_size=12, num_hidden_layers=1, num_attention_heads=2,
+    intermediate_size=5, qkv_bias=False,
+)  # fmt: skip
+DEEPER = replace(
+    CONFIG, num_channels=2, hidden_size=18, num_hidden_layers=2, num_attention_heads=3,
+    intermediate_size=2, num_labels=4, qkv_bias=True,
+)  # fmt: skip
 
-    By errors of which each is independent, the bound was too narrow for a right port.
-    """
-    config = TimeSformerConfig(
-        image_size=8, patch_size=2, num_channels=1, num_frames=4, hidden_size=12,
-        num_hidden_layers=1, num_attention_heads=2, intermediate_size=5, qkv_bias=False,
-        attention_type="sparse_local_global", num_labels=7,
-    )  # fmt: skip
-    case = Case(config, clip=(3, 8, 1, 20, 12), seed=160, dtype="bfloat16")
-    agree(Port(variants.torch_bfloat16, "bfloat16"), case, "gradients")
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(CONFIG, clip=(3, 8, 1, 20, 12), seed=160, dtype="bfloat16"),
+        Case(DEEPER, clip=(3, 8, 2, 16, 8), seed=0, dtype="float16"),
+    ],
+    ids=["bfloat16", "float16"],
+)
+def test_the_gradient_of_a_norm_is_summed_over_tokens_in_16_bits(case):
+    """As PyTorch does on a CPU; in both cases its answer is farther off than sums in float32."""
+    port = Port(getattr(variants, f"torch_{case.dtype}"), case.dtype)
+    agree(port, case, "gradients")
