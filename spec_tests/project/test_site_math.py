@@ -11,6 +11,8 @@ from spec_tests.project.site_browser import BUILD, SITES, need
 
 ROOT = BUILD.parent
 
+pytestmark = pytest.mark.site
+
 
 @pytest.fixture(scope="module")
 def mathml():
@@ -59,7 +61,6 @@ def italic(letter):
     return lookup("MATHEMATICAL ITALIC " + re.sub("LATIN|GREEK|LETTER ", "", name(letter)).strip())
 
 
-@pytest.mark.site
 @pytest.mark.parametrize("site", SITES)
 def test_every_character_of_a_formula_comes_with_the_site(site):
     need((SITES[site] / "index.html").is_file(), f"the site built in {SITES[site]}")
