@@ -66,6 +66,9 @@ What it does not claim
       error of the arithmetic passes: an epsilon of 1e-5 for 1e-6 in bfloat16, for instance. So
       cases differ widely in size and scale, some tokens are tiny, and a port in float32 or float64
       is tested more sharply than the same port in 16 bits.
+    - A 16-bit type may leave no digit: in a LayerNorm of numbers that are all but equal, a rounding
+      changes the deviation many times over, and what follows is not of first order. Where the bound
+      is above the largest expected number there, only what is not finite fails.
     - One bound holds for all numbers of a part: small ones are judged by the error of the worst.
     - It is about the arithmetic that the port declares as its `DTYPE`. A port that computes with
       fewer digits (TF32 products, a fast exp) can fail, and should declare what it is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,3 +109,22 @@ def test_the_gradient_of_a_norm_is_summed_over_tokens_in_16_bits(case):
     """As PyTorch does on a CPU; in both cases its answer is farther off than sums in float32."""
     port = Port(getattr(variants, f"torch_{case.dtype}"), case.dtype)
     agree(port, case, "gradients")
+
+
+def test_what_16_bits_cannot_hold_is_not_judged():
+    """Tokens of which a norm sees the rounding more than the numbers."""
+    flat = replace(
+        CONFIG, patch_size=4, num_frames=4, hidden_size=4, num_hidden_layers=2,
+        intermediate_size=12, num_labels=4,
+    )  # fmt: skip
+    case = Case(flat, clip=(3, 4, 1, 8, 8), seed=799, dtype="float16")
+    right = variants.torch_float16
+    agree(Port(right, "float16"), case, "gradients")
+
+    def endless(*given):
+        loss, found = right.gradients(*given)
+        return loss, {name: np.inf * gradient for name, gradient in found.items()}
+
+    port = Port(SimpleNamespace(**vars(right) | {"gradients": endless}), "float16")
+    with pytest.raises(Nonconformance):
+        agree(port, case, "gradients")
