@@ -7,7 +7,9 @@ import json
 import tracemalloc
 import warnings
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -511,3 +513,16 @@ def test_frames_that_a_decoder_drops_in_silence_are_not_counted(
     else:
         expected = [frame_indices(survivors, 30.0, 4, 4, i, clips).tolist() for i in range(clips)]
     assert found == expected
+
+
+def test_a_process_with_a_thread_that_has_read_a_video_can_fork_as_loaders_do(tmp_path):
+    path = write(tmp_path / "a.mp4", numbered(40, (256, 256)))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(read_clip, path, SHORT).result()
+        child = get_context("fork").Process(target=int)
+        with warnings.catch_warnings(action="ignore"):  # of forking with threads
+            child.start()
+        child.join(20)
+        ended = child.exitcode
+        child.kill()
+    assert ended == 0

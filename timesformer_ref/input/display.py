@@ -54,7 +54,9 @@ def frame_pixels(
 ) -> UInt8[np.ndarray, "H W c"]:
     """A frame's pixels; for `display` made square, by widening or narrowing, and turned upright."""
     width = round(frame.width * shown.aspect) if pixels == "display" else frame.width
-    picture = frame.reformat(width=max(width, 1), format=PIXEL_FORMATS[channels]).to_ndarray()
+    # PyAV frees FFmpeg's threads also in a forked process, which waits for them and has none.
+    found = frame.reformat(max(width, 1), format=PIXEL_FORMATS[channels], threads=1)
+    picture = found.to_ndarray()
     picture = picture.reshape(*picture.shape[:2], -1)
     return _upright(picture, shown) if pixels == "display" else picture
 
@@ -64,7 +66,7 @@ def thumbnail(frame: av.VideoFrame, shown: Display) -> UInt8[np.ndarray, "H W 3"
     width = float(frame.width * shown.aspect)
     scale = THUMBNAIL_SIZE / max(width, frame.height)
     w, h = (max(round(side * scale), 1) for side in (width, frame.height))
-    small = frame.reformat(w, h, "rgb24", interpolation="AREA")
+    small = frame.reformat(w, h, "rgb24", interpolation="AREA", threads=1)
     return _upright(small.to_ndarray(), shown)
 
 
