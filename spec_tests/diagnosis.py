@@ -45,7 +45,7 @@ from spec_tests.harness.interface import FUNCTIONS
 from spec_tests.harness.judging import Question, parts
 from spec_tests.harness.porting import Port, find_port
 from spec_tests.harness.requirements import requirements
-from spec_tests.harness.vectors.recording import record
+from spec_tests.harness.vectors.recording import record, silent
 from spec_tests.mutants.build import patched, port_of
 
 PER_TEST = 4
@@ -68,7 +68,7 @@ class Asked(NamedTuple):
 
 def suite(port: Port, only: str = "") -> list[Asked]:
     """The suite's tests with their calls, for a port's arithmetic."""
-    recorder, _ = record(lambda *_: None, only)
+    recorder, _ = record(silent, only)
     inputs: dict[bytes, Input] = {}
     found = []
     for test in recorder.tests:

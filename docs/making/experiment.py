@@ -9,6 +9,7 @@ from typing import Any
 
 from docs.camera_motion.ablation.tasks import APPEARANCES, CLASSES
 from docs.camera_motion.train import RECIPE
+from docs.making.tables import of_lines
 from timesformer_ref.schemes import SCHEMES
 
 Results = Mapping[str, Any]
@@ -252,4 +253,4 @@ def _percent(part: float) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return of_lines(lines)

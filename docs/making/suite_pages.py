@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from docs.making.tables import table
+from docs.making.tables import of_lines, table
 from spec_tests.harness.full_size import PUBLISHED
 from spec_tests.harness.requirements import requirements
 from spec_tests.harness.sizes import AXES, Axis
@@ -40,7 +40,7 @@ def matrix(reports: list[dict[str, Any]]) -> str:
         lines.append([group, *map(cell, of)])
     lines.append(["**passed**", *(passed(report) for report in reports)])
     lines.append(["processor seconds", *(str(report["seconds"]) for report in reports)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return of_lines(lines)
 
 
 def passed(report: dict[str, Any]) -> str:
@@ -166,7 +166,7 @@ def failures(report: dict[str, Any]) -> str:
     for row in failed:
         told = row["message"].replace("|", "\\|")
         lines.append([linked(row["id"]), told, report["defects"].get(row["id"], "")])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = of_lines(lines)
     return f"## What {report['title']} fails\n\n{table}\n\n"
 
 
@@ -211,7 +211,7 @@ two and three mistakes answered the suite's own calls in float32. *Named exactly
 named, and nothing else; mutants that no call can distinguish count as one. *Answers alike*: the
 mistakes that were named explain all answers of the port, because one mistake hides the other.
 
-{_table(lines)}
+{of_lines(lines)}
 
 Of {len(found["unknown"])} ports that are right except for noise of one and a half bounds, or wrong
 in a way that no mutant is, {nothing}.
@@ -221,11 +221,11 @@ in a way that no mutant is, {nothing}.
 
 Where not all pairs and triples were tried, they were drawn with a fixed seed.
 
-{_table(by_group)}
+{of_lines(by_group)}
 
 A mistake with a parameter *x* is fitted to one answer of the port and checked on the others:
 
-{_table([["mistake", "group"], ["---"] * 2, *families])}
+{of_lines([["mistake", "group"], ["---"] * 2, *families])}
 
 Mutants that change the same lines cannot be combined. Where something stays unexplained, the report
 says that one of them may hide another.
@@ -271,7 +271,3 @@ def caught(data: Path) -> dict[str, list[str]]:
     for row in json.loads(data.read_text("utf-8")):
         found.setdefault(row["requirement"], []).append(row["name"])
     return found
-
-
-def _table(lines: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -21,7 +21,7 @@ from spec_tests.harness.judging import parts
 from spec_tests.harness.porting import Port, find_port
 from spec_tests.harness.vectors import write_recorded
 from spec_tests.harness.vectors.reading import failures
-from spec_tests.harness.vectors.recording import record
+from spec_tests.harness.vectors.recording import record, silent
 from spec_tests.harness.vectors.writing import NAMES
 from spec_tests.mutants.table import MUTANTS
 from timesformer_ref.config import TimeSformerConfig
@@ -61,10 +61,6 @@ def is_caught(folder: Path, mutant: str) -> bool:
     call = caller(find_port(f"mutant:{mutant}"))
     with np.errstate(all="ignore"):  # some mutants overflow
         return next(failures(folder, call), None) is not None
-
-
-def silent(*progress: object) -> None:
-    """Show nothing."""
 
 
 def main() -> None:

@@ -199,6 +199,10 @@ def _name(item: pytest.Item) -> str:
 Recorded = tuple[Recorder, list[dict[str, Any]]]
 
 
+def silent(*progress: object) -> None:
+    """Show nothing."""
+
+
 def record(show: Show, only: str = "") -> Recorded:
     """Run the suite on a recorder; also returns a row for each test that was left out.
 
