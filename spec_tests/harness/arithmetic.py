@@ -120,6 +120,10 @@ class Arithmetic(NamedTuple):
         step = self.spacing(x.astype(np.float64))
         return np.rint(x / step) * step
 
+    def leaves_no_digit(self, bound: float, largest: float) -> bool:
+        """Whether 16 bits say nothing of numbers that are this large and may be so far off."""
+        return self < SINGLE and bound > largest
+
 
 NATIVE = {53: np.float64, 24: np.float32, 11: np.float16}
 """NumPy's types, by their digits."""

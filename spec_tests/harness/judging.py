@@ -214,7 +214,7 @@ class Question:
             found, right = actual[name][self.look], expected[name][self.look]
             scale = _largest(right) or 1.0
             error = _largest(found - right)
-            no_digit_left = self.arithmetic < SINGLE and self.allowed[name] > scale
+            no_digit_left = self.arithmetic.leaves_no_digit(self.allowed[name], scale)
             if error <= self.allowed[name] or (no_digit_left and np.isfinite(error)):
                 continue
             of = f" of {name}" if name else ""

@@ -178,7 +178,9 @@ class Writer:
                     found[part][name] = _moved(right[part], rounding)
                 elif part in right:
                     off = 0 if check.same_as else _largest(numbers - right[part])
-                    found[part][name] = judge.bounds(rounding)[key] + off
+                    bound, scale = judge.bounds(rounding)[key], _largest(right[part]) or 1.0
+                    no_digit_left = rounding.leaves_no_digit(bound, scale)
+                    found[part][name] = np.inf if no_digit_left else bound + off
         return found
 
 
