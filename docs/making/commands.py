@@ -25,14 +25,13 @@ COMMANDS = {
 """By fragment: lines of `timesformer-ref`, one after another in a folder of their own."""
 
 
-def write_commands(folder: Path) -> None:
-    """Write `NAME.txt` for every row of the table. A command that fails raises its error."""
+def write_commands(name: str, folder: Path) -> None:
+    """Write `NAME.txt` for a row of the table. A command that fails raises its error."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as place, chdir(place):
         Path("docs").symlink_to(DOCS)
-        texts = {name: "".join(map(said, lines)) for name, lines in COMMANDS.items()}
-    for name, text in texts.items():
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+        text = "".join(map(said, COMMANDS[name]))
+    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def said(line: str) -> str:

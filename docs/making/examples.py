@@ -6,29 +6,21 @@ import os
 import runpy
 import sys
 from contextlib import redirect_stdout
-from multiprocessing import get_context
 from pathlib import Path
 
-import torch
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted(file.stem for file in FOLDER.glob("*.py"))
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
+def write_output(name: str, folder: Path) -> None:
+    """Run an example as a program, and keep what it prints in `NAME.txt`.
 
-def write_outputs(folder: Path) -> None:
-    """Run every example and write `NAME.txt`. Raises what an example raises.
-
-    Each is a process of its own, with PyTorch imported already.
+    Raises what the example raises. It changes its process, which is the example's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    runs = [(file, folder / f"{file.stem}.txt") for file in sorted(EXAMPLES.glob("*.py"))]
-    with get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        pool.starmap(write_output, runs, chunksize=1)
-
-
-def write_output(example: Path, transcript: Path) -> None:
-    """Run an example as a program, and keep what it prints."""
+    example = FOLDER / f"{name}.py"
     os.environ |= {"COLUMNS": "88", "NO_COLOR": "1"}
-    torch.set_num_threads(1)
-    sys.argv, sys.path[0] = [str(example)], str(EXAMPLES)
+    sys.argv, sys.path[0] = [str(example)], str(FOLDER)
+    transcript = folder / f"{name}.txt"
     with open(transcript, "w", encoding="utf-8") as output, redirect_stdout(output):
         runpy.run_path(str(example), run_name="__main__")

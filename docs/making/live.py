@@ -1,4 +1,4 @@
-"""What the live pages load: the JavaScript port, the small model, the suite's small vectors."""
+"""What pages load and link to: ports in other languages, the small model, the small vectors."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from pathlib import Path
 from docs.making.code import ROOT
 from timesformer_ref.default_model import FILE
 
-PORT = ROOT / "spec_tests" / "ports" / "javascript_port"
+PORTS = ROOT / "spec_tests" / "ports"
 VECTORS = ROOT / "build" / "vectors"
-FOR_NODE = {"main.js", "check.js", "file.js"}
-"""The port's programs, which no page needs."""
 
 
 def write_live(assets: Path) -> None:
-    """Copy the port to `port/`, as it is, and the model's file to `live/`."""
-    (assets / "port").mkdir(exist_ok=True)
-    for module in sorted(PORT.glob("*.js")):
-        if module.name not in FOR_NODE:
-            shutil.copy(module, assets / "port")
+    """Copy the model's file to `live/`, and the ports to `port/`, as they are.
+
+    The page runs the modules in JavaScript; the files in C and Python are for readers.
+    """
+    (assets / "port" / "c").mkdir(parents=True, exist_ok=True)
+    for module in (PORTS / "javascript_port").glob("*.js"):
+        shutil.copy(module, assets / "port")
+    for source in (PORTS / "c_port").glob("*.[ch]"):
+        shutil.copy(source, assets / "port" / "c")
+    shutil.copy(PORTS / "jax_port.py", assets / "port" / "jax_port.txt")
     shutil.copy(FILE, assets / "live")
 
 
@@ -45,22 +48,18 @@ def digest_of_sources() -> str:
     return sha256(b"".join(source.read_bytes() for source in sorted(sources))).hexdigest()
 
 
-def start_vectors(folder: Path) -> subprocess.Popen[bytes] | None:
-    """Start to write the suite's small vectors, which takes a while, unless they are there."""
-    if is_current(folder):
-        return None
-    shutil.rmtree(folder, ignore_errors=True)
-    note_of(folder).write_text(digest_of_sources(), encoding="utf-8")
-    command = [sys.executable, "-m", "timesformer_ref", "vectors", folder, "--small"]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+def write_small_vectors(folder: Path, assets: Path) -> None:
+    """Copy the suite's small vectors to `vectors/`, less their README, which is no page.
 
-
-def finish_vectors(writing: subprocess.Popen[bytes] | None, folder: Path, assets: Path) -> None:
-    """Wait for the vectors, and copy them to `vectors/`, less their README, which is no page.
-
-    Raises RuntimeError where they could not be written.
+    They are recorded first, which takes a while, unless they are those of today's sources. Raises
+    CalledProcessError where they could not be written.
     """
-    if writing and writing.wait():
-        raise RuntimeError(f"{writing.args!r} failed with exit code {writing.returncode}")
+    if not is_current(folder):
+        digest = digest_of_sources()
+        shutil.rmtree(folder, ignore_errors=True)
+        note_of(folder).unlink(missing_ok=True)
+        command = [sys.executable, "-m", "timesformer_ref", "vectors", folder, "--small"]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        note_of(folder).write_text(digest, encoding="utf-8")
     shutil.rmtree(assets / "vectors", ignore_errors=True)
     shutil.copytree(folder, assets / "vectors", ignore=shutil.ignore_patterns("README.md"))

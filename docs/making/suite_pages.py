@@ -255,7 +255,7 @@ def write_mutants(data: Path, folder: Path) -> None:
     for rule, names in caught(data).items():
         lines = [f"- `{name}`{{ #{name} }}: {MISTAKES[name]}" for name in names]
         title = "1 mutant breaks it" if len(names) == 1 else f"{len(names)} mutants break it"
-        text = f"""<details class="note" data-search-exclude markdown>
+        text = f"""<details class="mutants" data-search-exclude markdown>
 <summary>{title}</summary>
 
 {chr(10).join(lines)}

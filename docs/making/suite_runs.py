@@ -6,7 +6,7 @@ import ast
 import os
 import shlex
 import sys
-from multiprocessing import get_context
+from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -51,25 +51,36 @@ STAGES = {
     "forward": Stage("forward", "test_classifier or test_every_block"),
 }  # fmt: skip
 
-OTHERS = {
+RUNS = {
+    **{
+        name: f"timesformer-ref conform my_port.py -- -k {shlex.quote(stage.tests)}"
+        for name, stage in STAGES.items()
+    },
     "mutant": "timesformer-ref conform mutant:temporal-frames-from-config -- -k test_temporal",
     "gradients": "timesformer-ref conform spec_tests.ports.torch_port -- -k test_loss",
 }
+"""The commands, by fragment."""
 
 
-def write_runs(folder: Path) -> None:
-    """Write `NAME.txt` for every run: the command and what it prints."""
+def write_run(name: str, folder: Path) -> None:
+    """Write `NAME.txt`: a command of this package, and what it prints.
+
+    It changes its process, which is the command's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as place:
-        runs = [(text, Path(place), folder / f"{name}.txt") for name, text in OTHERS.items()]
-        for name, stage in STAGES.items():
-            room = Path(place, name)
-            room.mkdir()
-            (room / "my_port.py").write_text(port_at(stage), encoding="utf-8")
-            command = f"timesformer-ref conform my_port.py -- -k {shlex.quote(stage.tests)}"
-            runs.append((command, room, folder / f"{name}.txt"))
-        with get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-            pool.starmap(write_run, runs, chunksize=1)
+    os.environ |= {"COLUMNS": "88", "NO_COLOR": "1", "PYTEST_ADDOPTS": IMPORTED_ALREADY}
+    transcript = folder / f"{name}.txt"
+    with (
+        TemporaryDirectory() as room,
+        chdir(room),
+        open(transcript, "w", encoding="utf-8") as output,
+    ):
+        if name in STAGES:
+            Path("my_port.py").write_text(port_at(STAGES[name]), encoding="utf-8")
+        print(f"$ {RUNS[name]}", file=output, flush=True)
+        os.dup2(output.fileno(), sys.stdout.fileno())
+        run(shlex.split(RUNS[name])[1:])
+        sys.stdout.flush()
 
 
 def port_at(stage: Stage) -> str:
@@ -81,16 +92,3 @@ def port_at(stage: Stage) -> str:
     ends = {d.name: d.end_lineno for d in ast.parse(source).body if isinstance(d, ast.FunctionDef)}
     text = "".join(source.splitlines(keepends=True)[: ends[stage.last]])
     return text if stage.last == "forward" else text + STUB
-
-
-def write_run(command: str, room: Path, transcript: Path) -> None:
-    """Run a command of this package in a folder, and keep what it prints."""
-    os.environ |= {"COLUMNS": "88", "NO_COLOR": "1", "PYTEST_ADDOPTS": IMPORTED_ALREADY}
-    with open(transcript, "w", encoding="utf-8") as output:
-        os.chdir(room)
-        print(f"$ {command}", file=output, flush=True)
-        kept = os.dup(sys.stdout.fileno())
-        os.dup2(output.fileno(), sys.stdout.fileno())
-        run(shlex.split(command)[1:])
-        sys.stdout.flush()
-        os.dup2(kept, sys.stdout.fileno())
