@@ -11,14 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from docs.making import scale
 from spec_tests.make_example import write_video
-from spec_tests.project.tiny import CONFIG, checkpoint, clip
+from spec_tests.project.tiny import CONFIG, checkpoint, clip, one_line
 from timesformer_ref import TimeSformer
 from timesformer_ref.benchmark.breakdown import breakdown
 from timesformer_ref.benchmark.cost import group_shape, linear_layers, multiply_adds
 from timesformer_ref.benchmark.limit import LIMIT, Layer, needed
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
 from timesformer_ref.benchmark.report import report
-from timesformer_ref.benchmark.runners import PEER, Case, runners
+from timesformer_ref.benchmark.runners import PEER, Case, compiled, models, runners
 from timesformer_ref.benchmark.timing import Timing, quiet, time_runners
 from timesformer_ref.benchmark.videos import video_runners
 from timesformer_ref.config import TimeSformerConfig
@@ -74,13 +74,27 @@ def test_the_command_shows_all_that_are_timed_in_one_table(run, monkeypatch, tmp
         return torch.ones(1, 400).numpy()
 
     timed = {"transformers": model, "timesformer_ref (folded)": model, LIMIT: lambda: None}
-    monkeypatch.setattr("timesformer_ref.benchmark.runners.runners", lambda case: timed)
-    said = run("bench", "--repeats", "2", "--json", tmp_path / "bench.json")
+    cases = []
+    monkeypatch.setattr(
+        "timesformer_ref.benchmark.runners.runners", lambda case: cases.append(case) or timed
+    )
+    monkeypatch.setattr("timesformer_ref.benchmark.timing.peak_memory", lambda *_: 25e6)
+    clips = ("--frames", 4, "--size", 32, "--scheme", "joint_space_time")
+    said = run("bench", *clips, "--repeats", "2", "--json", tmp_path / "bench.json")
     assert said.code == 0, said.err
+    joint = replace(CONFIG, attention_type="joint_space_time")
+    given = cases[0].config
+    for name in ("num_frames", "image_size", "attention_type", "drop_path_rate"):
+        assert getattr(given, name) == getattr(joint, name)
     words = "transformers", "timesformer_ref", LIMIT, "0.0e+00", "classify takes the form folded"
-    assert all(word in said.out for word in words)
+    assert all(word in said.out for word in (*words, "memory", "25 MB", "off by"))
     stored = json.loads((tmp_path / "bench.json").read_text())
     assert f"{stored['left_out']} of 2 rounds" in said.out
+
+
+def test_a_benchmark_without_the_peer_names_what_to_install(run, monkeypatch):
+    monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
+    one_line(run("bench"), 1, "transformers", "timesformer-ref[peers]")
 
 
 @pytest.mark.slow
@@ -105,12 +119,27 @@ def test_all_that_are_timed_give_the_same_answer(dtype):
     assert found["left_out"] == 2 - len(timings[0].seconds)
 
 
-def test_a_training_step_has_the_peers_loss():
+@pytest.mark.parametrize(
+    ("dtype", "most"),
+    [(torch.float32, 1e-5), pytest.param(torch.bfloat16, 0.05, marks=pytest.mark.slow)],
+)
+def test_a_training_step_has_the_peers_loss(dtype, most):
     pytest.importorskip("transformers")
-    case = Case(CONFIG, train=True, checkpointing=True)
+    case = Case(CONFIG, dtype, train=True, checkpointing=True)
     _, ours = time_runners(runners(case), repeats=1)
-    assert ours.difference < 1e-5
+    assert ours.difference < most
     assert ours.limit_ratio is None
+
+
+def test_models_are_compiled_for_clips_of_one_shape_where_that_is_asked_for(monkeypatch):
+    pytest.importorskip("transformers")
+    seen = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda model, **how: seen.append(how["mode"]))
+    case = Case(CONFIG, compiled=True)
+    names = [name for name in models(case.checkpoint(), case) if "compiled" in name]
+    assert names == ["transformers (compiled)", "timesformer_ref (folded, compiled)"]
+    compiled(torch.nn.Identity(), replace(case, device="cuda"))
+    assert seen == [None, None, "reduce-overhead"]
 
 
 @pytest.mark.skipif(not CLEAR_REFS.exists(), reason="only Linux tells it")

@@ -202,10 +202,10 @@ def test_an_impossible_input_is_left_out_with_a_word(tmp_path):
     path = write_torch(tmp_path / "x.pyth", state)
     with pytest.warns(CheckpointWarning) as caught:
         loaded = load_checkpoint(path, num_attention_heads=4)
-    assert [str(w.message).removeprefix(f"{path}: states ").split()[0] for w in caught] == [
-        "crop",
-        "mean",
-        "std",
+    assert [str(w.message).removeprefix(f"{path}: states ").split(",")[0] for w in caught] == [
+        "crop True",
+        "mean ('a'",
+        "std (1",
     ]
     assert loaded.preprocessing == {"sampling_rate": 8}
 
@@ -389,9 +389,12 @@ def test_an_original_file_has_what_the_original_reads(tmp_path):
     content = torch.load(path, weights_only=True)
     assert all(name.startswith("model.") for name in content["model_state"])
     cfg = yaml.safe_load(content["cfg"])
-    assert cfg["DATA"]["NUM_FRAMES"] == 4
-    assert cfg["DATA"]["MEAN"] == [0.4, 0.5, 0.6]
-    assert cfg["TIMESFORMER"]["ATTENTION_TYPE"] == "divided_space_time"
+    clips = {"NUM_FRAMES": 4, "TRAIN_CROP_SIZE": 32, "INPUT_CHANNEL_NUM": [3], "SAMPLING_RATE": 2}
+    assert cfg == {
+        "DATA": clips | {"MEAN": [0.4, 0.5, 0.6], "STD": [0.2, 0.25, 0.3]},
+        "MODEL": {"ARCH": "vit", "NUM_CLASSES": 5},
+        "TIMESFORMER": {"ATTENTION_TYPE": "divided_space_time"},
+    }
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{}", '{"config": 3, "labels": 1}', 5, None])
@@ -765,7 +768,7 @@ def test_a_wrong_tensor_is_named_with_what_was_found_and_expected(
 def test_the_number_of_further_problems_is_told(tmp_path):
     weights = {n: w for n, w in checkpoint().weights.items() if "temporal_fc" not in n}
     path = write_torch(tmp_path / "x.pth", weights)
-    with refused(path, "blocks.0.temporal_fc.weight is missing", "and 3 more problems"):
+    with refused(path, "blocks.0.temporal_fc.weight is missing", "(and 3 more)"):
         load_checkpoint(path, num_attention_heads=4)
 
 

@@ -547,7 +547,18 @@ def test_inspect_tells_what_a_checkpoint_is(run):
         "channel_order bgr",
     ):
         assert word in said.out
+    assert re.search("^problems +none: ", said.out, re.MULTILINE)
     assert "not stated" in run("inspect", "bare.pyth", "--heads", 4).out
+
+
+def test_inspect_names_the_published_model_of_this_geometry(run, monkeypatch):
+    variant = find_variant("facebook/timesformer-base-finetuned-k400")
+    monkeypatch.setattr(
+        "timesformer_ref.checkpoints.variants.matching_variant", lambda config: variant
+    )
+    said = run("inspect", "bare.pyth", "--heads", 4).out
+    assert f"the geometry of {variant.name}" in said
+    assert "as the published variant" in said
 
 
 @pytest.mark.parametrize("source", ["told", "told.pyth"])
@@ -594,6 +605,11 @@ def test_convert_resizes_and_says_so(run, tmp_path):
     assert said.err.startswith("warning: told: trained for 4 frames of 32 pixels")
     config = load_checkpoint(tmp_path / "x.pyth").config
     assert (config.num_frames, config.image_size) == (8, 64)
+
+
+def test_convert_takes_the_number_of_heads(run, tmp_path):
+    assert run("convert", "bare.pyth", tmp_path / "x.pyth", "--heads", 8).code == 0
+    assert load_checkpoint(tmp_path / "x.pyth").config.num_attention_heads == 8
 
 
 def test_convert_says_what_the_form_cannot_hold(run, tmp_path):

@@ -18,6 +18,7 @@ from spec_tests.project.tiny import INPUT, LABELS, checkpoint, one_line, write_v
 from timesformer_ref.atomic import hold
 from timesformer_ref.checkpoints import save_checkpoint
 from timesformer_ref.cli import main
+from timesformer_ref.cli.many import read_list
 from timesformer_ref.input import video
 from timesformer_ref.use import classify
 
@@ -90,6 +91,20 @@ def test_results_are_what_is_printed_else_and_failures_with_their_reasons(
         assert row == expected | {"settings": found[0]["settings"]}
     said = run_list("classify", "--clips", "2", listed=listed)
     one_line(said, 1, "r.jsonl, line 1: a result of other settings")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.csv", "x.mp4,1\n\n y.mp4 ,2\n", ["x.mp4", "y.mp4"]),
+        ("a.CSV", "Path\nx, y.mp4\n", ["x"]),
+        ("a.txt", "path\nx, y.mp4\n", ["path", "x, y.mp4"]),
+        ("a.csv", "", []),
+    ],
+)
+def test_a_list_has_a_path_per_line_or_in_the_first_column(tmp_path, name, text, found):
+    (tmp_path / name).write_text(text)
+    assert read_list(tmp_path / name) == [tmp_path / video for video in found]
 
 
 def test_a_run_that_is_started_again_does_what_is_left(run_list, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -92,9 +93,12 @@ def test_of_two_writers_the_last_wins_and_neither_sees_the_other(tmp_path, whole
 
 def test_a_folder_is_replaced_in_one_step_where_the_system_can(tmp_path):
     (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    if not atomic._exchange(tmp_path / "a", tmp_path / "b"):
+    (tmp_path / "b").write_text("")
+    swap = getattr(ctypes.CDLL(None), "renameat2", lambda *_: -1)
+    if swap(-100, bytes(tmp_path / "a"), -100, bytes(tmp_path / "b"), 2):
         pytest.skip("no exchange of names on this system")
+    assert atomic._exchange(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").is_dir()
     write(whole_folder, tmp_path / "x", "old")
     seen, over = [], False
 

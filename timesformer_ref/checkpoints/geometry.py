@@ -126,7 +126,7 @@ def _scheme(path: object, weights: Mapping[str, Tensor]) -> str:
 def check(path: object, checkpoint: Checkpoint) -> None:
     """Raise CheckpointError for a checkpoint with problems: names the first, counts the others."""
     if problems := find_problems(checkpoint):
-        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise CheckpointError(f"{path}: {problems[0]}{more}")
 
 

@@ -158,7 +158,7 @@ def _say(path: object, chosen: Model, foreign: list[str], others: list[Model]) -
     if chosen.prefix or chosen.container not in ("", *CONTAINERS):
         notes.insert(0, f"read the weights under {chosen.where}")
     if foreign:
-        more = f" and {len(foreign) - 3} more tensors" if len(foreign) > 3 else ""
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         notes.append(f"left out {', '.join(map(shown, foreign[:3]))}{more}")
     if notes:
         warn(f"{path}: {', '.join(notes)}")

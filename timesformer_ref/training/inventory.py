@@ -87,7 +87,7 @@ def take_stock(
     for found in looks.values():
         broken = [str(seen) for seen in found if isinstance(seen, VideoError)]
         if len(broken) > most * len(found):
-            more = f" (and {len(broken) - 1} more videos)" if len(broken) > 1 else ""
+            more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
             raise VideoError(f"{broken[0]}{more}")
         for line in broken:
             warnings.warn(line, stacklevel=2)
