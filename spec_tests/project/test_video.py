@@ -19,6 +19,7 @@ import pytest
 from spec_tests.project.tiny import count_decoded
 from timesformer_ref.input import video as video_module
 from timesformer_ref.input.decoding import VideoError, VideoWarning
+from timesformer_ref.input.display import Display, frame_pixels
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices, segment_indices
 from timesformer_ref.input.video import read_clip
@@ -232,6 +233,11 @@ def test_display_makes_pixels_square(tmp_path, aspect):
     clip = read_clip(path, SHORT, pixels="display")
     expected = crops(corner_marked((round(64 * aspect), 32))[None], 16, 16)
     assert np.abs(clip.video - expected).mean() < 0.1
+
+
+def test_square_pixels_leave_at_least_one():
+    frame = av.VideoFrame(4, 4, "rgb24")
+    assert frame_pixels(frame, Display(Fraction(1, 16)), 3, "display").shape == (4, 1, 3)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from spec_tests.project.test_video import SHORT, numbered, seen, write
 from spec_tests.project.tiny import count_decoded
 from timesformer_ref.input import survey as survey_module
 from timesformer_ref.input.decoding import VideoError, VideoWarning, decode_frames
-from timesformer_ref.input.survey import frame_rate, frame_times, hold_fields, survey
-from timesformer_ref.input.video import read_clip, read_frames, read_windows
+from timesformer_ref.input.survey import Footage, frame_rate, frame_times, hold_fields, survey
+from timesformer_ref.input.video import _agree, read_clip, read_frames, read_windows
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 PATH = Path("a.ts")
@@ -46,6 +46,12 @@ def test_no_input_makes_a_third_pass(joined, monkeypatch):
     chosen = read_frames(joined, lambda total, fps: np.array([total - 1]), pixels="display")
     assert len(chosen) == 1
     assert len(decoded) <= 4
+
+
+def test_decoded_times_that_differ_by_less_than_half_a_frame_are_those_surveyed():
+    footage = Footage(np.array([0.0, 0.04, 0.08]), 25.0, 3)
+    assert _agree([7.0, 7.041, 7.08], footage, "display")
+    assert not _agree([7.0, 7.061, 7.08], footage, "display")
 
 
 def test_frames_of_joined_segments_are_counted_on(joined):
