@@ -442,6 +442,13 @@ def test_what_has_no_class_is_left_out_of_the_scores():
     assert found.confusion[3].sum() == 0
 
 
+def test_videos_that_cannot_be_read_are_counted(videos):
+    for name in ("swim/a.mp4", "swim/b.mp4"):
+        (videos / name).write_bytes(b"")
+    with pytest.raises(VideoError, match=r"a\.mp4: is empty; .* \(and 1 more\)$"):
+        take_stock({"training": find_videos(videos)}, 0.1, 50)
+
+
 def test_a_resumed_run_says_what_differs(videos, tmp_path):
     found = find_videos(videos)
     listed = found.listed
@@ -646,6 +653,23 @@ def test_evaluation_counts_the_answers_of_the_views_mean():
             assert score == (f"{right / of.sum():.4f}" if of.sum() else "")
     wrong = found.confusions(3)
     assert wrong[0][0] == (confusion - np.diag(confusion.diagonal())).max()
+
+
+def test_a_confusion_matrix_is_shaded_by_part_of_the_class_and_says_what_is_what(monkeypatch):
+    pytest.importorskip("matplotlib")
+    pictures, drawn = import_module("timesformer_ref.training.pictures"), []
+    monkeypatch.setattr(pictures, "_save", lambda figure, _: drawn.append(figure.axes[0]))
+    pictures.draw_confusion(np.array([[9, 1], [0, 0]]), ["a" * 30, "b"], Path("x.png"))
+    pictures.draw_confusion(np.array([[1]]), ["a"], Path("x.png"))
+    axes = drawn[0]
+    assert axes.images[0].get_array().tolist() == [[0.9, 0.1], [0, 0]]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "class")
+    for names in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [name.get_text() for name in names] == ["a" * 23 + "…", "b"]
+    numbers = [(t.get_position(), t.get_text(), t.get_color(), t.get_ha()) for t in axes.texts]
+    assert numbers == [((0, 0), "9", "white", "center"), ((1, 0), "1", "black", "center")]
+    assert [axes.get_title() for axes in drawn] == ["10 videos, 90.0 % right",
+                                                    "1 videos, 100.0 % right"]  # fmt: skip
 
 
 # The commands
