@@ -100,6 +100,39 @@ def test_heat_lies_on_the_patch_that_is_attended_to(tmp_path):
     assert y < 0.3 < 0.7 < x
 
 
+def test_a_picture_has_one_scale_of_heat_and_one_of_attention_between_frames():
+    pictures()
+    from timesformer_ref.use import attention_pictures as drawing
+
+    patches = np.arange(8.0).reshape(2, 2, 2)
+    blocks = [{"temporal": np.array([[0.1, 0.9], [number / 10, 0.5]])} for number in range(2)]
+    found = ClipAttention(np.zeros(2), patches, blocks)
+    figure = drawing.picture(found, np.full((2, 8, 8, 3), 0.5), [3, 7], "walking")
+    assert figure.get_suptitle() == "What the class token attends to: walking"
+    by_name = {axes.get_title() or axes.get_ylabel(): axes for axes in figure.axes}
+    for number, place in ((3, 0), (7, 1)):
+        grey, heat = by_name[f"frame {number}"].images
+        assert (grey.get_cmap().name, *grey.get_clim()) == ("gray", 0, 1)
+        assert heat.get_array().tolist() == (patches[place] / 3.5).tolist()
+        assert (heat.get_cmap(), *heat.get_clim()) == (drawing.HEAT, 1, 2)
+    for number, block in enumerate(blocks, 1):
+        axes = by_name[f"temporal, block {number}"]
+        [image] = axes.images
+        assert image.get_array().tolist() == block["temporal"].tolist()
+        assert image.get_clim() == (0, 1)
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["3", "7"]
+    for label, (low, high), colours in (
+        ("times an even share", (1, 2), drawing.HEAT),
+        ("attention", (0, 1), drawing.ORANGES),
+    ):
+        [bar] = by_name[label].collections[-1:]
+        assert by_name[label].get_ylim() == (low, high)
+        assert bar.get_cmap().name == getattr(colours, "name", colours)
+    assert [bar.get_height() for bar in by_name["share of each frame"].patches] == pytest.approx(
+        [100 * 6 / 28, 100 * 22 / 28]
+    )
+
+
 @pytest.mark.parametrize(("model", "backend"), [("divided", "torch"), ("space", "numpy")])
 def test_attend_draws_every_frame_and_tells_its_share(run, room, model, backend):
     target, model = room / "new" / "x.png", f"{model}.pyth"

@@ -455,7 +455,7 @@ def test_a_resumed_run_says_what_differs(videos, tmp_path):
     missing = found._replace(paths=found.paths[1:], labels=found.labels[1:], names=found.names[1:])
     resumed, gone = as_begun(missing, listed)
     assert gone == ["swim/a.mp4"]
-    assert (resumed.listed, resumed.paths[1:]) == (listed, found.paths[1:])
+    assert (resumed.listed, resumed.paths) == (listed, [Path("swim/a.mp4"), *found.paths[1:]])
     fewer = [one for one in listed if one[0] != "swim/b.mp4"]
     settings = {"videos": fewer, "validation": fewer}
     short = replace(RECIPE, steps=1)
