@@ -310,6 +310,8 @@ def test_a_folder_and_a_list_name_the_same_videos(videos):
     numbers_of = find_videos(videos / "list.csv", ("x", "swim", "été"))
     assert (numbers_of.labels, numbers_of.classes) == ([0, 2], ("x", "swim", "été"))
     assert find_videos(videos, ("été", "swim")).labels == [1, 1, 0, 0]
+    with pytest.raises(VideosError, match=rf"{videos}/swim: 'swim' is none of the 1 classes"):
+        find_videos(videos, ("été",))
 
 
 @pytest.mark.parametrize(
