@@ -168,6 +168,8 @@ def test_tensorboard_gets_the_curves(tmp_path):
     events.Reload()
     losses = [(event.step, event.value) for event in events.Scalars("loss")]
     assert losses == [(step, pytest.approx(loss)) for step, loss in enumerate(found.losses, 1)]
+    rates = [learning_rate(RECIPE, step, 5) for step in range(5)]
+    assert [event.value for event in events.Scalars("learning rate")] == pytest.approx(rates)
     assert events.Scalars("validation top1")[0].value == pytest.approx(found.scores[5]["top1"])
 
 
@@ -244,6 +246,12 @@ def test_the_papers_learning_rate_falls_at_epochs_11_and_14_of_15():
     assert np.multiply(224, paper.shorter_side).tolist() == [256, 320]
     assert paper.flip
     assert not RECIPES["paper-ssv2"].flip
+
+
+def test_momentum_is_nesterovs_where_there_is_any():
+    for momentum in (0.9, 0.0):
+        made = make_optimizer(replace(RECIPES["paper"], momentum=momentum), model()).defaults
+        assert (made["momentum"], made["nesterov"]) == (momentum, momentum > 0)
 
 
 def test_one_cycle_goes_up_once_and_down_to_nothing():
@@ -477,10 +485,12 @@ def test_a_reason_to_stop_ends_a_run_saved(tmp_path):
 def test_a_folder_belongs_to_one_run(tmp_path):
     """A run that was killed before its first save leaves files that another must not take."""
     (tmp_path / "best.safetensors").write_bytes(b"of another run")
+    (tmp_path / "tensorboard/deep").mkdir(parents=True)
     with pytest.raises(RunError, match=r"holds best.safetensors of a run"):
         losses(out=tmp_path)
     losses(out=tmp_path, resume=True)
     assert not (tmp_path / "best.safetensors").exists()
+    assert not (tmp_path / "tensorboard").exists()
 
 
 @pytest.mark.parametrize(
@@ -887,3 +897,16 @@ def test_memory_is_left_out_where_a_later_pytorch_lacks_what_is_private_to_it(mo
     recipe = replace(RECIPES["paper"], epochs=None, steps=100)
     *_, line = plan_run(CONFIG, recipe, 1000, 1, "no", False)
     assert line.endswith("memory, computed: not with this PyTorch")
+
+
+def test_16_bits_that_accelerate_was_launched_with_are_counted_on(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch._subclasses", None)  # saves the time of the memory
+    recipe = replace(RECIPES["paper"], epochs=None, steps=100)
+    for launched, chosen, half in (
+        ("bf16", None, True),
+        ("no", None, False),
+        ("bf16", "no", False),
+    ):
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+        *_, line = plan_run(CONFIG, recipe, 1000, 1, chosen, False)
+        assert ("float32 and 16 bits" in line) == half
