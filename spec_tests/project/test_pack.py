@@ -1,14 +1,25 @@
 """A packed model gives the same answers, of every scheme, to the rounding of its type."""
 
+from itertools import accumulate, cycle
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from spec_tests.project.tiny import checkpoint, clip
+from spec_tests.project.tiny import CONFIG, checkpoint, clip
 from timesformer_ref import TimeSformer
+from timesformer_ref.benchmark.runners import FOLDED, PACKED, Case, taken
+from timesformer_ref.inference import fast, trial
+from timesformer_ref.inference import pack as pack_module
+from timesformer_ref.inference.fast import slices_keep_up
 from timesformer_ref.inference.fold import fold
-from timesformer_ref.inference.pack import can_pack, fastest, one_dnn_multiplies, pack
+from timesformer_ref.inference.pack import (
+    can_pack,
+    fastest,
+    one_dnn_multiplies,
+    pack,
+    packed_keeps_up,
+)
 from timesformer_ref.schemes import SCHEMES
 
 ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
@@ -24,6 +35,21 @@ DTYPES = [
         marks=pytest.mark.skipif(not IN_BFLOAT16, reason="oneDNN has no bfloat16 on this CPU"),
     ),
 ]
+
+
+@pytest.fixture(autouse=True)
+def chosen(monkeypatch):
+    """Trials that find that no form loses here; with `chosen(lost=True)`, that each does."""
+
+    def say(lost):
+        for tried in (one_dnn_multiplies, packed_keeps_up, slices_keep_up):
+            tried.cache_clear()
+        for place in (pack_module, fast):
+            monkeypatch.setattr(place, "loses", lambda way, other: lost)
+
+    say(lost=False)
+    yield say
+    say(lost=False)
 
 
 def model(dtype=torch.float32, **fields):
@@ -61,20 +87,40 @@ def test_where_private_operators_have_gone_or_changed_nothing_is_packed(
     operators = {name: getattr(torch.ops.mkldnn, name) for name in names} | changes
     left = SimpleNamespace(**{name: found for name, found in operators.items() if found})
     monkeypatch.setattr(torch.ops, "mkldnn", left)
-    one_dnn_multiplies.cache_clear()
-    try:
-        found, video = fastest(model(dtype)), clip().to(dtype)
-        assert found.packed == (changes == {"_is_mkldnn_bf16_supported": None} and ONE_DNN
-                                and dtype == torch.float32)  # fmt: skip
-        torch.testing.assert_close(found(video).logits, fold(model(dtype))(video).logits)
-    finally:
-        one_dnn_multiplies.cache_clear()
+    found, video = fastest(model(dtype)), clip().to(dtype)
+    assert found.packed == (changes == {"_is_mkldnn_bf16_supported": None} and ONE_DNN
+                            and dtype == torch.float32)  # fmt: skip
+    torch.testing.assert_close(found(video).logits, fold(model(dtype))(video).logits)
 
 
 @needs_one_dnn
 def test_the_fastest_copy_is_packed_where_it_can_be():
     assert fastest(model()).packed
     assert not fastest(model(torch.float64)).packed
+    assert taken(Case(CONFIG)) == PACKED
+
+
+@needs_one_dnn
+def test_a_packed_copy_that_loses_here_is_not_chosen(chosen):
+    chosen(lost=True)
+    assert not fastest(model()).packed
+    assert taken(Case(CONFIG)) == FOLDED
+
+
+def test_slices_that_lose_here_are_not_chosen(chosen):
+    q = torch.zeros(2, 3, 4, 8, dtype=torch.bfloat16)
+    with torch.no_grad():
+        assert fast.faster_in_slices(q)
+        assert not fast.faster_in_slices(q.float())
+        chosen(lost=True)
+        assert not fast.faster_in_slices(q)
+
+
+@pytest.mark.parametrize(("mine", "lost"), [(0.5, False), (1.05, False), (1.2, True)])
+def test_a_way_loses_only_where_it_is_clearly_slower(monkeypatch, mine, lost):
+    ticks = accumulate(cycle([0.0, mine, 0.0, 1.0]))  # before and after it, and the other
+    monkeypatch.setattr(trial, "process_time", lambda: next(ticks))
+    assert trial.loses(lambda: None, lambda: None) == lost
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -39,7 +39,7 @@ ELSEWHERE = {
     ),
     "python -m docs.making.waking": "test_experiment; in full it takes minutes",
     "sed 's/import numpy/import jax": "test_example_port; in full it takes minutes",
-    "for dtype in float32 bfloat16": "test_bench; in full it takes hours",
+    "bench() { timesformer-ref bench": "test_bench; in full it takes half an hour",
     "timesformer-ref bench --device cuda": "none: it needs a GPU",
     "accelerate launch --multi_gpu --num_machines 2": "none: it needs two machines",
     "#!/bin/bash\n#SBATCH": "none: it needs a cluster",

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from torch.profiler import ProfilerActivity, profile
 
 KINDS = {
-    "patches": ("conv",),
-    "attention": ("attention", "bmm", "softmax"),
-    "linear layers": ("mm", "linear"),
+    "fused attention": ("attention", "flash", "fmha", "sdpa"),
+    "attention in products": ("bmm", "softmax"),
+    "linear layers": ("mm", "linear", "conv", "nvjet", "cutlass"),
     "norms": ("norm",),
     "GELU": ("gelu",),
     "copies": ("copy", "clone", "cat", "contiguous", "index", "repeat"),
     "sums": ("add", "mul", "mean", "sum"),
 }
-"""What the names of PyTorch's operators contain, by kind; the first that fits counts."""
+"""What the names of operators, or on a GPU of kernels, contain, by kind; the first that fits."""
 
 
 def breakdown(run: Callable[[], object], device: str = "cpu") -> dict[str, float]:
@@ -29,7 +29,8 @@ def breakdown(run: Callable[[], object], device: str = "cpu") -> dict[str, float
         run()
     times: Counter[str] = Counter()
     for event in found.key_averages():
-        kinds = (kind for kind, parts in KINDS.items() if any(part in event.key for part in parts))
+        key = event.key.lower()
+        kinds = (kind for kind, parts in KINDS.items() if any(part in key for part in parts))
         own = event.self_cpu_time_total if device == "cpu" else event.self_device_time_total
         times[next(kinds, "other")] += own
     total = times.total() or 1

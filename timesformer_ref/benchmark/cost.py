@@ -1,6 +1,5 @@
 """The cost of a model: multiply-adds by part, predicted from the step table (paper, figure 3)."""
 
-from collections import Counter
 from math import prod
 
 import numpy as np
@@ -26,32 +25,6 @@ def comparisons(config: TimeSformerConfig, grid: Grid | None = None) -> int:
     return sum(group_shape(step, grid or config.grid)[1] for step in config.steps) + 1
 
 
-def linear_layers(
-    config: TimeSformerConfig, grid: Grid | None = None
-) -> list[tuple[str, int, int, int]]:
-    """Part, rows, inputs and outputs of every product with weights, as the original has them.
-
-    For the arguments and the parts see `multiply_adds`.
-    """
-    grid = grid or config.grid
-    d, hidden, patches = config.hidden_size, config.intermediate_size, prod(grid)
-    block = []
-    for step in config.steps:
-        groups, members = group_shape(step, grid)
-        last = step == config.steps[-1]
-        rows = groups * (members + last)
-        block += [(step, rows, d, 3 * d), (step, rows, d, d)]
-        block += [] if last else [(step, patches, d, d)]
-    tokens = patches + (grid[0] if config.separate_frames else 1)
-    block += [("mlp", tokens, d, hidden), ("mlp", tokens, hidden, d)]
-    pixels = config.num_channels * config.patch_size**2
-    return [
-        ("patchify", patches, pixels, d),
-        *block * config.num_hidden_layers,
-        ("classifier", 1, d, config.num_labels),
-    ]
-
-
 def multiply_adds(config: TimeSformerConfig, grid: Grid | None = None) -> dict[str, int]:
     """Multiply-adds of one clip by part: `patchify`, each step by name, `mlp`, `classifier`.
 
@@ -60,11 +33,14 @@ def multiply_adds(config: TimeSformerConfig, grid: Grid | None = None) -> dict[s
     additions are left out: less than a hundredth.
     """
     grid = grid or config.grid
-    cost: Counter[str] = Counter()
-    for part, rows, inputs, outputs in linear_layers(config, grid):
-        cost[part] += rows * inputs * outputs
+    d, depth, patches = config.hidden_size, config.num_hidden_layers, prod(grid)
+    cost = {"patchify": patches * config.num_channels * config.patch_size**2 * d}
     for step in config.steps:
         groups, members = group_shape(step, grid)
-        tokens = members + (step == config.steps[-1])
-        cost[step] += config.num_hidden_layers * 2 * groups * tokens**2 * config.hidden_size
-    return dict(cost)
+        last = step == config.steps[-1]
+        tokens = members + last
+        layers = (groups * tokens * 4 + (0 if last else patches)) * d * d
+        cost[step] = depth * (layers + 2 * groups * tokens**2 * d)
+    tokens = patches + (grid[0] if config.separate_frames else 1)
+    cost["mlp"] = depth * tokens * 2 * d * config.intermediate_size
+    return cost | {"classifier": d * config.num_labels}

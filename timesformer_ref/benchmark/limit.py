@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import cache, partial
 from math import prod
-from time import perf_counter
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from timesformer_ref.benchmark.cost import group_shape
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.inference.pack import PackedLinear, one_dnn_multiplies
+from timesformer_ref.inference.trial import Way, least_seconds
 
 LIMIT = "limit"
 
@@ -65,13 +65,12 @@ def limit(
     """
     heads, width = config.num_attention_heads, config.hidden_size // config.num_attention_heads
     packs = device == "cpu" and one_dnn_multiplies(dtype)
-    chosen: dict[Layer | Attention, int] = {}
 
     @cache
     def given(*shape: int) -> Tensor:
         return torch.randn(shape, device=device, dtype=dtype)
 
-    def ways(task: Layer | Attention) -> list[Callable[[], object]]:
+    def ways(task: Layer | Attention) -> list[Way]:
         if isinstance(task, Attention):
             q = given(batch * task.groups, heads, task.queries, width)
             k = v = given(batch * task.groups, heads, task.keys, width)
@@ -80,16 +79,12 @@ def limit(
         layer = nn.Linear(task.inputs, task.outputs, device=device, dtype=dtype)
         return [partial(layer, x), *([partial(PackedLinear(layer), x)] if packs else [])]
 
-    def fastest(task: Layer | Attention) -> Callable[[], object]:
-        found = ways(task)
-        if task not in chosen:
-            times = [[seconds(way, device) for way in found] for _ in range(4)][1:]
-            least = [min(column) for column in zip(*times, strict=True)]
-            chosen[task] = least.index(min(least))
-        return found[chosen[task]]
+    @cache
+    def fastest(task: Layer | Attention) -> int:
+        least = least_seconds(ways(task), device)
+        return least.index(min(least))
 
-    with torch.inference_mode():
-        runs = [fastest(task) for task in needed(config)]
+    runs = [ways(task)[fastest(task)] for task in needed(config)]
 
     @torch.inference_mode()
     def run() -> None:
@@ -97,12 +92,3 @@ def limit(
             product()
 
     return run
-
-
-def seconds(run: Callable[[], object], device: str) -> float:
-    """How long a run takes, to the end of what a GPU was given to do."""
-    start = perf_counter()
-    run()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return perf_counter() - start

@@ -30,6 +30,5 @@ def peak_memory(run: Callable[[], object], device: str) -> int | None:
 
 
 def _resident(field: str) -> int:
-    found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())
-    assert found
-    return int(found[1]) * 1024
+    (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", STATUS.read_text())
+    return int(kilobytes) * 1024

@@ -14,12 +14,12 @@ from timesformer_ref.benchmark.timing import Timing
 
 
 def report(
-    case: Case, timings: list[Timing], repeats: int, shares: dict[str, float], videos: int = 0
+    case: Case, timings: list[Timing], repeats: int, shares: dict[str, Any], videos: int = 0
 ) -> dict[str, Any]:
     """The report for a JSON file.
 
-    repeats: rounds that were run. shares: of operators in the fastest form's time (`breakdown`).
-    videos: the number of videos that were read, if any.
+    repeats: rounds that were run. shares: of operators, in the time of the fastest form
+    and of the limit (`breakdown`). videos: the number of videos that were read, if any.
     """
     config = case.config
     return {
@@ -30,12 +30,11 @@ def report(
         "dtype": str(case.dtype).removeprefix("torch."),
         "videos": videos,
         "train": case.train,
-        "checkpointing": case.checkpointing,
         "machine": machine(case.device),
         "repeats": len(timings[0].seconds),
         "left_out": repeats - len(timings[0].seconds),
         "operators": shares,
-        "timings": [asdict(t) | {"median_seconds": t.median_seconds} for t in timings],
+        "timings": [asdict(t) for t in timings],
     }
 
 

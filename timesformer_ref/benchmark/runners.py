@@ -1,7 +1,7 @@
 """The runners of a benchmark, all on the same weights and the same clips."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,13 +15,13 @@ from timesformer_ref.checkpoints.initialise import random_weights
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.inference.fold import fold
-from timesformer_ref.inference.pack import can_pack, pack
+from timesformer_ref.inference.pack import can_pack, fastest, pack, packed_keeps_up
 from timesformer_ref.numpy_blocks.model import forward
-from timesformer_ref.training.checkpointing import checkpoint_blocks
 
 Runner = Callable[[], np.ndarray | None]
 """Runs a model on the clips once; returns the values to compare with the peer's, if any."""
 
+FOLDED, PACKED = "timesformer_ref (folded)", "timesformer_ref (folded, packed)"
 PEER = "transformers (eager)"
 """The runner to compare with: `TimesformerForVideoClassification` as its users run it."""
 
@@ -31,9 +31,8 @@ class Case:
     """A model, its clips, and what to time on them.
 
     compiled: also time the models compiled by `torch.compile`, which takes minutes.
-    with_numpy: also time the NumPy implementation, if the case is float32 on a CPU.
+    fastest_only: of this project, time the form alone that `classify` takes.
     train: time a training step (forward, backward, AdamW) instead of a forward pass.
-    checkpointing: in training, recompute activations instead of keeping them.
     """
 
     config: TimeSformerConfig
@@ -41,9 +40,8 @@ class Case:
     device: str = "cpu"
     batch: int = 1
     compiled: bool = False
-    with_numpy: bool = True
+    fastest_only: bool = False
     train: bool = False
-    checkpointing: bool = False
 
     @cached_property
     def clips(self) -> np.ndarray:
@@ -63,7 +61,7 @@ def runners(case: Case) -> dict[str, Runner]:
     checkpoint = case.checkpoint()
     make = training_step if case.train else forward_pass
     runs = {name: make(model, case) for name, model in models(checkpoint, case).items()}
-    if case.with_numpy and not case.train and case.dtype == torch.float32 and case.device == "cpu":
+    if not (case.fastest_only or case.train or case.device != "cpu" or case.dtype != torch.float32):
         weights = checkpoint.arrays()
         runs["timesformer_ref (NumPy)"] = lambda: forward(case.clips, weights, case.config).logits
     if not case.train:
@@ -77,17 +75,25 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
     found: dict[str, nn.Module] = {PEER: transformers_model(checkpoint, case)}
     if case.compiled:
         found["transformers (compiled)"] = compiled(transformers_model(checkpoint, case), case)
+    if case.fastest_only and not case.train:
+        return found | {taken(case): fastest(ours)}
     found["timesformer_ref (PyTorch)"] = ours
     if case.train:
-        if case.checkpointing:
-            checkpoint_blocks(ours)
+        if case.compiled:
+            own = TimeSformer.from_checkpoint(checkpoint, dtype=case.dtype, device=case.device)
+            found["timesformer_ref (compiled)"] = compiled(own, case)
         return found
-    found["timesformer_ref (folded)"] = fold(ours)
+    found[FOLDED] = fold(ours)
     if case.compiled:
         found["timesformer_ref (folded, compiled)"] = compiled(fold(ours), case)
     if can_pack(ours):
-        found["timesformer_ref (folded, packed)"] = pack(fold(ours))
+        found[PACKED] = pack(fold(ours))
     return found
+
+
+def taken(case: Case) -> str:
+    """The name of the form that `classify` takes here: see `fastest`."""
+    return PACKED if case.device == "cpu" and packed_keeps_up(case.dtype) else FOLDED
 
 
 def compiled(model: nn.Module, case: Case) -> nn.Module:
@@ -100,14 +106,10 @@ def transformers_model(checkpoint: Checkpoint, case: Case) -> nn.Module:
     """The peer's model; needs the extra `peers`."""
     from transformers import TimesformerConfig, TimesformerForVideoClassification
 
-    config = replace(checkpoint.config, drop_path_rate=0.0)
-    model = TimesformerForVideoClassification(TimesformerConfig(**config_json(config, None)))
-    model.load_state_dict(rename_to_hugging_face(checkpoint.weights, config))
-    if case.train and case.checkpointing:
-        renamed = getattr(model, "activation_checkpointing_enable", None)  # since 5.2x
-        (renamed or model.gradient_checkpointing_enable)()
-    prepared: nn.Module = nn.Module.to(model, case.device, case.dtype)
-    return prepared.eval()
+    config = TimesformerConfig(**config_json(checkpoint.config, None))
+    model: nn.Module = TimesformerForVideoClassification(config)
+    model.load_state_dict(rename_to_hugging_face(checkpoint.weights, checkpoint.config))
+    return model.to(case.device, case.dtype).eval()
 
 
 def forward_pass(model: nn.Module, case: Case) -> Runner:
@@ -117,8 +119,7 @@ def forward_pass(model: nn.Module, case: Case) -> Runner:
 
     @torch.inference_mode()
     def run() -> np.ndarray:
-        answer: np.ndarray = model(video).logits.float().cpu().numpy()
-        return answer
+        return model(video).logits.float().cpu().numpy()
 
     return run
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
-from timesformer_ref.benchmark.limit import LIMIT, seconds
+from timesformer_ref.benchmark.limit import LIMIT
 from timesformer_ref.benchmark.memory import peak_memory
 from timesformer_ref.benchmark.runners import Runner
+from timesformer_ref.inference.trial import seconds
 
 DISTURBED = 1.25
 """How many times the least time of a fixed product, beside a round, shows a disturbed machine."""
@@ -35,11 +37,7 @@ class Timing:
     spread: tuple[float, float]
     difference: float | None
     peak_memory: int | None
-
-    @property
-    def median_seconds(self) -> float:
-        """The median of the seconds."""
-        return median(self.seconds)
+    median_seconds: float
 
 
 def time_runners(
@@ -54,25 +52,21 @@ def time_runners(
     memory. `progress` is called after each run. Rounds in which the machine was disturbed are left
     out, but for the quieter half of all.
     """
-    answers, memory = {}, {}
-    peer = next(iter(runs))
-    for name, run in runs.items():
-        answers[name] = run()
+
+    def done(found: Any) -> Any:
         progress()
-    for name, run in runs.items():
-        memory[name] = peak_memory(run, device)
-        progress()
+        return found
+
+    answers = {name: done(run()) for name, run in runs.items()}
+    memory = {name: done(peak_memory(run, device)) for name, run in runs.items()}
     square = torch.randn(4096, 1024, device=device)
     gauge = partial(torch.mm, square.T, square)  # 4 · 10⁹ multiply-adds
     gauges = [min(seconds(gauge, device) for _ in range(3))]
     rounds: list[dict[str, float]] = []
     for _ in range(repeats):
-        rounds.append({})
-        for name, run in runs.items():
-            rounds[-1][name] = seconds(run, device)
-            progress()
+        rounds.append({name: done(seconds(run, device)) for name, run in runs.items()})
         gauges.append(seconds(gauge, device))
-    kept = quiet(rounds, gauges)
+    kept, peer = quiet(rounds, gauges), next(iter(runs))
 
     def timing(name: str) -> Timing:
         to_peer = [times[name] / times[peer] for times in kept]
@@ -89,6 +83,7 @@ def time_runners(
             (min(to_limit or to_peer), max(to_limit or to_peer)),
             off,
             memory[name],
+            median(times[name] for times in kept),
         )
 
     return [timing(name) for name in runs]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -49,16 +50,11 @@ def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Ru
             assert stream.average_rate
             fps = float(stream.average_rate)
             indices = frame_indices(stream.frames, fps, case.config.num_frames, RATE, 0, 1)
-            frames = {}
-            for number, frame in enumerate(container.decode(video=0)):
-                if number in indices:
-                    frames[number] = frame.to_ndarray(format="rgb24")
-                if number == indices[-1]:
-                    break
+            decoded = enumerate(islice(container.decode(video=0), indices[-1] + 1))
+            frames = {n: frame.to_ndarray(format="rgb24") for n, frame in decoded if n in indices}
         inputs = processor([frames[i] for i in indices], return_tensors="pt")
         clip = inputs["pixel_values"].to(case.device, case.dtype)
-        answer: np.ndarray = model(clip).logits[0].float().cpu().numpy()
-        return answer
+        return model(clip).logits[0].float().cpu().numpy()
 
     return lambda: np.stack([classify(video) for video in videos])
 

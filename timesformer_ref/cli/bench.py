@@ -33,24 +33,18 @@ def bench(
     compiled: Annotated[
         bool, flag("--compile", "Also time the models compiled by torch.compile.")
     ] = False,
-    with_numpy: Annotated[
-        bool, flag("--numpy/--no-numpy", "Also time the NumPy implementation where possible.")
-    ] = True,
+    fastest_only: Annotated[bool, flag("--fastest", "Time no form but that of classify.")] = False,
     train: Annotated[bool, Option(help="Time a training step: forward, backward, AdamW.")] = False,
-    checkpointing: Annotated[
-        bool, Option(help="In training, recompute activations instead of keeping them.")
-    ] = False,
     json_file: Annotated[
         Path | None, options.file("Also write the results to this file.", "--json")
     ] = None,
 ) -> None:
     """Time this project against transformers, and against the limit, on random clips.
 
-    All run in turn, round by round, on the same random weights of ViT-Base and the same clips, so
-    that a slow moment of the machine affects all alike. The limit is the matrix products that the
-    logits need, with nothing between them, each by the fastest library at hand. A fixed product is
-    timed around each round, and rounds beside a slow one are left out. The table shows medians
-    over the rounds, in brackets the least and the largest, and transformers as the peer.
+    All run in turn, round by round, on the same random weights of ViT-Base and the same clips. The
+    limit is the matrix products that the logits need, with nothing between them, each by the
+    fastest library at hand. A fixed product is timed around each round, and rounds beside a slow
+    one are left out. The table shows medians of the rounds, in brackets the least and the largest.
 
     With videos, the time is from file to prediction: `classify` against a loop of PyAV, an image
     processor and transformers, on the same frames and one crop of each video.
@@ -58,8 +52,9 @@ def bench(
     import torch
 
     from timesformer_ref.benchmark.breakdown import breakdown
+    from timesformer_ref.benchmark.limit import LIMIT
     from timesformer_ref.benchmark.report import report
-    from timesformer_ref.benchmark.runners import Case, runners
+    from timesformer_ref.benchmark.runners import Case, runners, taken
     from timesformer_ref.benchmark.timing import time_runners
     from timesformer_ref.benchmark.videos import video_runners
     from timesformer_ref.config import TimeSformerConfig
@@ -72,14 +67,13 @@ def bench(
             num_frames=frames, image_size=size, attention_type=scheme, drop_path_rate=0.0
         )
         where, kind = options.check_device(device), getattr(torch, dtype)
-        case = Case(config, kind, where, batch, compiled, with_numpy, train, checkpointing)
+        case = Case(config, kind, where, batch, compiled, fastest_only, train)
         runs = video_runners(videos, case) if videos else runners(case)
     with progress_bar() as progress:
         task = progress.add_task("runs", total=(2 + repeats) * len(runs))
         timings = time_runners(runs, repeats, lambda: progress.advance(task), case.device)
-    ours = [timing for timing in timings if "timesformer_ref" in timing.name]
-    best = min(ours, key=lambda timing: timing.ratio).name
-    shares = {} if videos or train else breakdown(runs[best], case.device)
+    best = min((t for t in timings if "timesformer_ref" in t.name), key=lambda t: t.ratio).name
+    shares = {} if videos or train else {n: breakdown(runs[n], case.device) for n in (best, LIMIT)}
     found = report(case, timings, repeats, shares, len(videos or ()))
     table = Table("", "time", "to peer", "to the limit", "memory", "off by", box=None)
     for timing in timings:
@@ -94,11 +88,9 @@ def bench(
             "" if timing.difference is None else f"{timing.difference:.1e}",
         )
     out.print(table)
-    out.print(f"{found['left_out']} of {repeats} rounds left out: the machine was disturbed")
+    out.print(f"{found['left_out']} of {repeats} rounds left out because the machine was disturbed")
     if shares:
-        parts = ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items())
-        out.print(f"{best}, by operators: {parts}")
-        packed = "timesformer_ref (folded, packed)" in runs
-        out.print(f"classify takes the form {'folded, packed' if packed else 'folded'}")
+        parts = ", ".join(f"{kind} {share:.1%}" for kind, share in shares[best].items())
+        out.print(f"{best}, by operators: {parts}\nclassify takes {taken(case)}")
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache, partial
 
 import torch
 from einops import rearrange, reduce, repeat
@@ -9,6 +10,7 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from timesformer_ref.inference.trial import loses
 from timesformer_ref.schemes import STEPS, Grid
 from timesformer_ref.torch_blocks.classifier import classifier
 from timesformer_ref.torch_blocks.divided_attention import Block
@@ -47,14 +49,9 @@ class FastTimeSformer(TimeSformer):
                     "this model normalises them itself"
                 )
             video = video.to(self.cls_token.dtype)
-        all_tokens = labels is not None or output_hidden_states or output_attentions
-        if all_tokens or not video.is_floating_point():
-            return super().forward(
-                video,
-                labels,
-                output_hidden_states=output_hidden_states,
-                output_attentions=output_attentions,
-            )
+        more = dict(output_hidden_states=output_hidden_states, output_attentions=output_attentions)
+        if labels is not None or any(more.values()) or not video.is_floating_point():
+            return super().forward(video, labels, **more)
         grid = self.config.clip_grid(video.shape)
         tokens = time_embedding(patchify(video, self), self)
         for block in self.blocks[:-1]:
@@ -167,10 +164,23 @@ def attend_in_slices(q: Heads, k: Heads, v: Heads, scale: float) -> Heads:
 
 
 def faster_in_slices(q: Heads) -> bool:
-    """Whether slices beat PyTorch's fused attention: in bfloat16 on a CPU, without gradients.
+    """Whether slices take the place of PyTorch's fused attention: it is slow in bfloat16 on a CPU.
 
-    They took a third to nine tenths of its time. Not in an exported program, which may have to take
-    any number of groups.
+    Not with gradients, nor in an exported program, which may have to take any number of groups. A
+    compiled one, which makes no trial, takes slices.
     """
-    slow_kernel = q.device.type == "cpu" and q.dtype == torch.bfloat16
-    return slow_kernel and not (torch.is_grad_enabled() or torch.compiler.is_exporting())
+    slow = q.device.type == "cpu" and q.dtype == torch.bfloat16 and not torch.is_grad_enabled()
+    if not slow or torch.compiler.is_compiling():
+        return slow and not torch.compiler.is_exporting()
+    return slices_keep_up(*q.shape[1:])
+
+
+@cache
+def slices_keep_up(heads: int, members: int, width: int) -> bool:
+    """Whether slices do not lose to the fused kernel here, tried once on a part of such groups."""
+    members = min(members, 2048)
+    heads = min(heads, max(1, SLICE // members**2))
+    groups = max(1, min(128, SLICE // 8 // (heads * members**2)))
+    x = torch.ones(groups, heads, members, width, dtype=torch.bfloat16)
+    slices = partial(attend_in_slices, x, x, x, 1.0)
+    return not loses(slices, partial(F.scaled_dot_product_attention, x, x, x))
