@@ -1,4 +1,4 @@
-"""Docstrings tell arguments in lines `name: …`; on the site these become lists."""
+"""Docstrings state arguments in lines `name: …`; on the site these become lists."""
 
 from __future__ import annotations
 

@@ -290,6 +290,15 @@ def test_a_phone_shows_one_writing_and_switches_by_tabs(browser, address, wait):
     browser.find_elements("css selector", ".twin .tabbed-labels label")[0].click()
 
 
+def test_a_phones_menu_is_there_when_it_is_opened(browser, address, find, wait):
+    resize(browser, 360)
+    browser.get(f"{address}tour/patchify/")
+    assert not find(".md-sidebar--primary").is_displayed()
+    find(".md-header [for=__drawer]").click()
+    wait(lambda _: find(".md-sidebar--primary").rect["x"] == 0)
+    assert find(".md-sidebar--primary").is_displayed()
+
+
 @pytest.fixture
 def explorer(browser, address, find, wait):
     browser.get(f"{address}tour/schemes/")

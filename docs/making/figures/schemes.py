@@ -24,7 +24,7 @@ COLOURS = {
     "other": f"{PATCH}4d",
     "text": "#7c858f",
 }
-STYLE = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "path", "font.size": 13}
+STYLE = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "path", "font.size": 17}
 
 
 def group_of(step: Step, query: tuple[int, int, int]) -> np.ndarray:
@@ -64,7 +64,7 @@ def draw_step(axis: Axes, step: str, last: bool) -> None:
         kind = "query" if (t, y, x) == QUERY else "group" if seen[t, y, x] else "other"
         draw_patch(axis, t * (SIDE + GAP) + x, SIDE - 1 - y, kind)
     frame(axis)
-    axis.text(0, -1.5, step, color=COLOURS["text"])
+    axis.text(0, -2.2, step, color=COLOURS["text"])
     draw_class_token(axis, FRAMES * (SIDE + GAP), SIDE / 2, "class token" if last else "other")
 
 
@@ -93,5 +93,5 @@ def draw_class_token(axis: Axes, x: float, y: float, kind: str) -> None:
 def frame(axis: Axes) -> None:
     """The same part of the plane for every panel."""
     axis.set_xlim(-0.3, FRAMES * (SIDE + GAP) + 1)
-    axis.set_ylim(-2, SIDE + 2.8)
+    axis.set_ylim(-2.8, SIDE + 2.8)
     axis.set_aspect("equal", anchor="NW")

@@ -20,17 +20,17 @@ SIDES = (224, 320, 448, 640, 896)
 COLOURS = dict(zip(SCHEMES, ("#6b7280", "#c2410c", "#2563eb", "#7c3aed", "#047857"), strict=True))
 
 
-@mpl.rc_context({"font.size": 13})
+@mpl.rc_context({"font.size": 17})
 def draw_comparisons() -> Figure:
     """Against frames and against frame size, a line a scheme; both axes logarithmic."""
     config = TimeSformerConfig()
     t, h, w = config.grid
     patches = [side // config.patch_size for side in SIDES]
-    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(6.4, 4.2))
+    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(6.4, 5))
     draw_growth(left, FRAMES, [(frames, h, w) for frames in FRAMES])
     draw_growth(right, SIDES, [(t, n, n) for n in patches])
     left.set(xlabel=f"frames (of {config.image_size}²)", ylabel="comparisons of a patch")
-    right.set(xlabel=f"frame's side (of {t} frames)", xticks=SIDES[::2], xticklabels=SIDES[::2])
+    right.set(xlabel=f"side (of {t} frames)", xticks=SIDES[::2], xticklabels=SIDES[::2])
     left.set(xticks=FRAMES, xticklabels=FRAMES)
     lines = left.get_lines()
     figure.legend(lines, [NAMES[s] for s in SCHEMES], loc="upper center", ncols=2, frameon=False)

@@ -48,7 +48,7 @@ def draw_token_order() -> Figure:
 def draw_patch(
     axis: Axes, x: float, y: float, side: float, token: int, place: tuple[int, int, int]
 ) -> None:
-    """A square around (x + 1/2, y): its hue tells the place in the frame, its depth the frame."""
+    """A square around (x + 1/2, y): its hue shows the place in the frame, its depth the frame."""
     t, row, column = place
     colour = to_rgba(PLACES[row * W + column], SHADES[t])
     corner = (x + 0.5 - side / 2, y - side / 2)
