@@ -211,7 +211,7 @@ def test_for_people_a_timeline_is_a_table_of_stretches(run, tmp_path):
 
 def test_a_picture_has_frames_and_a_row_for_each_class(run, tmp_path):
     pytest.importorskip("matplotlib")
-    from timesformer_ref.use.timeline_picture import picture, shown_classes
+    from timesformer_ref.use.timeline_picture import STRIP, TICKS, picture, shown_classes
 
     target = tmp_path / "new" / "x.png"
     assert run(*TIMELINE, "--every", 0.1, "--picture", target).code == 0
@@ -224,6 +224,11 @@ def test_a_picture_has_frames_and_a_row_for_each_class(run, tmp_path):
     assert len(frames.artists) == 8
     assert band.get_yticklabels()[0].get_text() == "best (grey: another)"
     assert [t.get_text() for t in rows.get_yticklabels()] == [("$a_b$" * 9)[:27] + "…"] * 9
+    assert [frame.xy[0] for frame in frames.artists] == pytest.approx(23 * np.arange(0.5, 8) / 8)
+    frames, _, rows = picture(timeline_of([1], [(0, 400_000)]), None).axes
+    [frame] = frames.artists
+    assert frame.offsetbox.get_zoom() * 90 == pytest.approx(72 * STRIP)  # as high as there is room
+    assert set(np.diff(rows.get_xticks())) == {TICKS[-1]}
 
 
 @pytest.mark.parametrize(
