@@ -732,12 +732,13 @@ def test_a_whole_pickled_model_is_refused_and_says_what_to_save(tmp_path):
         ("pos_embed", lambda w: w[:, :1], ["0 patches", "square"]),
         ("head.weight", lambda _: None, ["missing", "labels x width"]),
         ("head.bias", lambda w: w[:3], ["is 3, expected 5"]),
+        ("head.bias", lambda _: None, ["missing", "expected 5"]),
         ("norm.weight", lambda w: w[0], ["a single number", "expected 32"]),
         ("patch_embed.proj.weight", lambda w: w[..., :4], ["32 x 3 x 8 x 4", "32 x 3 x 8 x 8"]),
         ("patch_embed.proj.weight", lambda w: w[None], ["1 x 32 x 3", "channels"]),
         ("blocks.0.mlp.fc2.weight", lambda w: w.T, ["64 x 32", "32 x 64"]),
         ("blocks.0.norm1.weight", lambda w: w / 0, ["32 of 32", "NaN"]),
-        ("cls_token", lambda w: w.long(), ["int64", "float32"]),
+        ("cls_token", lambda w: w.long(), ["holds int64, expected float32"]),
         ("cls_token", lambda w: w.bool(), ["bool", "float32"]),
         ("cls_token", lambda w: w.to(torch.float8_e4m3fn), ["float8_e4m3fn", "float32"]),
         ("blocks.7.attn.proj.bias", lambda _: torch.ones(32), ["is unexpected", "2 blocks"]),
@@ -765,10 +766,11 @@ def test_a_wrong_tensor_is_named_with_what_was_found_and_expected(
         load_checkpoint(tmp_path / form)
 
 
-def test_the_number_of_further_problems_is_told(tmp_path):
-    weights = {n: w for n, w in checkpoint().weights.items() if "temporal_fc" not in n}
+@pytest.mark.parametrize(("name", "more"), [("temporal_fc", 3), ("0.temporal_fc", 1)])
+def test_the_number_of_further_problems_is_told(tmp_path, name, more):
+    weights = {n: w for n, w in checkpoint().weights.items() if name not in n}
     path = write_torch(tmp_path / "x.pth", weights)
-    with refused(path, "blocks.0.temporal_fc.weight is missing", "(and 3 more)"):
+    with refused(path, "blocks.0.temporal_fc.weight is missing", f"(and {more} more)"):
         load_checkpoint(path, num_attention_heads=4)
 
 

@@ -101,6 +101,15 @@ def test_json_has_exactly_the_promised_fields(run, room, backend):
     )
 
 
+def test_how_viewers_show_videos_is_a_warning_for_the_first_of_a_run(run, tmp_path):
+    videos = [write_video(tmp_path / name, turned=True) for name in ("1.mp4", "2.mp4")]
+    said = run("classify", *videos, "-c", "told")
+    assert said.code == 0
+    [line] = said.err.splitlines()
+    assert line.startswith(f"warning: {videos[0]}: a viewer shows this video turned")
+    assert line.endswith("; other videos of this run are not named")
+
+
 def test_clips_and_crops_give_views(run):
     said = run("classify", "a.mp4", "-c", "told", "--json", "--clips", 2, "--crops", 1)
     answer = json.loads(said.out)

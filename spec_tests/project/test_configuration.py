@@ -240,6 +240,14 @@ def test_only_an_image_vit_starts_a_video_model():
         weights_from_image_vit({"conv1.weight": np.ones((64, 3, 7, 7))}, CONFIG)
 
 
+def test_an_image_vits_flattened_kernel_unfolds():
+    name, p = "patch_embed.proj.weight", CONFIG.patch_size
+    kernel = np.random.default_rng(0).normal(size=(CONFIG.hidden_size, 3, p, p))
+    qkv = {"blocks.0.attn.qkv.weight": np.zeros((3 * CONFIG.hidden_size, CONFIG.hidden_size))}
+    vit = qkv | {name: kernel.reshape(CONFIG.hidden_size, -1)}
+    np.testing.assert_array_equal(weights_from_image_vit(vit, CONFIG)[name], kernel)
+
+
 def test_a_caller_cannot_change_the_table():
     table = weight_table(CONFIG)
     with pytest.raises(AttributeError):
