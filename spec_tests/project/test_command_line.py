@@ -35,6 +35,7 @@ from timesformer_ref import cli, read_clip
 from timesformer_ref.checkpoints import load_checkpoint, save_checkpoint
 from timesformer_ref.checkpoints.choosing import PreprocessingWarning, choose_preprocessing
 from timesformer_ref.checkpoints.variants import find_variant
+from timesformer_ref.cli.options import Input
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.numpy_blocks.model import forward
 from timesformer_ref.use.features import extract_features
@@ -302,6 +303,9 @@ def test_a_variant_goes_before_what_the_checkpoint_tells_and_flags_before_it():
     assert (asked.num_frames, asked.crop, asked.sampling_rate) == (4, 32, None)
     assert asked.channel_order == "bgr"
     assert asked.scale(1) > 32  # the variant's own scale belonged to its crop
+    options = Input(variant="ssv2 hr", frames=4, crop=32, mean="0.5")
+    given = {"num_frames": 4, "crop": 32, "mean": (0.5,) * 3}
+    assert options.choose(start) == choose_preprocessing(start, ssv2, given)
 
 
 def test_a_published_geometry_needs_no_flags():

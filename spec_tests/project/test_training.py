@@ -751,6 +751,7 @@ def test_the_commands_train_evaluate_and_go_on(run, words, tmp_path):
     fewer = run(*words, "--resume", "--most-unreadable", 0.3)
     assert "1 videos have gone since, such as swim/a.mp4" in fewer.err
     assert "validation swim/a.mp4 of class swim, not now" in fewer.err
+    assert "gone since" not in run(*words, "--overwrite", "--heads", 5).err
 
 
 def test_a_bad_video_does_not_end_a_run_but_too_many_do(run, words, videos, tmp_path):
@@ -800,6 +801,18 @@ def test_a_signal_ends_a_run_saved(monkeypatch):
         monkeypatch.setattr(command, "ECHO", 0.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_an_error_in_a_process_that_reads_is_reduced_to_its_own_message():
+    plain_errors = import_module("timesformer_ref.cli.train").plain_errors
+    whole = "Caught VideoError in DataLoader worker process 0.\n…\na.VideoError: x: is empty\n"
+    for error, words in (
+        (VideoError(whole), "x: is empty"),
+        (ValueError("Error: a\nb"), "Error: a\nb"),
+    ):
+        with pytest.raises(type(error)) as caught, plain_errors():
+            raise error
+        assert str(caught.value) == words
 
 
 def test_all_accidents_at_once_end_well(run, words, videos, tmp_path, monkeypatch):
