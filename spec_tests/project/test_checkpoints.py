@@ -361,7 +361,7 @@ def test_what_only_the_config_tells_is_checked(tmp_path, fields, words):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("scheme", ["space_only", "joint_space_time", "divided_space_time"])
 def test_original_to_hugging_face_and_back_is_equal_bit_for_bit(tmp_path, scheme, dtype):
-    told = {**INPUT, "num_crops": 1, "antialias": True}
+    told = {**INPUT, "crop": 32, "num_crops": 1, "antialias": True}
     start = checkpoint(dtype, LABELS, told, attention_type=scheme)
     for name in ("a.pyth", "b", "c.pyth", "d.safetensors", "e", "f.pth"):
         save_checkpoint(start if name == "a.pyth" else loaded, tmp_path / name)
@@ -370,6 +370,9 @@ def test_original_to_hugging_face_and_back_is_equal_bit_for_bit(tmp_path, scheme
         assert loaded.config == start.config
         assert loaded.labels == LABELS
         assert loaded.preprocessing == told
+    stored = json.loads((tmp_path / "b/preprocessor_config.json").read_text())
+    assert stored["crop_size"] == {"height": 32, "width": 32}
+    assert stored["size"] == {"shortest_edge": 32}
 
 
 @pytest.mark.parametrize("ending", [".pyth", ".safetensors"])
