@@ -81,6 +81,7 @@ def test_the_command_shows_all_that_are_timed_in_one_table(run, monkeypatch, tmp
 
 def test_a_benchmark_without_the_peer_names_what_to_install(run, monkeypatch):
     monkeypatch.setattr("timesformer_ref.cli.console.find_spec", lambda name: None)
+    monkeypatch.setattr("timesformer_ref.benchmark.runners.runners", lambda case: {})
     one_line(run("bench"), 1, "transformers", "timesformer-ref[peers]")
 
 

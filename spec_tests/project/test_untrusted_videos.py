@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -76,10 +77,11 @@ def test_pixels_of_an_impossible_aspect_are_square(tmp_path, aspect, width):
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_a_stream_that_appears_on_the_way_ends_the_file():
+@pytest.mark.parametrize("error", [IndexError(), av.error.InvalidDataError(1, "invalid data")])
+def test_a_stream_that_appears_on_the_way_and_damage_end_the_file(error):
     def demux(*_):
         yield "packet"
-        raise IndexError  # as PyAV does
+        raise error  # as PyAV does
 
     assert list(packets(SimpleNamespace(demux=demux), None)) == ["packet"]
 
