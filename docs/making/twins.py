@@ -63,7 +63,7 @@ def fence(side: str, lines: list[str | None]) -> str:
     """Lines of one implementation; its fillers are the highlighted ones."""
     fillers = " ".join(str(number) for number, line in enumerate(lines, 1) if line is None)
     text = "\n".join(line or "" for line in lines)
-    return f'```{{ .python .{side} hl_lines="{fillers}" }}\n{text}\n```\n'
+    return f'```{{ .python .{side} .no-copy hl_lines="{fillers}" }}\n{text}\n```\n'
 
 
 def code(package: str, name: str) -> list[str]:
