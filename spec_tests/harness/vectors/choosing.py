@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import replace
-from itertools import zip_longest
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ class Limit(NamedTuple):
     input: int
 
 
-FULL, SMALL = Limit(20_000_000, 1_000_000), Limit(2_900_000, 50_000)
+FULL, SMALL = Limit(20_000_000, 500_000), Limit(2_900_000, 30_000)
 
 HEADER, ENTRY = 3000, 60
 """About how many bytes a case has in its file and the index besides numbers; and each tensor."""
@@ -29,42 +29,59 @@ HEADER, ENTRY = 3000, 60
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of this ratio are spread evenly, modulo 1, however many of them there are."""
 
+ROWS = "spec_tests.test_sizes."
+"""The tests that are rows of a table."""
+
 Input = list[Call]
 
 
 def chosen(tests: list[Test], limit: Limit) -> tuple[list[Test], list[dict[str, Any]]]:
     """The tests with the inputs that are written, and a row for each test that has none.
 
-    Test functions take turns; each adds one of its inputs, with all of its calls, as long as all
-    files keep to the limit.
+    Test functions, and the rows of the table of sizes, get alike many bytes: the one with the
+    fewest adds its next input, with all of its calls, as long as all files keep to the limit.
     """
     kept: set[int] = set()
     written: set[bytes] = set()
-    left = limit.whole
-    for calls in _in_turns(tests):
-        weights = {call.weights_digest: _size(call.arguments.get("weights", {})) for call in calls}
-        new = sum(size for digest, size in weights.items() if digest not in written)
-        size = new + sum(map(_case_size, calls))
+    left, queue = limit.whole, [(0, n, inputs) for n, inputs in enumerate(_by_function(tests))]
+    while queue:
+        spent, n, inputs = heappop(queue)
+        calls = inputs.pop()
+        size = _input_size(calls, written)
         if size <= min(left, limit.input):
             left -= size
-            written |= weights.keys()
+            spent += size
+            written |= {call.weights_digest for call in calls}
             kept.add(id(calls))
+        if inputs:
+            heappush(queue, (spent, n, inputs))
     tests = [replace(t, inputs=[i for i in t.inputs if id(i) in kept]) for t in tests]
     lost = [test for test in tests if not test.inputs]
     why = f"too large for a folder of {limit.whole} bytes"
     return tests, [row(test.name, test.requirements, why) for test in lost]
 
 
-def _in_turns(tests: list[Test]) -> Iterator[Input]:
-    """The inputs of all test functions, one of each at a time, evenly spread among its own."""
+def _by_function(tests: list[Test]) -> list[list[Input]]:
+    """The inputs of each function and row, those that come first last.
+
+    They are evenly spread, from the last one on, which is the largest of a row.
+    """
     functions: dict[str, list[Input]] = defaultdict(list)
     for test in tests:
-        functions[test.name.partition("(")[0]] += test.inputs
-    for inputs in functions.values():
-        order = sorted(range(len(inputs)), key=lambda i: i * GOLDEN % 1)
-        inputs[:] = [inputs[i] for i in order]
-    for turn in zip_longest(*functions.values()):
-        yield from filter(None, turn)
+        a_row = test.name.startswith(ROWS)
+        functions[test.name if a_row else test.name.partition("(")[0]] += test.inputs
+    found = [inputs for inputs in functions.values() if inputs]
+    for inputs in found:
+        order = sorted(range(len(inputs)), key=lambda i: i * GOLDEN % 1, reverse=True)
+        inputs[:] = [inputs[-1 - i] for i in order]
+    return found
+
+
+def _input_size(calls: Input, written: Collection[bytes]) -> int:
+    """About how many bytes the files of an input have, besides weights that are written."""
+    weights = {call.weights_digest: _size(call.arguments.get("weights", {})) for call in calls}
+    new = sum(size for digest, size in weights.items() if digest not in written)
+    return new + sum(map(_case_size, calls))
 
 
 def _case_size(call: Call) -> int:
