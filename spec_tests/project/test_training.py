@@ -718,6 +718,8 @@ def test_the_commands_train_evaluate_and_go_on(run, words, tmp_path):
         "losses.png, confusion.png, confusion.csv, classes.csv, predictions.csv"
     )
     assert lines[-1] == "next: timesformer-ref classify VIDEO --checkpoint run/best.safetensors"
+    files = lines[-2].removeprefix("run: ").split(", ")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(files)
     assert (tmp_path / "run/log.txt").read_text(encoding="utf-8") == said.out
     assert [row["step"] for row in rows if "scores" in row] == [2]
     for picture in ("losses.png", "confusion.png"):
