@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image, ImageDraw
@@ -31,9 +29,7 @@ def texture(rng: np.random.Generator, ease: float = 0.0) -> Float32[np.ndarray, 
     return (picture - low) / max(high - low, np.float32(1e-3))
 
 
-def shapes(
-    rng: np.random.Generator, ease: float, kinds: Sequence[str] = SHAPES
-) -> Float32[np.ndarray, "3 h w"]:
+def shapes(rng: np.random.Generator, ease: float) -> Float32[np.ndarray, "3 h w"]:
     """Shapes that cover each other, in [0, 1].
 
     Few are large and many small, as are things in photographs: sizes follow a power law.
@@ -51,7 +47,7 @@ def shapes(
     image = Image.new("RGB", (SIDE, SIDE), tuple(ground.astype(int).tolist()))
     draw = ImageDraw.Draw(image)
     for kind, (x, y), size, triangle, colour in zip(
-        rng.choice(kinds, count),
+        rng.choice(SHAPES, count),
         centres.tolist(),
         sizes.tolist(),
         corners,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
-from docs.camera_motion.ablation.tasks import APPEARANCES, CLASSES
-from docs.camera_motion.train import RECIPE
+from docs.ablation.tasks import CLASSES
 from docs.making.tables import of_lines
 from timesformer_ref.schemes import SCHEMES
 
@@ -20,15 +20,17 @@ PAPER = {
     "sparse_local_global": (75.9, 56.3),
     "axial": (73.5, 56.2),
 }
-"""Top-1 on Kinetics-400, where appearance tells most, and Something-Something, where movement does
+"""Top-1 on Kinetics-400, where appearance counts most, and Something-Something, where movement does
 (paper, table 1)."""
 PAPER_POSITIONS = {"none": (75.4, 45.8), "space": (77.8, 52.5), "space-time": (78.0, 59.5)}
 """The same by position embedding (paper, table 4)."""
-
-
-def plain_runs(runs: Iterable[Results]) -> list[Results]:
-    """Those of the five schemes."""
-    return [run for run in runs if run["positions"] == "space-time" and run["time_start"] == 1]
+LEARNED = {
+    "direction": "the direction, with every seed",
+    "some": "the direction, but not with every seed",
+    "axis": "the axis, but not the direction",
+    "nothing": "neither, with one seed at least",
+}
+"""What a scheme has learned of motion, in words."""
 
 
 def experiment_part(data: Path) -> str:
@@ -40,33 +42,38 @@ def part(results: Results) -> str:
     """The part about results."""
     recipe, config = results["recipe"], results["config"]
     size, clips = config["image_size"], recipe["steps"] * recipe["batch_size"]
+    seeds = len({run["seed"] for run in results["runs"]})
+    minutes = sum(run["seconds"] for run in results["runs"]) / 60
     return f"""## The experiment: which scheme learns motion first?
 
-This experiment shows how soon each of the five attention schemes learns motion from random
-weights, with one seed and {clips:,} clips; it does not show what a scheme can learn in the end.
-Where a scheme stays at chance, that is a statement about this budget.
+This experiment shows how soon small models with each of the five attention schemes learn the
+direction of a movement from random weights, within {clips:,} clips and with {seeds} seeds; it does
+not show what a scheme can learn in the end. Where one stays behind, that is a statement about this
+budget.
 
 The paper compares the schemes on hundreds of thousands of real videos, in hundreds of GPU hours.
 One command asks the same questions in miniature, with generated clips on a CPU, and writes the data
 of this part:
 
 ```sh
-python -m docs.camera_motion.ablation.run docs/experiment/results.json
+python -m docs.ablation.run docs/experiment/results.json
 ```
 
-**Two tasks, the same clips.** A camera moves over a picture. *Motion*: which of nine movements is
-it? No single frame shows it. Frames compared in any order can show the axis of a movement; only
-their order shows its direction. *Appearance*:
-which of {len(APPEARANCES)} kinds of picture is it ({", ".join(APPEARANCES)})?
-One frame is enough.
+**Two tasks, the same clips.** A bright shape moves over a dark ground, with some noise. *Motion*:
+which way does it move ({_either("motion")})? No single frame shows it. Frames in any order can show
+the axis; only their order shows the direction. *Appearance*: which shape is it
+({_either("appearance")})? One frame is enough. In both a guess gets 25 %.
 
-**One size for all.** {config["num_frames"]} frames of {size} × {size} pixels in patches of
-{config["patch_size"]}, {config["num_hidden_layers"]} blocks of width {config["hidden_size"]};
-{clips:,} clips in batches of {recipe["batch_size"]}, the same in the same order; one seed. The
-tables rest on {results["clips"]:,} clips that none was trained on, the points of the curves on
-{results["clips"] // 4:,} of them. Time embeddings start with
-sinusoids of amplitude 1 ([why](#how-the-time-embedding-starts)). On {results["machine"]} with
-PyTorch {results["torch"]} all of it took {results["minutes"]:.0f} minutes.
+![Four clips, frame by frame](../experiment/clips.svg)
+
+**One size for all.** {config["num_frames"]} frames of {size} × {size} grey pixels in patches of
+{config["patch_size"]} × {config["patch_size"]}, {config["num_hidden_layers"]} blocks of width
+{config["hidden_size"]}; {recipe["steps"]} steps of {recipe["batch_size"]} clips, none of which
+comes twice. A seed decides the initial weights and the training clips; {results["clips"]:,} other
+clips, the same for all, are for evaluation. Position embeddings start with standard deviation 0.5
+and time embeddings with sinusoids of amplitude 1 ([why](#how-the-time-embedding-starts)). The
+{len(results["runs"])} models took {minutes:.0f} minutes of processor time on {results["machine"]}
+with PyTorch {results["torch"]}.
 
 ### The five schemes
 
@@ -76,14 +83,15 @@ PyTorch {results["torch"]} all of it took {results["minutes"]:.0f} minutes.
 
 </div>
 
-*Axis*: the share of the moving clips for which at least the axis was right (pan, tilt, zoom or
-roll); a guess among the four gets 25 %, and a model that always answers "static" gets none.
-*Direction*: of these, the share for which the direction was right too; a coin gets 50 %, and –
-means that there were none. Multiply-adds are those of one clip; time is that of a training step
-relative to divided attention. The last column is the paper's table 1: top-1 on Kinetics-400, where
-a single frame often is enough, and on Something-Something-V2, where movement counts.
+Each cell is the mean of {seeds} seeds, with the lowest and the highest in parentheses. *Axis*: how
+often at least the axis was right, horizontal or vertical. *Direction*: of these clips, how often
+the direction was right too. A coin gets 50 % of either. Multiply-adds are those of one clip; time
+is the processor's for a whole run, relative to divided attention. The last column is the paper's
+table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
+Something-Something-V2, where movement counts.
 
-![Accuracy on motion and appearance against clips seen](../experiment/learning.svg)
+![Accuracy on motion and appearance against training clips: a line for the mean of the seeds of each
+scheme, a band from the lowest to the highest](../experiment/learning.svg)
 
 {_what_came_out(results)}
 
@@ -99,7 +107,7 @@ rises almost in proportion. {_rise(results)}
 
 ### Position embeddings
 
-Divided attention with fewer position embeddings; the last column is the paper's table 4.
+Divided attention on motion with fewer position embeddings; the last column is the paper's table 4.
 
 {_positions_table(results)}
 
@@ -114,42 +122,60 @@ motion, by the amplitude of the sinusoids that the time embedding starts with:
 """
 
 
+def plain_runs(results: Results, task: str) -> dict[str, list[Results]]:
+    """The runs of a task by scheme, a run a seed, all embeddings as they are."""
+    return {scheme: _found(results, task=task, attention_type=scheme) for scheme in SCHEMES}
+
+
+def _found(results: Results, **wanted: Any) -> list[Results]:
+    wanted = {
+        "task": "motion",
+        "attention_type": "divided_space_time",
+        "positions": "space-time",
+        "time_start": 1.0,
+    } | wanted
+    return [run for run in results["runs"] if all(run[name] == v for name, v in wanted.items())]
+
+
+def _either(task: str) -> str:
+    *names, last = CLASSES[task]  # type: ignore[index]
+    return f"{', '.join(names)} or {last}"
+
+
 def _what_came_out(results: Results) -> str:
-    """What each scheme has learnt of motion, in words."""
-    learnt: dict[str, list[str]] = {"direction": [], "axis": [], "nothing": []}
-    for run in plain_runs(results["runs"]):
-        if run["task"] == "motion":
-            name = run["attention_type"].replace("_", " ")
-            learnt[what_was_learnt(run, results["clips"])].append(
-                f"{name} ({_percent(run['top1'])})"
-            )
-    told = {kind: ", ".join(names) or "none" for kind, names in learnt.items()}
-    space_only = _found(results, task="motion", attention_type="space_only")
-    recipe = RECIPE
-    shipped = (recipe.steps or 0) * recipe.batch_size
+    """What each scheme has learned of motion, in words."""
+    motion, seen = plain_runs(results, "motion"), plain_runs(results, "appearance")
+    learned: dict[str, list[str]] = {kind: [] for kind in LEARNED}
+    for scheme, runs in motion.items():
+        learned[what_was_learned(runs, results["clips"])].append(
+            f"{_words(scheme)} ({_percent(mean(run['top1'] for run in runs))})"
+        )
+    kinds = "\n".join(
+        f"- {LEARNED[kind]}: {', '.join(names) or 'none'}" for kind, names in learned.items()
+    )
     return f"""**Space-only** averages its frames and cannot know their order: a movement and its
-reverse look the same to it. It recognises {_percent(space_only["top1"])} of the movements; chance
-is {_percent(1 / len(CLASSES["motion"]))}.
+reverse look the same to it. It recognises {_spread(motion["space_only"], "top1")} of the movements,
+and {_spread(seen["space_only"], "top1")} of the shapes.
 
-Within this budget,
+Beyond what a coin might get (four standard deviations), within this budget, these learned
 
-- these learned the direction, beyond what a coin might get: {told["direction"]};
-- these learned the axis, but not the direction: {told["axis"]};
-- these learned neither: {told["nothing"]}.
+{kinds}.
 
-The model in the package has seen {shipped:,} clips. In the paper, where the
-schemes start from image weights, those that see time are within a few per cent of each other."""
+In the paper, where the schemes start from image weights, those that see time are within a few per
+cent of each other."""
 
 
-def what_was_learnt(run: Results, clips: int) -> str:
-    """What a model knows of motion: `direction`, four deviations from a coin; `axis`; `nothing`.
+def what_was_learned(runs: Sequence[Results], clips: int) -> str:
+    """What models of several seeds know of motion, as a name in `LEARNED`."""
+    axis = [_beyond_a_coin(run["axis"], clips) for run in runs]
+    direction = [_beyond_a_coin(run["direction"], clips * run["axis"]) for run in runs]
+    if any(direction):
+        return "direction" if all(direction) else "some"
+    return "axis" if all(axis) else "nothing"
 
-    Four kinds of movement and one of none: an axis in four or fewer is chance.
-    """
-    moving = max(round(clips * 8 / 9 * run["axis"]), 1)
-    if run["axis"] < 0.3:
-        return "nothing"
-    return "direction" if run["direction"] - 0.5 > 4 * 0.5 / moving**0.5 else "axis"
+
+def _beyond_a_coin(part: float, clips: float) -> bool:
+    return part - 0.5 > 4 * 0.5 / max(clips, 1) ** 0.5
 
 
 def _agreement(results: Results) -> str:
@@ -171,27 +197,20 @@ def _rise(results: Results) -> str:
 attention {joint:.1f} times as much, divided attention {divided:.1f} times."""
 
 
-def _found(results: Results, **wanted: Any) -> Results:
-    wanted = {"positions": "space-time", "time_start": 1.0} | wanted
-    return next(run for run in results["runs"] if all(run[name] == v for name, v in wanted.items()))
-
-
 def _schemes_table(results: Results) -> str:
-    found = {(run["task"], run["attention_type"]): run for run in plain_runs(results["runs"])}
-    reference = results["step_seconds"]["divided_space_time"]
+    motion, seen = plain_runs(results, "motion"), plain_runs(results, "appearance")
+    seconds = {scheme: mean(run["seconds"] for run in runs) for scheme, runs in motion.items()}
     return _table(
         ["scheme", "motion", "axis", "direction", "appearance", "parameters", "multiply-adds",
-         "time a step", "paper"],
+         "time", "paper"],
         (
             [
-                scheme.replace("_", " "),
-                _percent((motion := found["motion", scheme])["top1"]),
-                _percent(motion["axis"]),
-                _direction(motion),
-                _percent(found["appearance", scheme]["top1"]),
-                f"{motion['parameters']:,}",
-                f"{motion['multiply_adds'] / 1e6:.1f} M",
-                f"{results['step_seconds'][scheme] / reference:.2f}",
+                _words(scheme),
+                *_scores(motion[scheme]),
+                _spread(seen[scheme], "top1"),
+                f"{motion[scheme][0]['parameters']:,}",
+                f"{motion[scheme][0]['multiply_adds'] / 1e6:.1f} M",
+                f"{seconds[scheme] / seconds['divided_space_time']:.2f}",
                 "{} / {}".format(*PAPER[scheme]),
             ]
             for scheme in SCHEMES
@@ -200,55 +219,39 @@ def _schemes_table(results: Results) -> str:
 
 
 def _positions_table(results: Results) -> str:
-    found = {
-        (run["task"], run["positions"]): run
-        for run in results["runs"]
-        if run["attention_type"] == "divided_space_time" and run["time_start"] == 1
-    }
     return _table(
-        ["positions", "motion", "axis", "direction", "appearance", "paper"],
+        ["positions", "motion", "axis", "direction", "paper"],
         (
-            [
-                known,
-                _percent((motion := found["motion", known])["top1"]),
-                _percent(motion["axis"]),
-                _direction(motion),
-                _percent(found["appearance", known]["top1"]),
-                "{} / {}".format(*PAPER_POSITIONS[known]),
-            ]
-            for known in PAPER_POSITIONS
+            [known, *_scores(_found(results, positions=known)), "{} / {}".format(*paper)]
+            for known, paper in PAPER_POSITIONS.items()
         ),
     )
 
 
 def _starts_table(results: Results) -> str:
-    runs = [
-        run
-        for run in results["runs"]
-        if run["task"] == "motion"
-        and run["attention_type"] == "divided_space_time"
-        and run["positions"] == "space-time"
-    ]
     return _table(
-        ["size at the start", "motion", "axis", "direction"],
-        (
-            [
-                f"{run['time_start']:g}",
-                _percent(run["top1"]),
-                _percent(run["axis"]),
-                _direction(run),
-            ]
-            for run in sorted(runs, key=lambda run: run["time_start"])
-        ),
+        ["amplitude at the start", "motion", "axis", "direction"],
+        ([f"{size:g}", *_scores(_found(results, time_start=size))] for size in (0.0, 1.0)),
     )
 
 
-def _direction(run: Results) -> str:
-    return _percent(run["direction"]) if run["axis"] else "–"
+def _scores(runs: Sequence[Results]) -> Iterator[str]:
+    return (_spread(runs, name) for name in ("top1", "axis", "direction"))
+
+
+def _spread(runs: Sequence[Results], name: str) -> str:
+    """The mean of the runs, with the lowest and the highest."""
+    parts = [run[name] for run in runs]
+    low, high = (f"{100 * part:.0f}" for part in (min(parts), max(parts)))
+    return f"{_percent(mean(parts))} ({low}–{high})"
 
 
 def _percent(part: float) -> str:
-    return f"{100 * part:.1f}\N{NO-BREAK SPACE}%"
+    return f"{100 * part:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,7 +1,8 @@
 """Temporal attention wakes up: python -m docs.making.waking, some minutes of one core.
 
-Trains the small model of the package from two starts on the experiment's clips, and writes to
-docs/data/waking.json how much the temporal step of each block adds, the losses and the accuracy.
+Trains the small model of the package from two starts on the clips that its own training begins
+with, and writes to docs/data/waking.json how much the temporal step of each block adds, the losses
+and the accuracy.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from docs.camera_motion.ablation.runs import FRESH_SEED, SEED
-from docs.camera_motion.ablation.tasks import Clips, TaskClips, make_clips
-from docs.camera_motion.model import CONFIG, PREPROCESSING, untrained
+from docs.camera_motion.clips import FRESH, EvaluationClips, TrainingClips, frame_seconds
+from docs.camera_motion.model import CONFIG, EASY, PREPROCESSING, untrained
+from docs.camera_motion.scenes import draw_scene
 from docs.camera_motion.train import RECIPE
 from docs.making.tables import table
 from timesformer_ref import TimeSformer
@@ -29,8 +30,10 @@ from timesformer_ref.training.recipe import Recipe
 DATA = Path(__file__).parents[1] / "data" / "waking.json"
 SHORT = replace(RECIPE, batch_size=32, steps=400)
 """The small model's recipe, for a sixtieth of its clips."""
-FRESH, PROBE = 500, 32
-"""The clips that no model is trained on, and those of them on which the steps are measured."""
+EASY_CLIPS = round(EASY * (RECIPE.steps or 0) * RECIPE.batch_size)
+"""The number of clips over which the small model's scenes grow harder."""
+FRESH_CLIPS, PROBE = 500, 32
+"""The number of clips that no model is trained on; on the first of them the steps are measured."""
 EARLY, EVERY = (1, 2, 4, 7), 10
 """After which steps they are measured."""
 STARTS = {"zero": True, "random": False}
@@ -39,25 +42,29 @@ STARTS = {"zero": True, "random": False}
 
 def main() -> None:
     """Train from each start, on the same clips, and write what was measured."""
-    made = make_clips(PREPROCESSING, SEED, (SHORT.steps or 0) * SHORT.batch_size)
-    fresh = make_clips(PREPROCESSING, FRESH_SEED, FRESH)
-    found = {name: record(begin(zero), SHORT, made, fresh) for name, zero in STARTS.items()}
+    fresh = easy_clips(FRESH_CLIPS)
+    found = {name: record(begin(zero), SHORT, fresh) for name, zero in STARTS.items()}
     DATA.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+def easy_clips(count: int) -> EvaluationClips:
+    """Clips of the easiest kind, which no model is trained on."""
+    seconds = frame_seconds(PREPROCESSING)
+    scenes = [draw_scene(0, number, seconds, 1.0, FRESH) for number in range(count)]
+    return EvaluationClips(scenes, PREPROCESSING)
 
 
 def begin(zero: bool) -> TimeSformer:
     """The small model before training, with every `temporal_fc` at zero or not."""
-    model = untrained(CONFIG, SEED)
+    model = untrained()
     for block in model.blocks if zero else ():
         nn.init.zeros_(block.temporal_fc.weight)
     return model
 
 
-def record(model: TimeSformer, recipe: Recipe, made: Clips, fresh: Clips) -> dict[str, Any]:
+def record(model: TimeSformer, recipe: Recipe, fresh: EvaluationClips) -> dict[str, Any]:
     """Train a model; returns its losses, and its accuracy and the shares of its blocks by step."""
-    probe = torch.stack(
-        [video for video, _ in TaskClips(fresh, "motion", PREPROCESSING).__getitems__(range(PROBE))]
-    )
+    probe = torch.cat([fresh[number][0] for number in range(PROBE)])
     measured = {0: shares(model, probe)}
 
     def report(latest: Report) -> None:
@@ -66,10 +73,9 @@ def record(model: TimeSformer, recipe: Recipe, made: Clips, fresh: Clips) -> dic
 
     history = train(
         model,
-        TaskClips(made, "motion", PREPROCESSING),
+        TrainingClips(PREPROCESSING, 0, EASY_CLIPS),
         recipe,
-        seed=SEED,
-        validation=TaskClips(fresh, "motion", PREPROCESSING, views=True),
+        validation=fresh,
         videos_at_once=PROBE,
         report=report,
     )
@@ -127,8 +133,8 @@ def what_was_recorded() -> str:
 </div>
 
 After {last} steps the loss is {loss[0]} from zero and {loss[1]} from the small model's own start
-(mean of 20 steps). The models recognise {top1[0]} and {top1[1]} of {FRESH} clips that they were not
-trained on; a guess gets {100 / CONFIG.num_labels:.0f} %.
+(mean of 20 steps). The models recognise {top1[0]} and {top1[1]} of {FRESH_CLIPS} clips that they
+were not trained on; a guess gets {100 / CONFIG.num_labels:.0f} %.
 """
 
 

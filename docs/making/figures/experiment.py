@@ -1,18 +1,22 @@
-"""The experiment's curves."""
+"""The experiment's clips and curves."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
+from einops import rearrange
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
+from torch import nan
+from torch.nn.functional import pad
 
-from docs.camera_motion.ablation.tasks import CLASSES
+from docs.ablation.tasks import CLASSES, make_clips
 from docs.making.experiment import plain_runs
 from timesformer_ref.atomic import whole_file
 from timesformer_ref.schemes import SCHEMES
@@ -35,23 +39,40 @@ STABLE: dict[Any, Any] = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "no
 
 
 def draw_experiment(data: Path) -> None:
-    """Write the curves beside the data of an ablation."""
+    """Write the clips and the curves beside the data of an ablation."""
     results = json.loads(data.read_text("utf-8"))
-    draw_learning(plain_runs(results["runs"]), data.with_name("learning.svg"))
+    draw_clips(results["config"], data.with_name("clips.svg"))
+    draw_learning(results, data.with_name("learning.svg"))
     draw_growth(results["growth"], data.with_name("growth.svg"))
 
 
-def draw_learning(runs: Sequence[Mapping[str, Any]], target: Path) -> None:
-    """Accuracy on fresh clips against clips seen, a panel a task, a line a scheme."""
+def draw_clips(config: Mapping[str, Any], target: Path) -> None:
+    """A clip of each shape, one with each direction, frame by frame."""
+    clips = make_clips(0, 1000, config["num_frames"], config["image_size"])
+    figure = Figure(figsize=(9, 1), layout="constrained")
+    panels = figure.subplots(1, len(CLASSES["motion"]))
+    for kind, (axes, move, shape) in enumerate(zip(panels, *CLASSES.values(), strict=True)):
+        asked = (clips.labels["motion"] == kind) & (clips.labels["appearance"] == kind)
+        film = rearrange(clips.video[asked.nonzero()[0]], "1 t 1 H W -> H t W")
+        film = pad(film, (0, 1), value=nan).numpy()
+        axes.imshow(rearrange(film, "H t W -> H (t W)"), cmap="gray", vmin=-0.5, vmax=3)
+        axes.set_title(f"{shape}, {move}", fontsize=9)
+        axes.axis("off")
+    _save(figure, target)
+
+
+def draw_learning(results: Mapping[str, Any], target: Path) -> None:
+    """Accuracy on fresh clips against clips seen, a panel per task, a line and band per scheme."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    tasks = list(dict.fromkeys(run["task"] for run in runs))
-    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
-        for run in runs:
-            if run["task"] == task:
-                clips, top1 = zip(*run["curve"], strict=True)
-                name = run["attention_type"]
-                axes.plot(clips, top1, label=_words(name), markersize=4, **STYLES[name])
-        chance = 1 / len(CLASSES[task])
+    for axes, (task, labels) in zip(figure.subplots(1, 2), CLASSES.items(), strict=True):
+        for scheme, runs in plain_runs(results, task).items():
+            clips = [seen for seen, _ in runs[0]["curve"]]
+            points = list(zip(*([top1 for _, top1 in run["curve"]] for run in runs), strict=True))
+            low, high = [min(top1) for top1 in points], [max(top1) for top1 in points]
+            style = STYLES[scheme]
+            axes.plot(clips, [mean(p) for p in points], label=_words(scheme), markersize=4, **style)
+            axes.fill_between(clips, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        chance = 1 / len(labels)
         axes.axhline(chance, color="#9ca3af", linestyle=":", linewidth=1)
         axes.text(0, chance, " chance", va="bottom", color="#6b7280", fontsize=8)
         axes.set(title=task, xlabel="training clips", ylim=(0, 1.02), xlim=(0, None))
