@@ -152,7 +152,7 @@ def _what_came_out(results: Results) -> str:
             f"{_words(scheme)} ({_percent(mean(run['top1'] for run in runs))})"
         )
     kinds = "\n".join(
-        f"- {LEARNED[kind]}: {', '.join(names) or 'none'}" for kind, names in learned.items()
+        f"- {LEARNED[kind]}: {', '.join(names)}" for kind, names in learned.items() if names
     )
     return f"""**Space-only** averages its frames and cannot know their order: a movement and its
 reverse look the same to it. It recognises {_spread(motion["space_only"], "top1")} of the movements,
@@ -160,7 +160,7 @@ and {_spread(seen["space_only"], "top1")} of the shapes.
 
 Beyond what a coin might get (four standard deviations), within this budget, these learned
 
-{kinds}.
+{kinds}
 
 In the paper, where the schemes start from image weights, those that see time are within a few per
 cent of each other."""
