@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Int64
 from torch import nn
 
-from docs.ablation.tasks import Task, make_clips
+from docs.ablation.tasks import CLASSES, Task, make_clips
 from docs.camera_motion.model import CONFIG, untrained
 from docs.camera_motion.train import RECIPE
 from timesformer_ref.benchmark.cost import multiply_adds
@@ -87,13 +87,12 @@ MISSING: dict[str, tuple[str, ...]] = {
 }
 """The embeddings that a model lacks."""
 COMPARED: tuple[Run, ...] = (
-    *(Run("motion", scheme) for scheme in SCHEMES),
-    *(Run("appearance", scheme) for scheme in ("space_only", "divided_space_time", "axial")),
+    *(Run(task, scheme) for task in CLASSES for scheme in SCHEMES),
     *(Run("motion", positions=known) for known in ("space", "none")),
     Run("motion", time_start=0.0),
 )
-"""The five schemes on motion and three on appearance; then the published scheme without embeddings,
-and with a time embedding that starts at zero."""
+"""The five schemes on both tasks; then the published scheme without embeddings, and with a time
+embedding that starts at zero."""
 RUNS = tuple(replace(run, seed=seed) for run in COMPARED for seed in SEEDS)
 
 

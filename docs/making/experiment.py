@@ -86,8 +86,8 @@ with PyTorch {results["torch"]}.
 Each cell is the mean of {seeds} seeds, with the lowest and the highest in parentheses. *Axis*: how
 often at least the axis was right, horizontal or vertical. *Direction*: of these clips, how often
 the direction was right too. A coin gets 50 % of either. Multiply-adds are those of one clip; time
-is the processor's for a whole run, relative to divided attention; – was not run. The last column
-is the paper's table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
+is the processor's for a whole run, relative to divided attention. The last column is the paper's
+table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
 Something-Something-V2, where movement counts.
 
 ![Accuracy on motion and appearance against training clips: a line for the mean of the seeds of each
@@ -124,8 +124,7 @@ motion, by the amplitude of the sinusoids that the time embedding starts with:
 
 def plain_runs(results: Results, task: str) -> dict[str, list[Results]]:
     """The runs of a task by scheme, a run per seed, with all embeddings."""
-    found = {scheme: _found(results, task=task, attention_type=scheme) for scheme in SCHEMES}
-    return {scheme: runs for scheme, runs in found.items() if runs}
+    return {scheme: _found(results, task=task, attention_type=scheme) for scheme in SCHEMES}
 
 
 def _found(results: Results, **wanted: Any) -> list[Results]:
@@ -208,7 +207,7 @@ def _schemes_table(results: Results) -> str:
             [
                 _words(scheme),
                 *_scores(motion[scheme]),
-                _spread(seen[scheme], "top1") if scheme in seen else "–",
+                _spread(seen[scheme], "top1"),
                 f"{motion[scheme][0]['parameters']:,}",
                 f"{motion[scheme][0]['multiply_adds'] / 1e6:.1f} M",
                 f"{seconds[scheme] / seconds['divided_space_time']:.2f}",

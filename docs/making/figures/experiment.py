@@ -80,7 +80,7 @@ def draw_learning(results: Mapping[str, Any], target: Path) -> None:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         _plain(axes)
     figure.axes[0].set_ylabel("accuracy on fresh clips")
-    figure.axes[0].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.axes[0].legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
     _save(figure, target)
 
 
