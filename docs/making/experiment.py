@@ -83,8 +83,8 @@ with PyTorch {results["torch"]}.
 
 </div>
 
-Each cell is the mean of {seeds} seeds, with the lowest and the highest in parentheses. *Axis*: how
-often at least the axis was right, horizontal or vertical. *Direction*: of these clips, how often
+Each cell is the mean of {seeds} seeds, with the lowest and the highest in parentheses where they
+differ. *Axis*: how often at least the axis was right, horizontal or vertical. *Direction*: of these clips, how often
 the direction was right too. A coin gets 50 % of either. Multiply-adds are those of one clip; time
 is the processor's for a whole run, relative to divided attention. The last column is the paper's
 table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
@@ -240,10 +240,10 @@ def _scores(runs: Sequence[Results]) -> Iterator[str]:
 
 
 def _spread(runs: Sequence[Results], name: str) -> str:
-    """The mean of the runs, with the lowest and the highest."""
+    """The mean of the runs, with the lowest and the highest where they differ."""
     parts = [run[name] for run in runs]
     low, high = (f"{100 * part:.0f}" for part in (min(parts), max(parts)))
-    return f"{_percent(mean(parts))} ({low}–{high})"
+    return _percent(mean(parts)) + (f" ({low}–{high})" if low != high else "")
 
 
 def _percent(part: float) -> str:
