@@ -84,10 +84,10 @@ with PyTorch {results["torch"]}.
 </div>
 
 Each cell is the mean of {seeds} seeds, with the lowest and the highest in parentheses where they
-differ. *Axis*: how often at least the axis was right, horizontal or vertical. *Direction*: of these clips, how often
-the direction was right too. A coin gets 50 % of either. Multiply-adds are those of one clip; time
-is the processor's for a whole run, relative to divided attention. The last column is the paper's
-table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
+differ. *Axis*: how often at least the axis was right, horizontal or vertical. *Direction*: of these
+clips, how often the direction was right too. A coin gets 50 % of either. Multiply-adds are those of
+one clip; time is the processor's for a whole run, relative to divided attention. The last column is
+the paper's table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
 Something-Something-V2, where movement counts.
 
 ![Accuracy on motion and appearance against training clips: a line for the mean of the seeds of each

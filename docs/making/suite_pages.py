@@ -92,8 +92,8 @@ is a port, each row a group of requirements, and each cell the result of the las
 Where a port may refuse an input and does so, that input does not count as passed.
 
 NumPy, PyTorch in float32, float64, bfloat16 and float16, C and JavaScript were also judged by
-`--thorough`, which tries twenty times as many inputs, and C and JavaScript by `--full-size`: nothing
-failed.
+`--thorough`, which tries twenty times as many inputs, and C and JavaScript by `--full-size`:
+nothing failed.
 
 ## Other ports
 
