@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from docs.making.live import VECTORS, is_current
+from docs.making.live import ONE_THREAD, VECTORS, is_current
 from spec_tests.harness.porting import find_port
 from spec_tests.harness.requirements import requirements, version
 from spec_tests.harness.vectors.choosing import FULL, SMALL
@@ -254,7 +255,8 @@ def bytes_of(folder):
 def both(tmp_path_factory):
     """The small and the full vectors, of one recording."""
     folder = tmp_path_factory.mktemp("both")
-    subprocess.run([sys.executable, "-c", WRITE_BOTH, folder], cwd=ROOT, check=True)
+    command = [sys.executable, "-c", WRITE_BOTH, folder]
+    subprocess.run(command, cwd=ROOT, env=os.environ | ONE_THREAD, check=True)
     return folder
 
 
@@ -279,5 +281,5 @@ def test_the_command_writes_the_same_bytes(both, tmp_path):
     folder = VECTORS if is_current(VECTORS) else tmp_path / "vectors"
     if folder != VECTORS:
         command = [sys.executable, "-m", "timesformer_ref", "vectors", folder, "--small"]
-        subprocess.run(command, cwd=ROOT, check=True)
+        subprocess.run(command, cwd=ROOT, env=os.environ | ONE_THREAD, check=True)
     assert bytes_of(folder) == bytes_of(both / "small")
