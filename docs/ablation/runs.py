@@ -45,7 +45,7 @@ FULL = Scale(
         intermediate_size=128,
         num_labels=4,
     ),
-    replace(RECIPE, batch_size=64, steps=160, learning_rate=4e-3),
+    replace(RECIPE, batch_size=64, steps=400, learning_rate=4e-3),
     fresh=600,
 )
 SEEDS = (0, 1, 2)

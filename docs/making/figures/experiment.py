@@ -36,6 +36,8 @@ STYLES = dict(
 )
 """Line and points of each scheme."""
 STABLE: dict[Any, Any] = {"svg.hashsalt": "timesformer_ref", "svg.fonttype": "none"}
+LEGIBLE: dict[Any, Any] = {"font.size": 12}
+"""On a phone too."""
 
 
 def draw_experiment(data: Path) -> None:
@@ -61,9 +63,10 @@ def draw_clips(config: Mapping[str, Any], target: Path) -> None:
     _save(figure, target)
 
 
+@rc_context(LEGIBLE)
 def draw_learning(results: Mapping[str, Any], target: Path) -> None:
     """Accuracy on fresh clips against clips seen, a panel per task, a line and band per scheme."""
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
     for axes, (task, labels) in zip(figure.subplots(1, 2), CLASSES.items(), strict=True):
         for scheme, runs in plain_runs(results, task).items():
             clips = [seen for seen, _ in runs[0]["curve"]]
@@ -74,19 +77,20 @@ def draw_learning(results: Mapping[str, Any], target: Path) -> None:
             axes.fill_between(clips, low, high, color=style["color"], alpha=0.15, linewidth=0)
         chance = 1 / len(labels)
         axes.axhline(chance, color="#9ca3af", linestyle=":", linewidth=1)
-        axes.text(0, chance, " chance", va="bottom", color="#6b7280", fontsize=8)
+        axes.text(0, chance, " chance", va="top", color="#6b7280")
         axes.set(title=task, xlabel="training clips", ylim=(0, 1.02), xlim=(0, None))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set(xticks=[0, 10_000, 20_000], xticklabels=["0", "10,000", "20,000"])
         _plain(axes)
     figure.axes[0].set_ylabel("accuracy on fresh clips")
-    figure.axes[0].legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
+    _legend(figure)
     _save(figure, target)
 
 
+@rc_context(LEGIBLE)
 def draw_growth(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
     """Cost against frames and against frame size: lines predicted, points counted."""
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, varied, fixed, value in (
         (panels[0], "frames", "size", 224),
@@ -102,10 +106,15 @@ def draw_growth(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
         axes.set(yscale="log", xticks=x)
         axes.yaxis.set_major_formatter(ScalarFormatter())
         _plain(axes)
-    panels[0].set(xlabel="frames of 224 x 224 pixels", ylabel="trillion multiply-adds a clip")
-    panels[1].set(xlabel="height and width of 8 frames, pixels")
-    panels[0].legend(frameon=False, fontsize=8)
+    panels[0].set(xlabel="frames of 224 × 224", ylabel="trillion multiply-adds a clip")
+    panels[1].set(xlabel="side of 8 frames, pixels")
+    _legend(figure)
     _save(figure, target)
+
+
+def _legend(figure: Figure) -> None:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=2, loc="outside upper center")
 
 
 def _words(name: str) -> str:
