@@ -39,11 +39,12 @@ def report(
 
 
 def machine(device: str) -> str:
-    """Processor or GPU, threads and versions as text; Linux has the most precise name."""
+    """Processor with its vectors, or GPU; threads, versions. Linux has the most precise name."""
     versions = f"PyTorch {torch.__version__}, NumPy {np.__version__}"
     if device != "cpu":
         return f"{torch.cuda.get_device_name()}, {versions}"
     info = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
     processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {torch.get_num_threads()} threads, {versions}"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{processor}, {vectors}, {torch.get_num_threads()} threads, {versions}"
