@@ -14,15 +14,6 @@ from timesformer_ref.benchmark.limit import LIMIT
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.schemes import SCHEMES
 
-FLOORS = {
-    LIMIT: "*Limit* is the time of the products that the logits need, by themselves "
-    "([how it is measured](#the-limit)).",
-    "matrix products alone": "*Matrix products alone* are the original's linear layers as bare "
-    "products of the same shapes. Inference can take less time than these, because it needs fewer "
-    "products ([folding](#folding)) and another library computes them faster "
-    "([packing](#packing)).",
-}
-"""What the last runner computes, by its name now, and by the one of earlier measurements."""
 IN_NUMPY = "timesformer_ref (NumPy)"
 DATA = Path(__file__).parents[1] / "data" / "bench"
 CASES = "divided-8x224", "divided-32x224", "divided-16x448", "joint-8x224"
@@ -49,11 +40,6 @@ def best(found: dict[str, Any]) -> dict[str, Any]:
     return min(ours, key=lambda t: t["ratio"])
 
 
-def to_floor(timing: dict[str, Any]) -> float | None:
-    """A time in parts of the last runner's, if there is one of `FLOORS`."""
-    return timing["limit_ratio"] if "limit_ratio" in timing else timing["floor_ratio"]
-
-
 def named(found: dict[str, Any], name: str) -> dict[str, Any]:
     """One runner's row."""
     return next(t for t in found["timings"] if t["name"] == name)
@@ -75,11 +61,8 @@ def limits_table() -> str:
     for found in reports(*TO_LIMIT):
         ours, aim = best(found), TO_LIMIT[found["dtype"]]
         form = ours["name"].removeprefix("timesformer_ref ").strip("()")
-        if "limit_ratio" in ours:
-            low, high = ours["spread"]
-            limited = [judged(ours["limit_ratio"], aim), f"{low:.2f} to {high:.2f}"]
-        else:
-            limited = ["not measured", ""]
+        low, high = ours["spread"]
+        limited = [judged(ours["limit_ratio"], aim), f"{low:.2f} to {high:.2f}"]
         rows.append([title(found), form, f"{aim:.2f}", *limited, f"{ours['ratio']:.2f}"])
     head = ["case", "form", "aim", "to the limit", "least and largest", "to transformers"]
     return table(head, rows)
@@ -94,14 +77,14 @@ def beyond(found: dict[str, Any]) -> dict[str, float]:
 
 
 def beyond_table() -> str:
-    """A row per case that was measured against the limit: where the rest goes."""
+    """A row per case and arithmetic: where the rest goes."""
     kinds = [*KINDS, "other"]
     rows = [
         [title(found), *(f"{beyond(found).get(kind, 0):+.3f}" for kind in kinds),
          f"{best(found)['limit_ratio'] - 1:+.2f}"]
-        for found in reports(*TO_LIMIT) if found.get("operators")
+        for found in reports(*TO_LIMIT)
     ]  # fmt: skip
-    return table(["case", *kinds, "together"], rows) if rows else "It was not measured yet.\n"
+    return table(["case", *kinds, "together"], rows)
 
 
 def aims_table() -> str:
@@ -138,7 +121,7 @@ def reasons() -> str:
     """For each aim that is missed what was measured of its reason, a line each."""
     lines = []
     for found in reports(*TO_LIMIT):
-        if found.get("operators") and missed(best(found)["limit_ratio"], TO_LIMIT[found["dtype"]]):
+        if missed(best(found)["limit_ratio"], TO_LIMIT[found["dtype"]]):
             most = sorted(beyond(found).items(), key=lambda pair: -pair[1])[:3]
             lines.append(f"**{title(found)}**: most goes to " + ", ".join(
                 f"{kind} ({part:.3f})" for kind, part in most if part > 0) + ".")  # fmt: skip
@@ -217,7 +200,7 @@ def timings_table(found: dict[str, Any]) -> str:
             t["name"],
             f"{t['median_seconds']:.2f} s",
             f"{t['ratio']:.2f}",
-            "" if to_floor(t) is None else f"{to_floor(t):.2f}",
+            "" if t["limit_ratio"] is None else f"{t['limit_ratio']:.2f}",
             "" if t["peak_memory"] is None else f"{t['peak_memory'] / 1e6:.0f} MB",
             "" if t["difference"] is None else f"{t['difference']:.1e}",
         ]
@@ -225,7 +208,7 @@ def timings_table(found: dict[str, Any]) -> str:
     ]
     head = ["", "median time", "to the first", "to the last", "memory", "difference"]
     rounds = f"{found['repeats']} rounds"
-    if left_out := found.get("left_out"):
+    if left_out := found["left_out"]:
         rounds += f" ({left_out} more left out, as the machine was disturbed)"
     return f"**{title(found)}**, {rounds}:\n\n{table(head, rows)}"
 
@@ -273,7 +256,6 @@ def performance_page() -> str:
         reasons=reasons(),
         commands=(DATA / "measure.sh").read_text("utf-8"),
         **beyond_words(),
-        bar=FLOORS[divided["timings"][-1]["name"]],
         videos=videos_table(),
         minute=minute_words(read("videos-minute")),
         scale=scale_table(rows),

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "make -C spec_tests/ports/c_port": "spec_tests.matrix, in .ci/run",
     "timesformer-ref conform 'cmd:node spec_tests": "spec_tests.matrix, in .ci/run",
     "pip install -e '.[test,jax]'": "spec_tests.matrix, in .ci/run",
-    "python - <<'END'\nimport json, random": "mutmut, which the gate does without",
+    "python - <<'END'\nimport random": "mutmut, which the gate does without",
     "timesformer-ref vectors ": "test_vectors, with both checks",
     "timesformer-ref conform my_port.py  ": "test_conform and test_command_port",
     "python -m docs.camera_motion.train run --accumulate": (

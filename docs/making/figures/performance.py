@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from docs.making.figures.tour_costs import COLOURS
 from docs.making.names import NAMES
-from docs.making.performance_page import FLOORS, read, reports, title
+from docs.making.performance_page import read, reports, title
+from timesformer_ref.benchmark.limit import LIMIT
 
 RUNNERS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1f2328"}
 
@@ -64,10 +65,10 @@ def draw_benchmark(axis: Axes, found: dict[str, Any]) -> float:
 
 
 def colour(name: str) -> str:
-    """The colour of a runner: ours, a peer, or the floor."""
+    """The colour of a runner: ours, a peer, or the limit."""
     if name.startswith("timesformer_ref"):
         return RUNNERS["ours"]
-    return RUNNERS["floor"] if name in FLOORS else RUNNERS["peer"]
+    return RUNNERS["floor"] if name == LIMIT else RUNNERS["peer"]
 
 
 @mpl.rc_context({"font.size": 13})
