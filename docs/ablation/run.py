@@ -47,7 +47,7 @@ def _settings(scale: Scale) -> dict[str, Any]:
         "config": asdict(scale.config),
         "clips": scale.fresh,
         "torch": torch.__version__,
-        "machine": f"one core of a processor {platform.machine()}",
+        "machine": f"one core of an {platform.machine()} processor",
     }
     written: dict[str, Any] = json.loads(json.dumps(settings))
     return written

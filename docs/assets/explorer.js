@@ -31,13 +31,13 @@ function frame(t) {
       (x) => `<button type="button" data-t="${t}" data-y="${y}" data-x="${x}"></button>`,
     ),
   );
-  return `<div role="group" aria-label="Frame ${t + 1}">${cells.join("")}</div>`;
+  return `<div role="group" aria-label="Frame ${t}">${cells.join("")}</div>`;
 }
 
 function nameOf(token) {
   if (token === CLASS_TOKEN) return "Class token";
   const { t, y, x } = tokens[token].dataset;
-  return `Frame ${+t + 1}, row ${+y + 1}, column ${+x + 1}`;
+  return `Frame ${t}, row ${y}, column ${x}`;
 }
 
 function attendsTo(step, from, to) {

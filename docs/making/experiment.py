@@ -86,8 +86,8 @@ with PyTorch {results["torch"]}.
 Each cell is the mean of {seeds} seeds, with the lowest and the highest in parentheses where they
 differ. *Axis*: how often at least the axis was right, horizontal or vertical. *Direction*: of these
 clips, how often the direction was right too. A coin gets 50 % of either. Multiply-adds are those of
-one clip; time is the processor's for a whole run, relative to divided attention. The last column is
-the paper's table 1: top-1 on Kinetics-400, where a single frame often is enough, and on
+one clip; time is processor time for a whole run, relative to divided attention. The last column is
+the paper's table 1: top-1 on Kinetics-400, where a single frame is often enough, and on
 Something-Something-V2, where movement counts.
 
 ![Accuracy on motion and appearance against training clips: a line for the mean of the seeds of each
@@ -113,7 +113,7 @@ Divided attention on motion with fewer position embeddings; the last column is t
 
 ### How the time embedding starts
 
-The original starts its time embedding at zero, in a model whose patches were trained on images
+The original starts its time embedding at zero, in a model that was trained on images
 before. While it is zero the model sees frames without order; then a movement and its reverse look
 alike, and the axis of a movement can be learned but not its direction. This is divided attention on
 motion, by the amplitude of the sinusoids that the time embedding starts with:

@@ -40,6 +40,7 @@ def test_the_guides_port_learns_as_the_tour_shows(tmp_path):
     [script] = [b for b in blocks(ROOT / "docs/tour/training.md", "sh") if "learner.py" in b]
     for name in ("docs", "spec_tests", "timesformer_ref"):
         (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "my_port.py").symlink_to(PORT)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euc", f"{script.rstrip()} 50"],

@@ -302,7 +302,7 @@ def test_a_patch_attends_in_time_to_its_place_and_in_space_to_its_frame(figure):
     own = figure.find("[data-class-token]").get_attribute("data-percent")
     assert sum(figure.percents().values()) + float(own) == pytest.approx(100, abs=5)
     assert "head 2" in figure.find(".live-words").text
-    assert "frame 3, row 2, column 2" in figure.find(".live-words").text
+    assert "frame 2, row 1, column 1" in figure.find(".live-words").text
 
 
 def test_the_class_token_reads_every_frame_and_rollout_all_of_them(figure):
@@ -342,9 +342,9 @@ def test_the_keyboard_reaches_every_patch_and_what_it_attends_to_is_announced(fi
     figure.browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     assert figure.chosen() == [str(1 + 3 * 8 + 1)]
     assert figure.find(".live-words").get_attribute("aria-live") == "polite"
-    assert "frame 2, row 2, column 1 attends" in figure.find(".live-words").text
+    assert "frame 1, row 1, column 0 attends" in figure.find(".live-words").text
     label = figure.token(26).get_attribute("aria-label")
-    assert label.startswith("frame 2, row 2, column 1, attends, gets ")
+    assert label.startswith("frame 1, row 1, column 0, attends, gets ")
     stops = figure.browser.find_elements("css selector", '.live-strip [tabindex="0"]')
     assert len(stops) == 1
 

@@ -44,7 +44,7 @@ export function tokenAt({ frame, row, column }, { t, w }) {
 export function nameOf(token, grid) {
   if (token === CLASS_TOKEN) return "class token";
   const { frame, row, column } = placeOf(token, grid);
-  return `frame ${frame + 1}, row ${row + 1}, column ${column + 1}`;
+  return `frame ${frame}, row ${row}, column ${column}`;
 }
 
 export function percent(share, digits = 0) {

@@ -45,7 +45,7 @@ export function strip(place, classButton, grid, figure) {
 function frameOf(frame, { t, h, w }) {
   const box = document.createElement("div"), canvas = document.createElement("canvas");
   box.setAttribute("role", "group");
-  box.setAttribute("aria-label", `Frame ${frame + 1}`);
+  box.setAttribute("aria-label", `Frame ${frame}`);
   box.style.setProperty("--columns", w);
   const patches = Array.from({ length: h * w }, (_, i) => {
     const button = document.createElement("button");

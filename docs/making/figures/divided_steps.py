@@ -44,7 +44,7 @@ def write_divided_steps(path: Path) -> None:
         disc(PATCH, 0.3),
         layer("time", "1. time: its place in every frame", squares(time, ATTENDED)),
         layer("space", "2. space: its frame", [*squares(space, ATTENDED), disc(CLASS_TOKEN)]),
-        layer("both", "then: something of every patch", squares(everywhere, ATTENDED, 0.45)),
+        layer("both", "both: information from every patch", squares(everywhere, ATTENDED, 0.45)),
         *squares(here, ATTENDING),
     ]
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'

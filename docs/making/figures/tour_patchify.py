@@ -67,7 +67,7 @@ def in_pieces(patches: np.ndarray, rows: int) -> Picture:
 
 
 def draw_token(axis: Axes, column: int, number: int, token: np.ndarray) -> None:
-    """A token's first numbers, magenta above zero and green below, and which token it is."""
+    """A token's first numbers, magenta above zero and olive below, and which token it is."""
     limit = 2 * token.std()
     for row, value in enumerate(token[:NUMBERS]):
         cell(axis, column + 0.35, 10.8 + 0.29 * row, 0.27, SIGNS((value / limit + 1) / 2))
