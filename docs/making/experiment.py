@@ -48,7 +48,7 @@ def part(results: Results) -> str:
 
 This experiment shows how soon small models with each of the five attention schemes learn the
 direction of a movement from random weights, within {clips:,} clips and with {seeds} seeds; it does
-not show what a scheme can learn in the end. Where one stays behind, that is a statement about this
+not show what a scheme can learn in the end. Where one lags behind, that is a statement about this
 budget.
 
 The paper compares the schemes on hundreds of thousands of real videos, in hundreds of GPU hours.
@@ -100,8 +100,8 @@ scheme, a band from the lowest to the highest](../experiment/learning.svg)
 The paper's figure 3, with all five schemes: ViT-Base, lines predicted from the step table
 (`timesformer_ref.benchmark.cost.multiply_adds`), points counted by PyTorch while the model runs.
 {_agreement(results)} Joint attention compares every patch with every other, so its comparisons rise
-with the square of the clip, and in long clips they are most of its cost. Divided attention's cost
-rises almost in proportion. {_rise(results)}
+with the square of the number of patches, and in long clips they are most of its cost. Divided
+attention's cost rises almost in proportion to it. {_rise(results)}
 
 ![Cost of the five schemes against frames and against frame size](../experiment/growth.svg)
 
@@ -157,7 +157,7 @@ def _what_came_out(results: Results) -> str:
 reverse look the same to it. It recognises {_spread(motion["space_only"], "top1")} of the movements,
 and {_spread(seen["space_only"], "top1")} of the shapes.
 
-Beyond what a coin might get (four standard deviations), within this budget, these learned
+Beyond chance (four standard deviations), within this budget, these schemes learned
 
 {kinds}
 

@@ -343,7 +343,7 @@ TWINS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "model/TimeSformer.reset_parameters",
             {
                 "def": (
-                    "The table of weights says for each what it starts as: zeros, ones, normal,"
+                    "The table of weights gives each its initial values: zeros, ones, normal,"
                     " or, for the patches' projection, uniform."
                 ),
             },
