@@ -115,7 +115,7 @@ def test_a_picture_has_one_scale_of_heat_and_one_of_attention_between_frames():
         assert (grey.get_cmap().name, *grey.get_clim()) == ("gray", 0, 1)
         assert heat.get_array().tolist() == (patches[place] / 3.5).tolist()
         assert (heat.get_cmap(), *heat.get_clim()) == (drawing.HEAT, 1, 2)
-    for number, block in enumerate(blocks, 1):
+    for number, block in enumerate(blocks):
         axes = by_name[f"temporal, block {number}"]
         [image] = axes.images
         assert image.get_array().tolist() == block["temporal"].tolist()

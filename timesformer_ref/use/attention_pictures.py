@@ -132,7 +132,7 @@ def _draw_between_frames(
     for row, step in zip(axes, steps, strict=True):
         for axis, block in zip(row, chosen, strict=True):
             axis.imshow(blocks[block][step], cmap=ORANGES, norm=scale)
-            axis.set_title(f"{step}, block {block + 1}", fontsize="small")
+            axis.set_title(f"{step}, block {block}", fontsize="small")
             axis.set_xticks(places, labels, fontsize="small")
             axis.set_yticks(places, labels, fontsize="small")
     figure.suptitle("attention between frames", fontsize="medium")
