@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +73,25 @@ def test_every_argument_of_the_processor_has_its_default():
     path = "transformers.models.videomae.image_processing_pil_videomae"
     processor = pytest.importorskip(path).VideoMAEImageProcessorPil().to_dict()
     table = rows("The image processor")
-    assert processor.keys() - {"image_processor_type"} == table.keys()
-    for name, (default, _) in table.items():
+    stated = {name: default for name, (default, _, _) in table.items() if default != "none"}
+    assert processor.keys() - {"image_processor_type"} == stated.keys()
+    for name, default in stated.items():
         assert json.loads(default.strip("`")) == as_json(processor[name]), name
+
+
+def test_every_argument_of_the_video_processor_has_its_default():
+    """Read from its source: to import the class takes torchvision."""
+    folder = Path(transformers.__file__).parent / "models" / "timesformer"
+    source = folder / "video_processing_timesformer.py"
+    if not source.is_file():
+        pytest.skip(f"transformers {transformers.__version__} has no such processor")
+    [processor] = [n for n in ast.parse(source.read_text("utf-8")).body if type(n) is ast.ClassDef]
+    set_there = {
+        n.targets[0].id: eval(ast.unparse(n.value), vars(transformers.image_utils))
+        for n in processor.body
+        if isinstance(n, ast.Assign)
+    }
+    table = rows("The image processor")
+    assert set_there.keys() - {"default_to_square", "model_input_names"} == table.keys()
+    for name, (same, default, _) in table.items():
+        assert json.loads((default or same).strip("`")) == as_json(set_there[name]), name
