@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from docs.making import scale
 from spec_tests.make_example import write_video
 from spec_tests.project.tiny import CONFIG, checkpoint, clip, one_line
-from timesformer_ref import TimeSformer
+from timesformer_ref import TimeSformer, VideoError
 from timesformer_ref.benchmark.breakdown import breakdown
 from timesformer_ref.benchmark.limit import LIMIT, Layer, needed
 from timesformer_ref.benchmark.memory import CLEAR_REFS, peak_memory
@@ -200,6 +200,12 @@ def test_the_way_from_files_to_answers_is_timed_on_the_same_frames(tmp_path):
     theirs, ours = time_runners(video_runners(videos, Case(config)), repeats=1)
     assert ours.difference < 0.1  # frames are resized in another way
     assert report(Case(config), [theirs, ours], 1, {}, videos=2)["videos"] == 2
+
+
+def test_what_is_no_video_is_named_before_anything_is_timed(tmp_path):
+    (tmp_path / "v.mp4").write_text("no video")
+    with pytest.raises(VideoError, match="v.mp4: is no video"):
+        video_runners([tmp_path / "v.mp4"], Case(CONFIG))
 
 
 def test_scale_tells_time_memory_and_operations_or_what_is_in_the_way(monkeypatch):

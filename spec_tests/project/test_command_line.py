@@ -185,12 +185,12 @@ def test_labels_files_of_every_form_are_read(run, tmp_path, text):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a\nb\n", ["names 2 classes", "has 5"]),
-        (b"a\nb\nc\nd\ne\nf\n", ["names 6 classes", "has 5"]),
-        (b"", ["names 0 classes"]),
+        (b"a\nb\n", ["of 5 classes", "found 2"]),
+        (b"a\nb\nc\nd\ne\nf\n", ["of 5 classes", "found 6"]),
+        (b"", ["found 0"]),
         (b"[1, 2", ["not valid JSON"]),
         (b'{"a": 0, "b": 2}', ["from 0 without a gap"]),
-        (b'{"a": 0, "b": 0}', ["names 1 classes"]),
+        (b'{"a": 0, "b": 0}', ["found 1"]),
         (b'{"a": "first"}', ["from 0 without a gap"]),
         (b'{"a": null}', ["from 0 without a gap"]),
         (b"\xff\xfe\x00", ["not readable as text"]),
@@ -251,7 +251,7 @@ def test_one_bad_video_is_one_line(run, tmp_path):
 
 
 def test_a_folder_without_videos_is_wrong_use(run, tmp_path):
-    one_line(run("classify", tmp_path, "-c", "told"), 2, tmp_path, "without any video")
+    one_line(run("classify", tmp_path, "-c", "told"), 2, tmp_path, "no video file")
 
 
 # How frames are sampled and normalised

@@ -312,7 +312,7 @@ def test_a_folder_and_a_list_name_the_same_videos(videos):
         (videos / name).write_text(text, encoding="utf-8")
         assert find_videos(videos / name) == found
     (videos / "list.csv").write_text("swim/a.mp4,0\nété/c.mp4,2\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match="1 of the classes 0 to 2 have no video"):
+    with pytest.warns(UserWarning, match="1 of classes 0 to 2 have no video"):
         numbered = find_videos(videos / "list.csv")
     assert (numbered.labels, numbered.classes) == ([0, 2], ("0", "1", "2"))
     numbers_of = find_videos(videos / "list.csv", ("x", "swim", "été"))
@@ -338,6 +338,12 @@ def test_a_bad_list_is_told_with_its_line(videos, text, words):
     with pytest.raises(VideosError, match=words) as caught:
         find_videos(videos / "list.csv", ("swim", "été"))
     assert str(caught.value).startswith(str(videos / "list.csv"))
+
+
+def test_a_video_in_place_of_a_list_is_refused_without_its_bytes(videos):
+    with pytest.raises(VideosError, match="not readable as a list of path,label") as caught:
+        find_videos(videos / "swim/a.mp4")
+    assert len(str(caught.value)) < len(str(videos)) + 200
 
 
 def test_what_is_no_video_is_told_before_training(videos, tmp_path):
@@ -376,8 +382,9 @@ def test_what_is_no_video_is_told_before_training(videos, tmp_path):
 @pytest.mark.parametrize(
     ("folders", "words"),
     [
-        (("Swim", "swim"), "the classes 'Swim' and 'swim' differ in capitals only"),
+        (("Swim", "swim"), "'Swim' and 'swim' differ in capitals only"),
         (("train", "val"), "train, val are parts of a data set, not classes"),
+        (("swim",), "only the class 'swim'"),
         (("Test",), "Test are parts of a data set, not classes"),
     ],
 )
@@ -408,7 +415,7 @@ def test_copies_are_recognised(videos, tmp_path):
     found, held_out = find_videos(videos), find_videos(tmp_path / "val")
     parts = {"training": found, "validation": held_out}
     looks = {part: look_at_all(videos) for part, videos in parts.items()}
-    with pytest.warns(UserWarning, match="is in training and in validation: .*: 4 ") as caught:
+    with pytest.warns(UserWarning, match="is in training and in validation, .*: 4 ") as caught:
         warn_of_copies(parts, looks)
     assert len(caught) == 1
     shutil.copy(videos / "swim/a.mp4", videos / "été/z.mp4")
@@ -874,7 +881,8 @@ def best_first(scores):
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("--out", "r"), 2, "give --checkpoint or --image-vit"),
+        (("--out", "r"), 2, "start from --checkpoint"),
+        (("-c", "x", "--out", "r", "--scheme", "axial"), 2, "belongs to --image-vit"),
         (("-c", "x", "--out", "r", "--recipe", "papr"), 2, "use paper or paper-ssv2"),
         (("-c", "x", "--out", "r", "--learning-rate", "-1"), 2, "learning_rate -1.0 is impossible"),
         (("-c", "x", "--out", "r", "--validation", "list.csv"), 1, "no such folder or list"),

@@ -13,6 +13,7 @@ from timesformer_ref.benchmark.runners import Case, Runner, transformers_model
 from timesformer_ref.checkpoints import Checkpoint
 from timesformer_ref.input.preprocessing import Preprocessing
 from timesformer_ref.input.sampling import frame_indices
+from timesformer_ref.input.survey import survey
 from timesformer_ref.use.classify import Classifier
 from timesformer_ref.use.prefetch import prefetch
 
@@ -25,6 +26,8 @@ def video_runners(videos: Sequence[Path], case: Case) -> dict[str, Runner]:
 
     They resize in different ways, so that the logits are close but not equal.
     """
+    for video in videos:
+        survey(video, timed=False)  # raises VideoError where it is none
     checkpoint = case.checkpoint()
     return {
         "PyAV, image processor, transformers": usual_loop(videos, checkpoint, case),
@@ -52,9 +55,8 @@ def usual_loop(videos: Sequence[Path], checkpoint: Checkpoint, case: Case) -> Ru
             indices = frame_indices(stream.frames, fps, case.config.num_frames, RATE, 0, 1)
             decoded = enumerate(islice(container.decode(video=0), indices[-1] + 1))
             frames = {n: frame.to_ndarray(format="rgb24") for n, frame in decoded if n in indices}
-        inputs = processor([frames[i] for i in indices], return_tensors="pt")
-        clip = inputs["pixel_values"].to(case.device, case.dtype)
-        return model(clip).logits[0].float().cpu().numpy()
+        clip = processor([frames[i] for i in indices], return_tensors="pt")["pixel_values"]
+        return model(clip.to(case.device, case.dtype)).logits[0].float().cpu().numpy()
 
     return lambda: np.stack([classify(video) for video in videos])
 

@@ -34,7 +34,7 @@ def read_labels(path: Path, classes: int) -> tuple[str, ...]:
     if half := [label for label in labels if not is_text(label)]:
         raise LabelError(f"{path}: the label {half[0]!r} is not text")
     if len(labels) != classes:
-        raise LabelError(f"{path}: names {len(labels)} classes, the checkpoint has {classes}")
+        raise LabelError(f"{path}: expected the names of {classes} classes, found {len(labels)}")
     return tuple(labels)
 
 

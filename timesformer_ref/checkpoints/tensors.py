@@ -96,9 +96,8 @@ def _torch(path: Path, file: IO[bytes], archive: bool) -> Mapping[Any, Any]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # a damaged archive or pickle has a dozen
-        raise CheckpointError(
-            f"{path}: cut off, damaged, or an archive or pickle that torch.save did not write"
-        ) from error
+        what = "cut off, damaged, or not written by torch.save: get a whole copy"
+        raise CheckpointError(f"{path}: {what}") from error
     if not isinstance(content, dict):
         kind = "Tensor" if isinstance(content, Lazy) else type(content).__name__
         raise CheckpointError(f"{path}: holds a {kind}, not weights by name (a state dict)")

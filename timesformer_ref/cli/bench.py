@@ -21,7 +21,7 @@ def bench(
     size: Annotated[int, number("Side of a frame, pixels.")] = 224,
     scheme: Annotated[
         Literal["divided_space_time", "joint_space_time", "space_only"],
-        Option(help="Attention scheme; the peer has three."),
+        Option(help="Attention scheme: one of the three of transformers."),
     ] = "divided_space_time",
     repeats: Annotated[int, number("Measured rounds.")] = 7,
     threads: Annotated[int | None, number("Threads of PyTorch; by default its own choice.")] = None,
@@ -33,7 +33,7 @@ def bench(
     compiled: Annotated[
         bool, flag("--compile", "Also time the models compiled by torch.compile.")
     ] = False,
-    fastest_only: Annotated[bool, flag("--fastest", "Time no form but that of classify.")] = False,
+    fastest_only: Annotated[bool, flag("--fastest", "Time classify's own form only.")] = False,
     train: Annotated[bool, Option(help="Time a training step: forward, backward, AdamW.")] = False,
     json_file: Annotated[
         Path | None, options.file("Also write the results to this file.", "--json")
@@ -44,7 +44,7 @@ def bench(
     All run in turn, round by round, on the same random weights of ViT-Base and the same clips. The
     limit is the matrix products that the logits need, with nothing between them, each by the
     fastest library at hand. A fixed product is timed around each round, and rounds beside a slow
-    one are left out. The table shows medians of the rounds, in brackets the least and the largest.
+    one are left out. The table shows the rounds' medians, in brackets the smallest and the largest.
 
     With videos, the time is from file to prediction: `classify` against a loop of PyAV, an image
     processor and transformers, on the same frames and one crop of each video.

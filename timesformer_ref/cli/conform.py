@@ -35,9 +35,9 @@ def conform(
         file("Write the report to FILE.json or FILE.html; give it twice for both."),
     ] = None,
     checkpoint: Annotated[Path | None, file("Compare logits on this checkpoint, too.")] = None,
-    video: Annotated[Path | None, file("With --checkpoint: on this video's clip.")] = None,
+    video: Annotated[Path | None, file("With --checkpoint: on a clip of this video.")] = None,
     port_timeout: Annotated[
-        float, value("Seconds per call of a program; --checkpoint: 60 times.", "S")
+        float, value("Seconds per call of a program; with --checkpoint 60 times that.", "S")
     ] = 10.0,
     thorough: Annotated[
         bool, flag("--thorough", "Try twenty times as many inputs, and new ones.")

@@ -29,14 +29,14 @@ def features(
     ],
     videos: Annotated[
         list[Path] | None,
-        Argument(help="A video file, or several, or folders of them.", metavar="VIDEO"),
+        Argument(help="Video files, or folders of them.", metavar="VIDEO"),
     ] = None,
     listed: many.ListOption = None,
     retry: many.RetryOption = False,
     checkpoint: options.CheckpointOption = None,
     block: Annotated[
         int | None,
-        value("The block, 1 for the first; 0 for the embeddings. By default the last.", "N", min=0),
+        value("The block: 1 is the first, 0 the embeddings; by default the last.", "N", min=0),
     ] = None,
     backend: options.ImplementationOption = "torch",
     clips: options.ClipsOption = 1,
@@ -47,10 +47,9 @@ def features(
 ) -> None:
     """Write the features of videos to files: the tokens after a block.
 
-    A file holds `class_token` (views
-    x width), `patches` (views x frames x rows x columns x width), `frames` (the frame numbers of
-    each clip) and, of the last block, `class_feature`, the normed class token that the classifier
-    takes.
+    A file holds `class_token` (views x width), `patches` (views x frames x rows x columns x width),
+    `frames` (the frame numbers of each clip) and, for the last block, `class_feature`: the class
+    token after the last norm, which the classifier takes.
     """
     files = many.find_files(videos or [], listed)
     to_folder = not out_file.suffix

@@ -28,7 +28,7 @@ ListOption = Annotated[
         "--list",
     ),
 ]
-RetryOption = Annotated[bool, options.flag("--retry", "Try videos again that failed before.")]
+RetryOption = Annotated[bool, options.flag("--retry", "Try again videos that failed before.")]
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +45,7 @@ def find_files(videos: Sequence[Path], listed: Path | None) -> list[Path]:
         inside, others = videos_in(video)
         warn_of_others(video, others)
         if not inside:
-            raise typer.BadParameter(f"{video}: a folder without any video file")
+            raise typer.BadParameter(f"{video}: no video file in this folder itself")
         files += inside
     if not files:
         raise typer.BadParameter("no video: name VIDEO or a --list of them")

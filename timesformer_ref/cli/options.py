@@ -47,8 +47,8 @@ CheckpointOption = Annotated[
         "--checkpoint",
         "-c",
         help="The weights: an original .pyth file, a Hugging Face folder or hub id "
-        "(facebook/timesformer-base-finetuned-k400), or a .safetensors file; without, the small "
-        "model of camera motions that comes with the package.",
+        "(facebook/timesformer-base-finetuned-k400), or a .safetensors file; by default "
+        "camera-motion, the small model in the package (train has no default).",
         metavar="PATH_OR_HUB_ID",
     ),
 ]
@@ -65,7 +65,7 @@ DeviceOption = Annotated[
 ]
 LabelsOption = Annotated[Path | None, file("Names of the classes: one per line, or JSON.")]
 HeadsOption = Annotated[
-    int | None, number("Attention heads, if no config states them; by default 64 wide each.")
+    int | None, number("Attention heads, if no config states them; by default each is 64 wide.")
 ]
 
 
@@ -88,18 +88,18 @@ class Input:
     rate: Annotated[
         str | None,
         Option(
-            help="A clip spans N times its frames, counted at 30 per second; or 'segments', one "
-            "frame from each of equal parts of the video.",
+            help="A clip spans N times as many frames as it has, at 30 per second; or 'segments': "
+            "one frame from each of equal parts of the video.",
             metavar="N|segments",
         ),
     ] = None
     crop: Annotated[int | None, number("Side of a crop, in pixels.")] = None
     mean: Annotated[
         str | None,
-        value("Subtracted from pixels of 0 to 1: a number, or one per channel.", "A|A,B,C"),
+        value("Mean, subtracted from pixels of 0 to 1: a number, or one per channel.", "A|A,B,C"),
     ] = None
     std: Annotated[
-        str | None, value("Divides pixels after that: a number, or one per channel.", "A|A,B,C")
+        str | None, value("Standard deviation, which then divides them: likewise.", "A|A,B,C")
     ] = None
     channel_order: Annotated[
         Literal["rgb", "bgr"] | None,

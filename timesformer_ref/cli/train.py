@@ -19,6 +19,7 @@ import typer
 from timesformer_ref.cli import options
 from timesformer_ref.cli.console import err, out, printable, progress_bar, require, wrong_use
 from timesformer_ref.cli.options import file, flag, number, value
+from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.training.recipe import RECIPES, Precision, Recipe, count_steps
 
 ECHO = 1.0
@@ -44,12 +45,12 @@ def train(
     ] = None,
     scheme: Annotated[
         str, value("With --image-vit: the attention scheme.", "NAME")
-    ] = "divided_space_time",
+    ] = TimeSformerConfig.attention_type,
     validation: Annotated[
         Path | None, file("Videos, like VIDEOS, to evaluate on after each epoch.", metavar="VIDEOS")
     ] = None,
     recipe: Annotated[
-        str, value("paper; paper-ssv2 where left is not right; small for few videos.", "NAME")
+        str, value("paper; paper-ssv2 if left and right matter; small for few videos.", "NAME")
     ] = "paper",
     epochs: Annotated[int | None, number("Length of the run, instead of the recipe's.")] = None,
     steps: Annotated[int | None, number("Length of the run in steps, instead of epochs.")] = None,
@@ -57,7 +58,7 @@ def train(
         int | None, number("Clips per step, on all devices; the learning rate follows it.")
     ] = None,
     learning_rate: Annotated[float | None, value("The highest learning rate.", "RATE")] = None,
-    clip_norm: Annotated[float | None, value("Scale larger gradients down to it.", "NORM")] = None,
+    clip_norm: Annotated[float | None, value("Largest norm of the gradients.", "NORM")] = None,
     accumulate: Annotated[int, number("Compute each step in N parts, to save memory.")] = 1,
     mixed_precision: Annotated[
         Precision | None, typer.Option(help="By default what Accelerate was launched with, or no.")
@@ -70,10 +71,10 @@ def train(
     resume: Annotated[
         bool, flag("--resume", "Continue from the last save in RUN, if there is one.")
     ] = False,
-    overwrite: Annotated[bool, flag("--overwrite", "Remove another run from RUN.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", "Remove an earlier run from RUN.")] = False,
     save_every: Annotated[int, number("Save the run every N steps.")] = 200,
     most_unreadable: Annotated[
-        float, value("The run ends if more of the videos are unreadable.", "PART", min=0, max=1)
+        float, value("Part of the videos that may be unreadable.", "PART", min=0, max=1)
     ] = 0.05,
     workers: WorkersOption = WORKERS,
     *,
@@ -83,14 +84,16 @@ def train(
 
     For example: timesformer-ref train videos/ -c facebook/timesformer-base-finetuned-k400 --out run
 
-    On several GPUs: accelerate launch -m timesformer_ref train …, or torchrun. RUN will hold
-    last.safetensors and best.safetensors, which the other commands read, the log and pictures.
+    On several GPUs: accelerate launch -m timesformer_ref train …, or torchrun. RUN will hold the
+    log, pictures, and last.safetensors and best.safetensors, which the other commands read.
     """
     given.asked()
     if resume and overwrite:
         raise typer.BadParameter("--resume continues what --overwrite removes: give one of them")
     if (checkpoint is None) == (image_vit is None):
-        raise typer.BadParameter("give --checkpoint or --image-vit: what to start from")
+        raise typer.BadParameter("start from --checkpoint, such as camera-motion, or --image-vit")
+    if checkpoint is not None and scheme != TimeSformerConfig.attention_type:
+        raise typer.BadParameter("--scheme belongs to --image-vit: a checkpoint has its own")
     require("train", *NEEDED)
     if tensorboard:
         require("tensorboard", "tensorboard")

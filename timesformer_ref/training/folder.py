@@ -55,19 +55,21 @@ def find_videos(source: Path, classes: Sequence[str] | None = None) -> Videos:
     classes: those of a model; by default all that occur, sorted by name.
 
     Raises VideosError where there are none, for a class that the model does not have, for a
-    missing file, and for classes that are hardly meant: folders named after parts of a data set,
-    names that differ in capitals only, numbers that do not begin at 0.
+    missing file, and for classes that are hardly meant: one alone, folders named after parts of a
+    data set, names that differ in capitals only, numbers that do not begin at 0.
     """
     if not source.exists():
         raise VideosError(f"{source}: no such folder or list")
     is_folder = source.is_dir()
     named = list(_of_folder(source) if is_folder else _of_list(source))
     if not named:
-        raise VideosError(f"{source}: names no video")
+        raise VideosError(f"{source}: names no video: expected lines path,label")
     labels = {video.label for video in named}
     are_numbers = not is_folder and all(label.isdecimal() for label in labels)
     if classes is None:
         classes = _numbered(source, labels) if are_numbers else _named(source, labels)
+        if len(classes) == 1:
+            raise VideosError(f"{source}: only the class {classes[0]!r}: two at least are needed")
     places = {name: i for i, name in enumerate(classes)}
     if are_numbers:
         places = {str(i): i for i in range(len(classes))} | places
@@ -114,7 +116,7 @@ class Named(NamedTuple):
 def _of_folder(folder: Path) -> Iterator[Named]:
     inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not inside:
-        raise VideosError(f"{folder}: has no folders, expected one for each class, of its videos")
+        raise VideosError(f"{folder}: has no folders: expected one per class, with its videos")
     passed_over = []
     for place in inside:
         videos, others = videos_in(place, deep=True)
@@ -137,7 +139,7 @@ def _of_list(path: Path) -> Iterator[Named]:
                 raise VideosError(f"{path}, {where}: {','.join(row)!r}, expected path,label")
             yield Named(path.parent / row[0], row[0], row[1], f"{path}, {where}")
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise VideosError(f"{path}: not readable as a list of path,label ({error!r})") from error
+        raise VideosError(f"{path}: not readable as a list of path,label ({error})") from error
 
 
 def _csv_rows(text: str) -> Iterator[tuple[str, Sequence[str]]]:
@@ -173,8 +175,7 @@ def _named(source: Path, labels: Iterable[str]) -> list[str]:
     for label in sorted(labels):
         if (other := alike.setdefault(label.casefold(), label)) != label:
             raise VideosError(
-                f"{source}: the classes {other!r} and {label!r} differ in capitals only: "
-                "give them one name, or names that differ"
+                f"{source}: {other!r} and {label!r} differ in capitals only: merge them"
             )
     if len(parts := PARTS & alike.keys()) > 1 or len(alike) == 1 == len(parts):
         names = ", ".join(sorted(alike[part] for part in parts))
@@ -195,7 +196,5 @@ def _numbered(source: Path, labels: Iterable[str]) -> list[str]:
             "from 0, or give their names"
         )
     if empty := count - len(numbers):
-        warnings.warn(
-            f"{source}: {empty} of the classes 0 to {count - 1} have no video", stacklevel=3
-        )
+        warnings.warn(f"{source}: {empty} of classes 0 to {count - 1} have no video", stacklevel=3)
     return [str(number) for number in range(count)]

@@ -91,9 +91,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_fields(self, RULES)
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError(
-                f"epochs {self.epochs} and steps {self.steps}: give one of the two, None the other"
-            )
+            raise ValueError(f"epochs {self.epochs} and steps {self.steps}: give one of the two")
 
 
 RECIPES: dict[str, Recipe] = {
