@@ -288,8 +288,9 @@ class Question:
             if found.dtype.kind not in "fiu":
                 raise self.failure(f"type {found.dtype}{of}, expected numbers", kind="type")
             if not np.isfinite(found).all():
-                count = np.sum(~np.isfinite(found))
-                raise self.failure(f"{count} values{of} are not finite", kind="not finite")
+                bad = np.argwhere(~np.isfinite(found))
+                what = f"{len(bad)} of {found.size} {found.dtype} values{of} are not finite"
+                raise self.failure(f"{what}, the first at {bad[0].tolist()}", kind="not finite")
         return {name: x.astype(np.float64) for name, x in answer.items()}
 
     def _axes(self, name: str) -> str:

@@ -192,7 +192,8 @@ def _in_a_line(error: BaseException) -> str:
     frames = [
         frame
         for frame in extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+        if frame.filename not in (__file__, importlib.__file__)
+        and not frame.filename.startswith("<frozen")
     ]
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     last = own[-1] if own else None

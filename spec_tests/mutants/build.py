@@ -98,7 +98,7 @@ def build_named(names: str) -> ModuleType:
     found = {mutant.name: mutant for mutant in table.MUTANTS}
     for name in names.split("+"):
         if name not in found:
-            raise ValueError(f"there is no mutant {name}: python -m spec_tests.mutants lists them")
+            raise ValueError(f"there is no mutant {name}: the specification lists them")
     return build(*(found[name] for name in names.split("+")))
 
 

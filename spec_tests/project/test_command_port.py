@@ -181,7 +181,7 @@ def test_a_broken_answer_is_told(program, answer, words):
 def test_numbers_are_judged_as_a_python_ports(program):
     nan = "bytes([0, 0, 192, 127])"
     for output, words in {
-        f'("F32", [1, 2], 2 * {nan})': "2 values are not finite",
+        f'("F32", [1, 2], 2 * {nan})': "2 of 2 float32 values are not finite, the first at",
         '("F32", [2, 1], bytes(8))': r"shape \(2, 1\), expected \(1, 2\)",
         '("BOOL", [1, 2], bytes(2))': "type bool, expected numbers",
         '("I64", [1, 2], bytes(16))': "off by",

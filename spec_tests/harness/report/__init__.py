@@ -182,8 +182,7 @@ class Report:
             return
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")
         if terminal and any(failed for _, failed, _ in self.calls):
-            terminal.ensure_newline()
-            terminal.write_line("looking for the mistake, for at most a minute")
+            terminal.write_line("\nlooking for the mistake, for at most a minute")
         for path in self.paths:
             text = WRITERS[path.suffix](self.findings(next(iter(self.ports))))
             with whole_file(path) as new:
