@@ -200,7 +200,7 @@ def diagnosis_part(data: Path) -> str:
         by_group.append([kind, *(exactly(row["groups"].get(group)) for group in groups)])
     named = [name for name, rows in found["unknown"].items() if rows]
     nothing = f"something was named for {', '.join(named)}" if named else "nothing was named"
-    families = [[f.mistake.replace(VALUE, "*x*"), f.group] for f in FAMILIES]
+    families = dict.fromkeys((f.mistake.replace(VALUE, "*x*"), f.group) for f in FAMILIES)
     return f"""## How the suite is tested
 
 **Mutants.** A mutant is a port with one deliberate mistake: the NumPy implementation with a small

@@ -104,6 +104,16 @@ NORMS = {
     "the last norm": ("NORM", CLASSIFIER, '"norm"), eps', f'"norm"), {VALUE}'),
 }  # fmt: skip
 
+UNTRANSPOSED = {
+    "proj": (LAYERS, 'linear(mixed, part(w, "proj"))',
+        'linear(mixed, part(w, "proj") | {"weight": w["proj.weight"].T})'),
+    "STEP_fc": (ATTENTION, 'linear(update, part(w, f"{step}_fc"))',
+        'linear(update, {"weight": w[f"{step}_fc.weight"].T, "bias": w[f"{step}_fc.bias"]})'),
+    "every square layer": (LAYERS, "axes=(-1, -1)",
+        'axes=(-1, -1 if len(w["weight"]) != w["weight"].shape[1] else 0)'),
+}  # fmt: skip
+"""Weights that fit without their transpose, since they are square."""
+
 FAMILIES = (
     *(
         Family(f"eps={VALUE} of {norm}", group, f"The epsilon of {norm} is {VALUE}",
@@ -129,6 +139,11 @@ FAMILIES = (
     Family(f"roles {VALUE}", "ATT", f"Queries, keys and values are taken in the order {VALUE}",
         Patch(LAYERS, "q, k, v = rearrange", f"{VALUE} = rearrange"),
         tuple(order.replace(" ", ", ") for order in orders("q k v"))),
+    *(
+        Family(f"{layers} untransposed", "ATT DIV LG AXIAL",
+            f"The weight of {VALUE} is used untransposed", Patch(*patch), (layers,))
+        for layers, patch in UNTRANSPOSED.items()
+    ),
     Family(f"pixels as {VALUE}", "PATCH", f"The pixels of a patch are read in the order ({VALUE})",
         Patch(PATCHIFY, "(h w) (c p q)", f"(h w) ({VALUE})"), orders("c p q")),
     Family(f"positions+{VALUE}", "POS", f"Each token takes the position {VALUE} places on",

@@ -144,6 +144,7 @@ CALLS_OF = dict(CALLS.values())
 FITTED = {
     "eps=3e-05 of every norm": ("eps=VALUE of every norm", "3e-05"),
     "qkv as k three a": ("qkv as VALUE", "k three a"),
+    "proj untransposed": ("proj untransposed", "proj"),
 }
 
 
