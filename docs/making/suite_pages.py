@@ -84,12 +84,9 @@ Which implementations compute TimeSformer as the [specification](specification.m
 is a port, each row a group of requirements, and each cell the result of the last run of the suite:
 
 - ✓: the port passes every requirement of the group.
-- (✓): it passes them all, some of them in part, because it lacks some schemes or is too slow to run
-  at full size.
+- (✓): it passes them all, some of them [in part](ports.md#reading-a-report).
 - A number: how many it passes; the others it does not offer.
 - –: it does not offer the group.
-
-Where a port may refuse an input and does so, that input does not count as passed.
 
 NumPy, PyTorch in float32, float64, bfloat16 and float16, C and JavaScript were also judged by
 `--thorough`, which tries twenty times as many inputs, and C and JavaScript by `--full-size`:
@@ -135,13 +132,14 @@ each of them is listed.
 </details>
 
 The published geometry is tested too, where the port is fast enough ([how long](ports.md#more)):
-{"; ".join(PUBLISHED)}. And every function is called a second time, both at once and after calls
-with other weights, clips and sizes ([PROP-2](specification.md#prop-2)): a wrong cache shows there.
+{"; ".join(PUBLISHED)}. Every function is called again too, immediately and after calls with other
+weights, clips and sizes ([PROP-2](specification.md#prop-2)): a wrong cache shows there.
 
 {diagnosis_part(data.with_name("diagnosis.json"))}## Make this page anew
 
 ```sh
 python -m spec_tests.matrix --json docs/data/conformance.json
+python docs/generate.py
 ```
 
 JAX and `transformers` are extras of this package. The C port needs a C compiler and `make`, the

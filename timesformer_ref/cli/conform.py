@@ -32,7 +32,7 @@ def conform(
     ] = None,
     report: Annotated[
         list[Path] | None,
-        file("Write the report to FILE.json or FILE.html; give it twice for both."),
+        file("Write the report to FILE, a .json or .html; give it twice for both."),
     ] = None,
     checkpoint: Annotated[Path | None, file("Compare logits on this checkpoint, too.")] = None,
     video: Annotated[Path | None, file("With --checkpoint: on a clip of this video.")] = None,
