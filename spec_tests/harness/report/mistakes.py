@@ -42,13 +42,13 @@ def rest(found: Finding) -> list[str]:
     rows = {row["id"]: row for row in found["requirements"]}
     left = sorted(found["unexplained"], key=lambda name: -_times(rows[name]))
     near = [name for name in left if _times(rows[name]) < FAR]
-    lines = _listed("Not explained", [_with_error(rows[n]) for n in left if n not in near])
+    partly = {name for row in found["diagnosis"] for name in row["explains"]}
+    far = [_with_error(rows[n], n in partly) for n in left if n not in near]
+    lines = _listed("Not explained", far)
     lines += _listed("Too close to the right answer to tell", [_with_error(rows[n]) for n in near])
     hidden = dict.fromkeys(name for row in found["diagnosis"] for name in row["may_also_hide"])
     if left and hidden:
-        lines += _listed(
-            "What is named changes the same lines as these, and may hide", list(hidden)
-        )
+        lines += _listed("These change the same lines, and may be hidden", list(hidden))
     for name, mutants in found["consistent_with"].items():
         lines.append(f"{name} is consistent with {' or '.join(mutants)}")
     return lines
@@ -66,6 +66,6 @@ def _times(row: Finding) -> float:
     return error / bound if error and bound else float("inf")
 
 
-def _with_error(row: Finding) -> str:
-    times = _times(row)
-    return row["id"] if times == float("inf") else f"{row['id']} ({times:.2g} × the bound)"
+def _with_error(row: Finding, in_part: bool = False) -> str:
+    times, name = _times(row), f"{row['id']}{' in part' if in_part else ''}"
+    return name if times == float("inf") else f"{name} ({times:.2g} × the bound)"

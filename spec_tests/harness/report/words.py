@@ -26,7 +26,7 @@ def counts(found: Finding) -> dict[str, int]:
 
 def in_numbers(found: Finding) -> str:
     """How many requirements have each status, as text."""
-    return ", ".join(f"{n} {status}" for status, n in counts(found).items())
+    return ", ".join(f"{n} {status.replace(',', '')}" for status, n in counts(found).items())
 
 
 def summary(found: Finding) -> str:
