@@ -93,7 +93,7 @@ def aims_table() -> str:
         [f"{title(found)}: {what}", f"{aim:.2f}", judged(measured, aim)]
         for found, what, aim, measured in other_aims()
     ]
-    return table(["of what transformers takes", "aim", "measured"], rows)
+    return table(["relative to `transformers`", "aim", "measured"], rows)
 
 
 def beyond_words() -> dict[str, str]:
