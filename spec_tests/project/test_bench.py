@@ -204,7 +204,7 @@ def test_the_way_from_files_to_answers_is_timed_on_the_same_frames(tmp_path):
 
 def test_what_is_no_video_is_named_before_anything_is_timed(tmp_path):
     (tmp_path / "v.mp4").write_text("no video")
-    with pytest.raises(VideoError, match="v.mp4: is no video"):
+    with pytest.raises(VideoError, match=r"v\.mp4: is no video"):
         video_runners([tmp_path / "v.mp4"], Case(CONFIG))
 
 
