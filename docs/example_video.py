@@ -1,5 +1,6 @@
 """Film a photograph with known camera moves: python docs/example_video.py TARGET.mp4.
 
+The first frame is written beside the video, for a page to show before the video is there.
 The photograph is NASA's portrait of Eileen Collins (public domain), which comes with scikit-image.
 """
 
@@ -48,6 +49,8 @@ def film(target: Path) -> None:
             pixels = (render([scene], SIDE)[0, 0].permute(1, 2, 0) * 255).round().byte().numpy()
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
+    with av.open(target) as container:
+        next(container.decode(video=0)).to_image().save(target.with_suffix(".jpg"), quality=85)
 
 
 if __name__ == "__main__":

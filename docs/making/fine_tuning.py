@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_videos(Path(folder, "photos"))
         (DATA / "videos.txt").write_text(listed(Path(folder, "photos")), encoding="utf-8")
-        draw_classes(Path(folder, "photos", "train"), ASSETS / "fine-tuning-classes.png")
+        draw_classes(Path(folder, "photos", "train"), ASSETS / "fine-tuning-classes.jpg")
         for name, words in COMMANDS.items():
             done = subprocess.run(
                 [sys.executable, "-m", "timesformer_ref", *shlex.split(words)],
@@ -105,7 +105,7 @@ def listed(photos: Path) -> str:
 
 
 def draw_classes(videos: Path, target: Path) -> None:
-    """A row of frames of one video of each class."""
+    """A row of frames of one video of each class, twice as large, for screens with small pixels."""
     rows = []
     for name in CLASSES.values():
         with av.open(str(sorted((videos / name).glob("*.mp4"))[0])) as container:
@@ -113,7 +113,8 @@ def draw_classes(videos: Path, target: Path) -> None:
         rows.append(
             np.hstack([frames[i] for i in np.linspace(0, len(frames) - 1, SHOWN).astype(int)])
         )
-    Image.fromarray(np.vstack(rows)).save(target)
+    picture = Image.fromarray(np.vstack(rows))
+    picture.resize((2 * picture.width, 2 * picture.height)).save(target, quality=85)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,29 @@
 """Images get their width and height when the site is built, so that nothing moves as they load.
 
-The first of a page is asked for at once, the others when the reader comes near them.
+Those of a page's first screen are asked for at once, the others when the reader comes near them.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
+from PIL import Image
 
 DOCS = Path(__file__).parents[1]
+FIRST_SCREEN = 7
+"""So many paragraphs, headings and pictures a screen shows before anybody scrolls."""
 
 
 def size(file: Path) -> tuple[int, int]:
-    """Width and height, in CSS pixels, of a PNG or of an SVG whose size is in points or pixels."""
-    if file.suffix == ".png":
-        width, height = struct.unpack(">II", file.read_bytes()[16:24])
-        return width, height
+    """Width and height, in CSS pixels, of a photograph or of an SVG in points or pixels."""
+    if file.suffix != ".svg":
+        with Image.open(file) as image:
+            return image.size
     head = file.read_text("utf-8")[:2000]
     found = re.findall(r'\b(?:width|height)="([\d.]+)(pt|px|)"', head)[:2]
     pixels = [round(float(number) * (4 / 3 if unit == "pt" else 1)) for number, unit in found]
@@ -34,10 +36,11 @@ class ImageSizes(Treeprocessor):
 
     def run(self, root: Element) -> None:
         """Add `width` and `height` to images that have none, and when each is loaded."""
-        for number, image in enumerate(root.iter("img")):
-            image.set(*(("loading", "lazy") if number else ("fetchpriority", "high")))
+        at_once = {image for block in root[:FIRST_SCREEN] for image in block.iter("img")}
+        for image in root.iter("img"):
+            image.set(*(("fetchpriority", "high") if image in at_once else ("loading", "lazy")))
             file = DOCS / re.sub(r"^(\.\./)*", "", image.get("src", ""))
-            if "width" not in image.attrib and file.suffix in (".png", ".svg"):
+            if "width" not in image.attrib and file.suffix in (".png", ".svg", ".jpg"):
                 width, height = size(file)
                 image.set("width", str(width))
                 image.set("height", str(height))

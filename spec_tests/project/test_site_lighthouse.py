@@ -39,7 +39,7 @@ def report(url, slowdown):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("page", ["", "tour/patchify/", "specification/", "live/"])
+@pytest.mark.parametrize("page", ["", "tour/clip/", "specification/", "live/"])
 def test_lighthouse_gives_at_least_98(address, page):
     """Performance counts where a processor is free, in the best of three tries.
 
