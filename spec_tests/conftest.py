@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run ViT-Base on a whole clip, however long this port takes for it",
     )
     group.addoption("--checkpoint", metavar="FILE", help="also compare logits on this checkpoint")
-    group.addoption("--video", metavar="FILE", help="with --checkpoint: on this video's clip")
+    group.addoption("--video", metavar="FILE", help="with --checkpoint: on a clip of this video")
     group.addoption(
         "--published",
         action="store_true",

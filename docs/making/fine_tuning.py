@@ -89,7 +89,7 @@ def measured(found: Mapping[str, Sequence[float]]) -> str:
     said = []
     for name, parts in found.items():
         runs = ", ".join(f"{100 * part:.0f}" for part in parts)
-        said.append(f"`{name}` predicts {100 * mean(parts):.0f} % of them rightly ({runs})")
+        said.append(f"`{name}` predicts {100 * mean(parts):.0f} % of them correctly ({runs})")
     where = "On the 96 videos of `photos/val` and `photos/test`, with three seeds each"
     return f"{where}: {', '.join(said)}.\n"
 

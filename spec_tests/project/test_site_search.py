@@ -38,6 +38,7 @@ ANSWERS = {
     "confusion matrix": "training/",
     "webcam": "live/",
     "license": "contribute/",
+    "bibtex": "contribute/",
     "api": "reference/",
     "الانتباه": "ar/",
 }

@@ -35,7 +35,7 @@ class TimeSformer(model.TimeSformer):
         """The model of a checkpoint file, a Hugging Face folder or a hub id, ready to classify.
 
         source, num_frames, image_size, num_attention_heads: as for `load_checkpoint`, whose
-        CheckpointError it raises. A clip of any length and size is taken without.
+        CheckpointError it raises. None is needed for clips of another length or size.
         """
         checkpoint = load_checkpoint(
             source,

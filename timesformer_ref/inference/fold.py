@@ -22,7 +22,7 @@ def fold(
     The projection of every step but the last and the linear layer after it become one product;
     the scale and shift of a block's LayerNorms and the scale before every softmax move into the
     layers next to them. The weights are computed in float64, on the CPU, and returned in the
-    model's type on its device, in memory of their own: where weights lie moves the last bits.
+    model's type on its device, in new memory, whose alignment can change the last bits.
 
     mean, std: a number per channel, in parts of 255. With them the normalisation of pixels moves
     into the patch projection too, and the copy takes frames as they are stored: uint8, 0 to 255.

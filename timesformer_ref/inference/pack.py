@@ -89,7 +89,7 @@ def pack(model: TimeSformer) -> FastTimeSformer:
 
 
 def fastest(model: TimeSformer) -> FastTimeSformer:
-    """A copy of a model that classifies fastest where it lies: folded, and packed where that pays.
+    """The copy of a model that is fastest on its device: folded, and packed where that pays.
 
     Raises ValueError for a model that is a faster copy already.
     """

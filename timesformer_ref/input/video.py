@@ -74,7 +74,7 @@ def read_clip(
 
     Frames are decoded in order and each is cut to its views at once, so that memory grows with the
     views and not with the video. One clip needs no frame after its last, and damage there is not
-    looked for; several clips, and segments, rest on the number of frames, so all are decoded.
+    looked for; several clips, and segments, depend on the number of frames, so all are read.
     What cannot be decoded is passed over, as players do: frames are then chosen among those that
     survive.
 
@@ -91,7 +91,7 @@ def read_clip(
         sample = partial(frame_indices, total, fps, p.num_frames, p.sampling_rate)
         return np.stack([sample(clip, num_clips) for clip in range(num_clips)])
 
-    # Where one clip starts does not rest on the number of frames; several, and segments, do.
+    # Where one clip starts does not depend on the number of frames; several, and segments, do.
     rests_on_total = num_clips > 1 or p.sampling_rate is None
     found = _read(path, choose, partial(_views, preprocessing=p), p.pixels, rests_on_total)
     if p.pixels == "stored":

@@ -77,8 +77,8 @@ def train(
         `evaluate_every` steps (None: each epoch, or ten times) and at the end, `videos_at_once` on
         each device.
     out: the run's folder (see `FILES`), saved every `save_every` steps. None writes nothing.
-    resume: continue from the state in `out`, if there is one. settings: what else, as JSON, must
-        be the same then. Otherwise `out` must not hold a run.
+    resume: continue from the state in `out`, if there is one; otherwise `out` must hold no run.
+    settings: what else, as JSON, must be the same when a run is resumed.
     class_weights: of a clip's loss by its class, 1 on average; None for 1 each.
     accumulate: the number of parts in which a step is computed, to save memory.
     mixed_precision: None for what Accelerate was launched with. tensorboard: write its events too.

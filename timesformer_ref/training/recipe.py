@@ -59,7 +59,7 @@ class Recipe:
     label_smoothing: part of the target that is spread over all classes.
     shorter_side: of video files: a frame's shorter side is resized to a random length between
         these, in sides of the crop. inverse_scale: its inverse is uniform, instead of the length.
-    flip: every second clip, by chance, is mirrored left to right.
+    flip: a clip is mirrored left to right with probability one half.
     colour_jitter: how much brightness, contrast and saturation of a clip may change, relatively.
     last_blocks: how many are trained, with the last norm and the head; None for the whole model.
     balanced: whether the loss weighs clips so that all classes count alike.

@@ -32,7 +32,7 @@ def rollout(
     attentions: for each block, the weights of each step by name, as a model returns them with
         `output_attentions`.
     grid: frames, rows and columns of the clips.
-    A clip's shares sum to 1 less the class token's own initial value, the same for all videos.
+    A clip's shares sum to 1 less the share of the class token's own initial value.
     """
     t, h, w = grid
     clips = t if config.separate_frames else 1  # per video, averaged after the blocks
