@@ -174,9 +174,7 @@ class TimeSformerConfig:
         values, last = labels.tolist(), self.num_labels - 1
         one_each = "int" in str(labels.dtype) and tuple(labels.shape) == (clips,)
         if not one_each or not all(0 <= label <= last for label in values):
-            raise ValueError(
-                f"labels {values}: expected {clips} whole numbers, each from 0 to {last}"
-            )
+            raise ValueError(f"labels {values}: expected {clips} of the whole numbers 0 to {last}")
 
     def _check_groups(self, grid: Grid) -> None:
         for step in self.steps:

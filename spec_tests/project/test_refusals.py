@@ -117,7 +117,7 @@ def test_no_layer_of_a_numpy_block_does_without_its_bias(layer):
 def test_labels_that_are_no_classes_are_refused_before_any_work(build, labels, monkeypatch):
     for module in (numpy_blocks, torch_blocks):
         monkeypatch.setattr(module, "patchify", None)
-    message = f"labels {labels}: expected 2 whole numbers, each from 0 to 4"
+    message = f"labels {labels}: expected 2 of the whole numbers 0 to 4"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build(CONFIG)(clip(2, 4, 3, 32, 32), np.array(labels))
 
