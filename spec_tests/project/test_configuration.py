@@ -60,7 +60,7 @@ def test_labels_are_from_0_to_the_last():
     last = CONFIG.num_labels - 1
     CONFIG.check_labels(np.array([0, last]), 2)
     for labels in ([-1, 0], [0, last + 1]):
-        with pytest.raises(ValueError, match=f"each from 0 to {last}"):
+        with pytest.raises(ValueError, match=f"of the whole numbers 0 to {last}"):
             CONFIG.check_labels(np.array(labels), 2)
 
 
