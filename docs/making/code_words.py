@@ -16,7 +16,7 @@ NAME = re.compile(r'<span class="[nw]">([^<]*)</span>')
 COMMANDS = re.compile(
     r'(?<!<span></span>)<code>[^<]*</code>|<div class="language-sh highlight">.*?</div>', re.DOTALL
 )
-OPTION = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
+OPTION = re.compile(r"(?<![\w-])(--?[a-z][\w-]*|--(?=\s))")
 
 
 class CodeWords(Postprocessor):

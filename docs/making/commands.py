@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import shlex
+import sys
+import warnings
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
-from timesformer_ref.cli import run
+from timesformer_ref.cli import main
 
 DOCS = Path(__file__).parents[1]
 
@@ -36,7 +39,14 @@ def write_commands(name: str, folder: Path) -> None:
 
 def said(line: str) -> str:
     """All that a command prints, without spaces at the ends of lines."""
-    text = io.StringIO()
-    with redirect_stdout(text), redirect_stderr(text):
-        run(shlex.split(line))
+    text, words = io.StringIO(), ["timesformer-ref", *shlex.split(line)]
+    with (
+        redirect_stdout(text), redirect_stderr(text), warnings.catch_warnings(),
+        patch.object(sys, "argv", words),
+    ):  # fmt: skip
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(text.getvalue()) from end
     return "".join(f"{row.rstrip()}\n" for row in text.getvalue().splitlines())

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from spec_tests.project.site_browser import SITES, need
+from spec_tests.project.site_browser import BUILD, SITES, need
 
 pytestmark = pytest.mark.site
 
@@ -85,6 +85,10 @@ def test_no_source_of_the_site_is_copied_into_it(name):
 
 def test_every_page_has_a_description(site):
     assert [file.parent.name for file, page in site.items() if not page.description] == []
+
+
+def test_no_page_names_a_folder_of_the_machine_that_built_it(site):
+    assert [file for file in site if str(BUILD.parent) in file.read_text("utf-8")] == []
 
 
 def test_every_picture_but_the_logo_has_a_size_so_that_nothing_moves_as_it_loads(site):
