@@ -882,6 +882,7 @@ def best_first(scores):
     ("words", "code", "told"),
     [
         (("--out", "r"), 2, "start from --checkpoint"),
+        (("-c", "x", "--out", __file__), 2, "is a file: name a folder"),
         (("-c", "x", "--out", "r", "--scheme", "axial"), 2, "belongs to --image-vit"),
         (("-c", "x", "--out", "r", "--recipe", "papr"), 2, "use paper or paper-ssv2"),
         (("-c", "x", "--out", "r", "--learning-rate", "-1"), 2, "learning_rate -1.0 is impossible"),

@@ -94,6 +94,8 @@ def train(
         raise typer.BadParameter("start from --checkpoint, such as camera-motion, or --image-vit")
     if checkpoint is not None and scheme != TimeSformerConfig.attention_type:
         raise typer.BadParameter("--scheme belongs to --image-vit: a checkpoint has its own")
+    if run.is_file():
+        raise typer.BadParameter(f"--out {run}: is a file: name a folder")
     require("train", *NEEDED)
     if tensorboard:
         require("tensorboard", "tensorboard")
