@@ -8,6 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -90,7 +91,9 @@ class Port:
         """
         run = getattr(self.functions, function, None)
         if run is None:
-            raise NotOffered(f"the port lacks {function}")
+            others = set(dir(self.functions)) - FUNCTIONS.keys()
+            near = get_close_matches(function, others, n=1, cutoff=0.8)
+            raise NotOffered(" but has ".join([f"the port lacks {function}", *near]))
         try:
             return _arrays(run(*self._with_loaded_weights(args)))
         except (NotOffered, NotRun, Refusal, Breakdown):

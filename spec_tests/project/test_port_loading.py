@@ -204,6 +204,14 @@ def test_what_is_not_implemented_is_not_offered():
         raises(ValueError()).call("mlp")
 
 
+def test_a_name_like_that_of_a_missing_function_is_shown():
+    port = Port(SimpleNamespace(forward=len, time_embeding=len, frame_indices=len), "port")
+    with pytest.raises(NotOffered, match=r"^the port lacks time_embedding but has time_embeding$"):
+        port.call("time_embedding")
+    with pytest.raises(NotOffered, match=r"^the port lacks segment_indices$"):
+        port.call("segment_indices")
+
+
 def test_ctrl_c_goes_through():
     with pytest.raises(KeyboardInterrupt):
         raises(KeyboardInterrupt()).call("forward")

@@ -99,7 +99,7 @@ class Input:
         value("Mean, subtracted from pixels of 0 to 1: a number, or one per channel.", "A|A,B,C"),
     ] = None
     std: Annotated[
-        str | None, value("Standard deviation, which then divides them: likewise.", "A|A,B,C")
+        str | None, value("Standard deviation, by which they are then divided.", "A|A,B,C")
     ] = None
     channel_order: Annotated[
         Literal["rgb", "bgr"] | None,
