@@ -211,6 +211,14 @@ def test_opened_from_files_links_lead_to_pages(any_site, process, page):
     complaints(process, "file:")
 
 
+@pytest.mark.parametrize("place", ["att-5", "softmax-of-one"])  # a heading, and within a fold
+def test_a_link_arrives_past_what_is_not_laid_out_yet(any_site, browser, wait, place):
+    browser.get("about:blank")
+    browser.get(f"{any_site[1]}specification/#{place}")
+    top = f"return document.getElementById('{place}').getBoundingClientRect().top"
+    wait(lambda _: 0 < browser.execute_script(top) < 200)
+
+
 def test_search_finds_a_word_of_the_specification(browser, address, find, wait):
     browser.get(address)
     find(".md-search__input").send_keys("stochastic")
