@@ -18,7 +18,7 @@ from timesformer_ref.inference.pack import (
     fastest,
     one_dnn_multiplies,
     pack,
-    packed_keeps_up,
+    packing_pays,
 )
 from timesformer_ref.schemes import SCHEMES
 
@@ -42,7 +42,7 @@ def chosen(monkeypatch):
     """Trials that find that no form loses here; with `chosen(lost=True)`, that each does."""
 
     def say(lost):
-        for tried in (one_dnn_multiplies, packed_keeps_up, slices_keep_up):
+        for tried in (one_dnn_multiplies, packing_pays, slices_keep_up):
             tried.cache_clear()
         for place in (pack_module, fast):
             monkeypatch.setattr(place, "loses", lambda way, other: lost)

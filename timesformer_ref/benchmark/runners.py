@@ -15,7 +15,7 @@ from timesformer_ref.checkpoints.initialise import random_weights
 from timesformer_ref.checkpoints.pretrained import TimeSformer
 from timesformer_ref.config import TimeSformerConfig
 from timesformer_ref.inference.fold import fold
-from timesformer_ref.inference.pack import can_pack, fastest, pack, packed_keeps_up
+from timesformer_ref.inference.pack import can_pack, fastest, pack, packing_pays
 from timesformer_ref.numpy_blocks.model import forward
 
 Runner = Callable[[], np.ndarray | None]
@@ -93,7 +93,7 @@ def models(checkpoint: Checkpoint, case: Case) -> dict[str, nn.Module]:
 
 def taken(case: Case) -> str:
     """The name of the form that `classify` takes here: see `fastest`."""
-    return PACKED if case.device == "cpu" and packed_keeps_up(case.dtype) else FOLDED
+    return PACKED if packing_pays(case.device, case.dtype) else FOLDED
 
 
 def compiled(model: nn.Module, case: Case) -> nn.Module:

@@ -93,15 +93,14 @@ def fastest(model: TimeSformer) -> FastTimeSformer:
 
     Raises ValueError for a model that is a faster copy already.
     """
-    folded = fold(model)
-    pays = folded.cls_token.device.type == "cpu" and packed_keeps_up(folded.cls_token.dtype)
-    return pack(folded) if pays else folded
+    folded, weight = fold(model), model.cls_token
+    return pack(folded) if packing_pays(weight.device.type, weight.dtype) else folded
 
 
 @cache
-def packed_keeps_up(dtype: torch.dtype) -> bool:
+def packing_pays(device: str, dtype: torch.dtype) -> bool:
     """Whether a packed layer and its GELU are there and do not lose to PyTorch's, tried once."""
-    if not one_dnn_multiplies(dtype):
+    if device != "cpu" or not one_dnn_multiplies(dtype):
         return False
     layer = linear(torch.ones(1024, 256), torch.ones(1024), like=nn.Linear(1, 1, dtype=dtype))
     x, packed = torch.ones(256, 256, dtype=dtype), PackedLinear(layer, "gelu")
