@@ -18,6 +18,7 @@ ANSWERS = {
     "pixel_values": "from-transformers/",
     "last_hidden_state": "from-transformers/",
     "BGR": "tour/clip/",
+    "normalization": "glossary/",
     "overfit": "training/",
     "learning rate": "training/",
     "loss": "tour/training/",
