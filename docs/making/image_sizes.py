@@ -15,7 +15,7 @@ from markdown.treeprocessors import Treeprocessor
 from PIL import Image
 
 DOCS = Path(__file__).parents[1]
-FIRST_SCREEN = 7
+FIRST_SCREEN = 6
 """So many paragraphs, headings and pictures a screen shows before anybody scrolls."""
 
 
