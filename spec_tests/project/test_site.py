@@ -211,8 +211,16 @@ def test_opened_from_files_links_lead_to_pages(any_site, process, page):
     complaints(process, "file:")
 
 
+def test_a_long_page_that_is_laid_out_in_parts_is_soon_whole(any_site, browser, wait):
+    browser.get(f"{any_site[1]}specification/")
+    parts = 'document.querySelectorAll(".in-parts .passage")'
+    waiting = "(part) => getComputedStyle(part).contentVisibility === 'auto'"
+    assert browser.execute_script(f"return {parts}.length") > 100
+    wait(lambda _: not browser.execute_script(f"return [...{parts}].some({waiting})"))
+
+
 @pytest.mark.parametrize("place", ["att-5", "softmax-of-one"])  # a heading, and within a fold
-def test_a_link_arrives_past_what_is_not_laid_out_yet(any_site, browser, wait, place):
+def test_a_link_into_a_long_page_arrives(any_site, browser, wait, place):
     browser.get("about:blank")
     browser.get(f"{any_site[1]}specification/#{place}")
     top = f"return document.getElementById('{place}').getBoundingClientRect().top"
