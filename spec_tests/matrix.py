@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from spec_tests.conftest import OURS
+from spec_tests.harness.report.words import in_numbers
 
 HERE = Path(__file__).parent
 C_PORT = HERE / "ports" / "c_port"
@@ -131,11 +132,7 @@ def main() -> int:
     for name, report in zip(there, judged, strict=True):
         entry = PORTS[name]
         known[name] = report
-        counts = known[name]["counts"]
-        console.print(
-            f"{entry.title:20} {', '.join(f'{n} {s}' for s, n in counts.items())} "
-            f"({known[name]['seconds']} s)"
-        )
+        console.print(f"{entry.title:20} {in_numbers(report)} ({report['seconds']} s)")
         failed = {r["id"] for r in known[name]["requirements"] if r["status"] == "failed"}
         if failed != known[name]["defects"].keys():
             wrong.append(name)

@@ -15,7 +15,7 @@ from docs.making.names import NAMES
 from docs.making.performance_page import read, reports, title
 from timesformer_ref.benchmark.limit import LIMIT
 
-RUNNERS = {"ours": "#c2410c", "peer": "#64748b", "floor": "#94a3b8", "text": "#1f2328"}
+RUNNERS = {"ours": "#c2410c", "peer": "#64748b", "limit": "#94a3b8", "text": "#1f2328"}
 
 
 @mpl.rc_context({"font.size": 12})
@@ -68,7 +68,7 @@ def colour(name: str) -> str:
     """The colour of a runner: ours, a peer, or the limit."""
     if name.startswith("timesformer_ref"):
         return RUNNERS["ours"]
-    return RUNNERS["floor"] if name == LIMIT else RUNNERS["peer"]
+    return RUNNERS["limit"] if name == LIMIT else RUNNERS["peer"]
 
 
 @mpl.rc_context({"font.size": 13})
